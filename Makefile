@@ -1,0 +1,43 @@
+# kuma-prometheus-sd: what a person types. `make help` lists the targets.
+
+CARGO ?= cargo
+export CARGO
+
+# CMake 4 refuses the minimum version that gRPC's CMakeLists.txt of 2023 states; older CMakes don't read this.
+export CMAKE_POLICY_VERSION_MINIMUM ?= 3.5
+
+# gRPC's C++ takes minutes to compile, once for each profile and each set of features. So whatever
+# builds here says `--workspace` and leaves the profile alone: then all of it shares one such build.
+CARGO_FLAGS = --workspace --locked
+
+# Cargo is what runs in parallel; two package managers at once wait for each other at best.
+.NOTPARALLEL:
+.PHONY: build help test run e2e lint clean prerequisites
+
+build: prerequisites ## build the daemon and the demo control plane (the default)
+	$(CARGO) build $(CARGO_FLAGS) --bins --examples
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
+
+test: prerequisites ## install what is missing, build, run all tests
+	$(CARGO) test $(CARGO_FLAGS)
+
+run: build ## show the daemon at work with a demo control plane, until Ctrl-C or for DEMO_SECONDS=N
+	@scripts/demo.sh
+
+e2e: prerequisites-e2e build ## let a real Prometheus follow the daemon's file (installs what is missing)
+	@tests/e2e/run.sh
+
+lint: prerequisites-lint ## check formatting, and clippy with warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+clean: ## remove what was built, gRPC's C++ included
+	$(CARGO) clean
+
+prerequisites:
+	@scripts/prerequisites.sh build
+
+prerequisites-%:
+	@scripts/prerequisites.sh $*

@@ -1,0 +1,248 @@
+#!/bin/sh
+# Installs what is missing to build, check and try kuma-prometheus-sd, with the system's package
+# manager and nothing else. Does nothing, quickly, where nothing is missing.
+#
+# usage: scripts/prerequisites.sh [build] [lint] [e2e]      (build is always included)
+#
+# It is written for the plainest sh: a fresh machine may have no bash yet.
+set -eu
+cd "$(dirname "$0")/.."
+
+cargo=${CARGO:-cargo}
+rustc=${RUSTC:-rustc}
+wanted_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+edition=$(sed -n 's/^edition = "\(.*\)"/\1/p' Cargo.toml)
+# Cargo's own rule: under the target folder lives what can be made again.
+prometheus_folder=${CARGO_TARGET_DIR:-target}/prometheus
+
+say() { echo "prerequisites: $*" >&2; }
+
+fail() {
+    say "$@"
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+version_at_least() { # HAVE WANT
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+# The version of a Rust tool; nothing where the tool is missing or is rustup's proxy without a toolchain.
+rust_tool_version() {
+    "$1" --version 2>/dev/null | sed -n 's/^[a-z]* \([0-9][0-9.]*\).*/\1/p'
+}
+
+rust_is_new_enough() {
+    rustc_version=$(rust_tool_version "$rustc")
+    cargo_version=$(rust_tool_version "$cargo")
+    [ -n "$rustc_version" ] && version_at_least "$rustc_version" "$wanted_rust" &&
+        [ -n "$cargo_version" ] && version_at_least "$cargo_version" "$wanted_rust"
+}
+
+has_certificates() {
+    [ -n "${SSL_CERT_FILE:-}${CARGO_HTTP_CAINFO:-}" ] ||
+        [ -e /etc/ssl/certs/ca-certificates.crt ] || # Debian, Arch, Alpine
+        [ -e /etc/pki/tls/certs/ca-bundle.crt ] ||   # Fedora
+        [ -e /etc/ssl/ca-bundle.pem ] ||             # openSUSE
+        [ -e /etc/ssl/cert.pem ]
+}
+
+has_prometheus() {
+    { has prometheus && has promtool; } || [ -x "$prometheus_folder/usr/bin/promtool" ]
+}
+
+# Prints what is missing, as words of our own; `install` turns them into a manager's package names.
+missing_for() {
+    has bash || echo bash
+    has diff || echo diff
+    has make || echo make
+    has cmake || echo cmake
+    { has "${CC:-cc}" && has "${CXX:-c++}"; } || echo compiler
+    has_certificates || echo certificates
+    rust_is_new_enough || echo rust
+    for purpose in "$@"; do
+        case $purpose in
+        build) ;;
+        lint)
+            "$cargo" clippy --version >/dev/null 2>&1 || echo clippy
+            # One that was left behind by an older Rust doesn't know the edition.
+            "${RUSTFMT:-rustfmt}" --edition "$edition" </dev/null >/dev/null 2>&1 || echo rustfmt
+            ;;
+        e2e)
+            has curl || echo curl
+            has jq || echo jq
+            has_prometheus || echo prometheus
+            ;;
+        esac
+    done
+}
+
+can_be_root() { [ "$(id -u)" = 0 ] || has sudo || has doas; }
+
+as_root() {
+    say "running: $*"
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    elif has doas; then
+        doas "$@"
+    else
+        fail "not root, and neither sudo nor doas is here: run the command above as root"
+    fi
+}
+
+# A Rust that the package manager would only hide behind, or collide with, is its owner's to update.
+leave_rustup_alone() {
+    ! has rustup || fail "Rust $wanted_rust or newer is wanted, with clippy and rustfmt for \`make lint\`;" \
+        "here rustup looks after it: run \`rustup toolchain install stable --component clippy,rustfmt\`" \
+        "and \`rustup default stable\`"
+}
+
+rust_by_hand() {
+    fail "$1 has no Rust $wanted_rust or newer." \
+        "Install one by hand, for instance with rustup (https://rustup.rs), and run this again"
+}
+
+apt_candidate() {
+    LC_ALL=C apt-cache policy "$1" | sed -n 's/^ *Candidate: \([0-9]*:\)\{0,1\}//p'
+}
+
+# Debian keeps a stable release's `rustc` as it was and adds newer ones, made for browsers, as `-web`.
+apt_rust_suffix() {
+    for suffix in '' -web; do
+        candidate=$(apt_candidate "rustc$suffix")
+        case $candidate in
+        [0-9]*)
+            if version_at_least "$candidate" "$wanted_rust"; then
+                echo "$suffix"
+                return
+            fi
+            ;;
+        esac
+    done
+    echo none
+}
+
+install_with_apt() {
+    # Without root the lists of before still name the packages to ask for.
+    ! can_be_root || as_root apt-get -o DPkg::Lock::Timeout=300 update -q
+    packages=
+    for item in "$@"; do
+        case $item in
+        rust | clippy | rustfmt)
+            suffix=$(apt_rust_suffix)
+            [ "$suffix" != none ] || rust_by_hand "This system's apt"
+            case $item$suffix in
+            rust | rust-web) packages="$packages rustc$suffix cargo$suffix" ;;
+            clippy-web) packages="$packages rust-web-clippy" ;;
+            clippy) packages="$packages rust-clippy" ;;
+            rustfmt*) packages="$packages rustfmt$suffix" ;;
+            esac
+            ;;
+        compiler) packages="$packages g++" ;;
+        certificates) packages="$packages ca-certificates" ;;
+        diff) packages="$packages diffutils" ;;
+        prometheus) ;;
+        *) packages="$packages $item" ;;
+        esac
+    done
+    if [ -n "$packages" ]; then
+        # shellcheck disable=SC2086 # a list of words on purpose
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends $packages
+    fi
+    case " $* " in *" prometheus "*) unpack_prometheus_with_apt ;; esac
+}
+
+# Installing Debian's package would start a Prometheus for good, on port 9090 of every address.
+# Its two programs need nothing but libc, so they are unpacked for us alone.
+unpack_prometheus_with_apt() {
+    say "unpacking Debian's prometheus to $prometheus_folder"
+    mkdir -p "$prometheus_folder"
+    (
+        cd "$prometheus_folder"
+        rm -f prometheus_*.deb
+        apt-get -q -o APT::Sandbox::User=root download prometheus # spares root a warning about this folder
+        dpkg-deb -x prometheus_*.deb .
+        rm -f prometheus_*.deb
+    )
+}
+
+# The other managers' names. They have one Rust each: whether it is new enough shows afterwards.
+install_with_other() { # MANAGER ITEM...
+    manager=$1
+    shift
+    packages=
+    for item in "$@"; do
+        case $manager:$item in
+        pacman:clippy | pacman:rustfmt | zypper:clippy | zypper:rustfmt) continue ;; # come with rust
+        *:prometheus) continue ;;                                                    # said at the end
+        apk:compiler) package='g++ linux-headers' ;;
+        pacman:compiler) package=gcc ;;
+        *:compiler) package=gcc-c++ ;;
+        pacman:rust) package=rust ;;
+        *:rust) package='rust cargo' ;;
+        apk:clippy) package=rust-clippy ;;
+        *:diff) package=diffutils ;;
+        *:certificates) package=ca-certificates ;;
+        *) package=$item ;;
+        esac
+        packages="$packages $package"
+    done
+    # shellcheck disable=SC2086 # a list of words on purpose
+    [ -z "$packages" ] || case $manager in
+    dnf) as_root dnf -y install $packages ;;
+    apk) as_root apk add $packages ;;
+    zypper) as_root zypper --non-interactive install $packages ;;
+    pacman) as_root pacman -S --noconfirm --needed $packages ;;
+    esac
+}
+
+install() {
+    case " $* " in *" rust "* | *" clippy "* | *" rustfmt "*) leave_rustup_alone ;; esac
+    if has apt-get; then
+        install_with_apt "$@"
+    elif has dnf; then
+        install_with_other dnf "$@"
+    elif has apk; then
+        install_with_other apk "$@"
+    elif has zypper; then
+        install_with_other zypper "$@"
+    elif has pacman; then
+        install_with_other pacman "$@"
+    else
+        fail "no package manager that this script knows (apt, dnf, apk, zypper, pacman);" \
+            "install by hand: $* (Rust $wanted_rust or newer, a C and C++ compiler)"
+    fi
+}
+
+for purpose in "$@"; do
+    case $purpose in
+    build | lint | e2e) ;;
+    *) fail "unknown purpose: $purpose (build, lint or e2e)" ;;
+    esac
+done
+
+purposes=$*
+# shellcheck disable=SC2086 # a list of words on purpose
+missing=$(missing_for $purposes)
+[ -n "$missing" ] || exit 0
+
+# shellcheck disable=SC2086 # a list of words on purpose
+set -- $missing
+say "missing: $*"
+install "$@"
+
+# shellcheck disable=SC2086 # a list of words on purpose
+missing=$(missing_for $purposes)
+[ -n "$missing" ] || exit 0
+case $missing in
+*rust*)
+    rust_is_new_enough ||
+        rust_by_hand "After that, this system still finds $(command -v "$rustc" || echo no) rustc $(rust_tool_version "$rustc"), and"
+    ;;
+esac
+# shellcheck disable=SC2086 # one line on purpose
+fail "still missing:" $missing "- install by hand"

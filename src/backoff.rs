@@ -1,0 +1,119 @@
+//! How long to wait before a retry, and how often to speak of the same trouble.
+//!
+//! Pure. Both state machines use it: a control plane that is away and a disk that is full deserve
+//! the same patience.
+
+use std::time::{Duration, Instant};
+
+/// Pauses that grow from about 1 s by a factor of 1.6 up to 30 s, each with ±20 % of jitter so
+/// that many daemons do not return to a restarted control plane at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    failures: i32,
+}
+
+impl Backoff {
+    const FIRST_SECONDS: f64 = 1.0;
+    const FACTOR: f64 = 1.6;
+    const JITTER: f64 = 0.2;
+    const LONGEST_SECONDS: f64 = 30.0;
+
+    /// The pause after one more failure. `random` is in `0.0..1.0`.
+    pub fn next_pause(&mut self, random: f64) -> Duration {
+        let base = Self::FIRST_SECONDS * Self::FACTOR.powi(self.failures);
+        // Beyond the longest pause the base no longer matters; stopping here keeps it finite.
+        if base < Self::LONGEST_SECONDS {
+            self.failures += 1;
+        }
+        let jitter = 1.0 + Self::JITTER * (2.0 * random - 1.0);
+        let seconds = base.min(Self::LONGEST_SECONDS) * jitter;
+        Duration::from_secs_f64(seconds.min(Self::LONGEST_SECONDS))
+    }
+
+    /// Starts again from the first pause.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// Lets a message through at most once a minute, and counts what it held back.
+#[derive(Debug, Clone, Default)]
+pub struct Reminder {
+    next: Option<Instant>,
+    held_back: u32,
+}
+
+impl Reminder {
+    /// The shortest time between two messages about one trouble.
+    pub const INTERVAL: Duration = Duration::from_secs(60);
+
+    /// How many messages were held back since the last one, where one may be given now.
+    pub fn due(&mut self, now: Instant) -> Option<u32> {
+        if self.next.is_some_and(|next| now < next) {
+            self.held_back += 1;
+            return None;
+        }
+        self.next = Some(now + Self::INTERVAL);
+        Some(std::mem::take(&mut self.held_back))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backoff, Reminder};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn pauses_grow_by_1_6_and_stay_at_30_seconds() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<f64> = (0..9)
+            .map(|_| backoff.next_pause(0.5).as_secs_f64())
+            .collect();
+        let expected = [
+            1.0,
+            1.6,
+            2.56,
+            4.096,
+            6.5536,
+            10.485_76,
+            16.777_216,
+            26.843_545_6,
+            30.0,
+        ];
+        for (pause, expected) in pauses.iter().zip(expected) {
+            assert!((pause - expected).abs() < 1e-6, "{pauses:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_a_fifth_either_way_and_never_more_than_30_seconds_in_all() {
+        assert_eq!(
+            Backoff::default().next_pause(0.0),
+            Duration::from_millis(800)
+        );
+        assert!(Backoff::default().next_pause(0.999_999) <= Duration::from_millis(1200));
+        let mut backoff = Backoff::default();
+        let longest = (0..1000).map(|_| backoff.next_pause(0.999_999)).max();
+        assert_eq!(longest, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_reset_starts_from_the_first_pause() {
+        let mut backoff = Backoff::default();
+        backoff.next_pause(0.5);
+        backoff.next_pause(0.5);
+        backoff.reset();
+        assert_eq!(backoff.next_pause(0.5), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_reminder_speaks_once_a_minute_and_counts_the_rest() {
+        let start = Instant::now();
+        let mut reminder = Reminder::default();
+        assert_eq!(reminder.due(start), Some(0));
+        assert_eq!(reminder.due(start + Duration::from_secs(1)), None);
+        assert_eq!(reminder.due(start + Duration::from_secs(59)), None);
+        assert_eq!(reminder.due(start + Duration::from_secs(60)), Some(2));
+        assert_eq!(reminder.due(start + Duration::from_secs(119)), None);
+    }
+}

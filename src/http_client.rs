@@ -1,0 +1,69 @@
+//! HTTP as both users of it need it: the questions to the API server, and the polls of MADS.
+//!
+//! One place decides about redirects, limits in time and the words for what went wrong.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Error};
+
+use crate::excerpt::excerpt;
+
+/// The longest time for name resolution and connecting, TLS included.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time until an answer begins; a poll is answered after 30 s at the latest.
+const ANSWER_LIMIT: Duration = Duration::from_secs(45);
+
+/// The longest time until an answer ends.
+const BODY_LIMIT: Duration = Duration::from_secs(300);
+
+/// A client with connections of its own. `Agent::shutdown` ends whatever it is doing.
+#[must_use]
+pub fn agent() -> Agent {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    Agent::config_builder()
+        .user_agent(crate::USER_AGENT)
+        .tls_config(tls)
+        .proxy(None)
+        // A status is an answer, and so is a redirect: it is judged, never followed.
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_resolve(Some(CONNECT_LIMIT))
+        .timeout_connect(Some(CONNECT_LIMIT))
+        .timeout_recv_response(Some(ANSWER_LIMIT))
+        .timeout_recv_body(Some(BODY_LIMIT))
+        .build()
+        .new_agent()
+}
+
+/// Whether the peer accepted the connection and then did not speak HTTP: it hung up, or sent
+/// something else.
+#[must_use]
+pub fn is_not_http(error: &Error) -> bool {
+    match error {
+        Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+        ),
+        Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+/// What went wrong, in the words of an operator.
+#[must_use]
+pub fn describe(error: &Error) -> String {
+    match error {
+        Error::Io(error) => excerpt(&error.to_string()),
+        Error::Timeout(timeout) => format!("no answer in time ({timeout})"),
+        Error::HostNotFound => "the host name does not resolve to an address".to_owned(),
+        other => excerpt(&other.to_string()),
+    }
+}

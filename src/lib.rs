@@ -1,0 +1,31 @@
+//! Follows the monitoring assignments of a Kuma control plane and keeps a `file_sd` file for
+//! Prometheus up to date.
+//!
+//! The binary is the product; this library exists so that tests, fuzzing and benchmarks use the
+//! same parts. `ARCHITECTURE.md` shows the rooms and what each owns.
+
+pub mod assignment;
+pub mod backoff;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod endpoint;
+mod excerpt;
+pub mod http_client;
+pub mod logging;
+pub mod output;
+mod proto;
+pub mod publish;
+pub mod receiver;
+pub mod render;
+pub mod report;
+pub mod session;
+pub mod source;
+pub mod supervise;
+pub mod writer;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How this program names itself to servers.
+pub(crate) const USER_AGENT: &str = concat!("kuma-prometheus-sd/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,57 @@
+//! The program: arguments to settings, run, and the exit code.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use kuma_prometheus_sd::cli::{self, Invocation};
+use kuma_prometheus_sd::config::Config;
+use kuma_prometheus_sd::logging;
+use kuma_prometheus_sd::publish::ClaimError;
+use kuma_prometheus_sd::supervise::{self, RunError};
+
+/// The command line, or what it names, can never work.
+const USAGE: u8 = 2;
+
+/// Anything else.
+const FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse(env::args_os().skip(1)) {
+        Ok(invocation) => invocation,
+        Err(error) => return fail(USAGE, &error.to_string()),
+    };
+    let values = match invocation {
+        Invocation::Help => return print(&cli::help()),
+        Invocation::Version { detailed } => return print(&cli::version(detailed)),
+        Invocation::Run(values) => values,
+    };
+    let config = match Config::new(&values, |name| env::var_os(name)) {
+        Ok(config) => config,
+        Err(error) => return fail(USAGE, &error.to_string()),
+    };
+    logging::start(config.log_level);
+    match supervise::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ RunError::Claim(ClaimError::NotAFile { .. })) => {
+            fail(USAGE, &error.to_string())
+        }
+        Err(error) => fail(FAILURE, &error.to_string()),
+    }
+}
+
+/// A closed pipe, as behind `| head`, is no failure.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(FAILURE, &format!("cannot write to stdout: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    // Where even stderr is closed, the exit code still tells.
+    let _ = writeln!(io::stderr(), "kuma-prometheus-sd: {message}");
+    ExitCode::from(code)
+}

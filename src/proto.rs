@@ -1,0 +1,11 @@
+//! Generated wire types: the xDS envelope and the monitoring assignments of both MADS generations.
+//!
+//! The definitions, with the source of each field, are the files in `proto/`.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated code; proto/ is its documentation"
+)]
+
+include!(concat!(env!("OUT_DIR"), "/proto/mod.rs"));

@@ -1,0 +1,160 @@
+//! The file's bytes: targets as file_sd target groups, one group a line, in an order that does
+//! not depend on the order of arrival.
+//!
+//! Pure. The same list gives the same bytes, so equal content can be recognised and a diff of two
+//! files shows what changed.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use crate::assignment::Target;
+
+/// The bytes of one complete file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    bytes: Vec<u8>,
+    groups: usize,
+}
+
+impl Content {
+    /// What stands in the file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many target groups there are, one for each target.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+}
+
+/// Renders the groups sorted by the labels `mesh`, `service` and `instance`, then address, then
+/// content; equal groups once.
+#[must_use]
+pub fn render(targets: &[Target]) -> Content {
+    let mut lines: Vec<(SortKey<'_>, Vec<u8>)> = targets
+        .iter()
+        .map(|target| (sort_key(target), group(target)))
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+
+    let groups = lines.len();
+    if groups == 0 {
+        return Content {
+            bytes: b"[]\n".to_vec(),
+            groups,
+        };
+    }
+    let size = lines.iter().map(|(_, line)| line.len() + 2).sum::<usize>() + 4;
+    let mut bytes = Vec::with_capacity(size);
+    bytes.extend_from_slice(b"[\n");
+    for (index, (_, line)) in lines.iter().enumerate() {
+        if index > 0 {
+            bytes.extend_from_slice(b",\n");
+        }
+        bytes.extend_from_slice(line);
+    }
+    bytes.extend_from_slice(b"\n]\n");
+    Content { bytes, groups }
+}
+
+/// The labels `mesh`, `service` and `instance`, then the address.
+type SortKey<'a> = [&'a str; 4];
+
+fn sort_key(target: &Target) -> SortKey<'_> {
+    let label = |name| target.labels.get(name).map_or("", String::as_str);
+    [
+        label("mesh"),
+        label("service"),
+        label("instance"),
+        &target.address,
+    ]
+}
+
+fn group(target: &Target) -> Vec<u8> {
+    let mut line = Vec::with_capacity(512);
+    line.extend_from_slice(GROUP_START);
+    append_json_string(&mut line, &target.address);
+    line.extend_from_slice(ADDRESS_END);
+    for (index, (name, value)) in target.labels.iter().enumerate() {
+        if index > 0 {
+            line.push(b',');
+        }
+        append_json_string(&mut line, name);
+        line.push(b':');
+        append_json_string(&mut line, value);
+    }
+    line.extend_from_slice(b"}}");
+    line
+}
+
+const GROUP_START: &[u8] = b"{\"targets\":[";
+const ADDRESS_END: &[u8] = b"],\"labels\":{";
+
+fn append_json_string(line: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(line, text).expect("a string is JSON, and memory takes every write");
+}
+
+/// What distinguishes one file from the one before, counted in target groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Groups whose address is new.
+    pub added: usize,
+    /// Groups whose address is gone.
+    pub removed: usize,
+    /// Groups whose address was there already, with other labels.
+    pub changed: usize,
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} added, {} removed, {} changed",
+            self.added, self.removed, self.changed
+        )
+    }
+}
+
+/// Compares two files line by line. `before` may be any bytes at all: a file that somebody edited
+/// has groups wherever it has lines of our form.
+#[must_use]
+pub fn changes(before: &[u8], after: &[u8]) -> Changes {
+    let before: HashSet<&[u8]> = group_lines(before).collect();
+    let after: HashSet<&[u8]> = group_lines(after).collect();
+
+    let mut gone: HashMap<&[u8], usize> = HashMap::new();
+    for line in before.difference(&after) {
+        *gone.entry(address(line)).or_default() += 1;
+    }
+    let mut changes = Changes::default();
+    for line in after.difference(&before) {
+        match gone.get_mut(address(line)) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                changes.changed += 1;
+            }
+            _ => changes.added += 1,
+        }
+    }
+    changes.removed = gone.values().sum();
+    changes
+}
+
+fn group_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b",").unwrap_or(line))
+        .filter(|line| line.starts_with(GROUP_START))
+}
+
+/// The part of a group's line that names its address.
+fn address(line: &[u8]) -> &[u8] {
+    let end = line
+        .windows(ADDRESS_END.len())
+        .position(|window| window == ADDRESS_END);
+    &line[..end.unwrap_or(line.len())]
+}

@@ -1,0 +1,336 @@
+//! What the connection to the control plane has to tell: one event, one line.
+//!
+//! Pure. The connection decides what is worth telling and how loudly; here are the words. Text
+//! from the network is made harmless by whoever quotes it here.
+
+use std::fmt;
+use std::time::Duration;
+
+use log::Level;
+
+use crate::assignment::SkippedTarget;
+use crate::connection::Protocol;
+use crate::endpoint::{Endpoint, Origin, Security, Silence};
+use crate::excerpt::excerpt;
+use crate::session::Rejection;
+
+/// How many skipped targets a line names before it only counts them.
+const NAMED_TARGETS: usize = 3;
+
+/// One event in the life of the connection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A source is being opened.
+    Opening {
+        /// Over what.
+        protocol: Protocol,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// A protocol is not served here; the next one is tried.
+    NotServed {
+        /// The one that is not.
+        protocol: Protocol,
+        /// What the server said.
+        reason: String,
+    },
+    /// The control plane answers.
+    Connected {
+        /// Over what.
+        protocol: Protocol,
+        /// Where.
+        endpoint: Endpoint,
+        /// How long it was away; `None` for the first connection.
+        outage: Option<Duration>,
+        /// Whether the outage was never told of, so that its end need not be either.
+        quiet: bool,
+    },
+    /// The way to MADS is not what `--cp-address` suggests.
+    Way(WayNote),
+    /// There is no connection, and the next attempt is set.
+    Trouble {
+        /// What happened, to what.
+        reason: String,
+        /// The time until the next attempt.
+        retry_in: Duration,
+        /// How long there has been none.
+        lasting: Duration,
+        /// Failures since the last such line, where this one is worth a line; `None` else.
+        held_back: Option<u32>,
+    },
+    /// A response has come.
+    Received {
+        /// Its version.
+        version: String,
+        /// Its nonce.
+        nonce: String,
+        /// How many resources it has.
+        resources: usize,
+    },
+    /// A response was accepted.
+    Accepted {
+        /// The version that is acknowledged.
+        version: String,
+        /// How many assignments it has.
+        assignments: usize,
+        /// How many targets these have.
+        targets: usize,
+    },
+    /// Nothing new came within a poll over HTTP.
+    Unchanged,
+    /// A response was rejected; the last good list stays.
+    Rejected {
+        /// Why.
+        reason: Rejection,
+        /// The time until the control plane is told.
+        pause: Duration,
+        /// Rejections since the last such line, where this one is worth a line; `None` else.
+        held_back: Option<u32>,
+    },
+    /// Targets without an address were left out.
+    Skipped {
+        /// All of them.
+        targets: Vec<SkippedTarget>,
+        /// Whether this was told not long ago.
+        quiet: bool,
+    },
+    /// Somebody asked for a new connection.
+    HungUp,
+}
+
+/// What an operator should know about the way to MADS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayNote {
+    /// The address is https, but MADS is plaintext.
+    Plaintext {
+        /// `host:port` of MADS.
+        authority: String,
+    },
+    /// The API server did not say where MADS is.
+    Guessed {
+        /// Why not.
+        silence: Silence,
+        /// The address that would say it.
+        address: String,
+    },
+}
+
+impl WayNote {
+    /// What there is to know about an endpoint found by way of an address with this security.
+    #[must_use]
+    pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
+        if let Origin::Guess(silence) = endpoint.origin {
+            let scheme = match endpoint.security {
+                Security::Plaintext => "grpc",
+                Security::Tls => "grpcs",
+            };
+            let address = format!("{scheme}://{}", endpoint.authority());
+            return Some(Self::Guessed { silence, address });
+        }
+        if address_security == Security::Tls && endpoint.security == Security::Plaintext {
+            return Some(Self::Plaintext {
+                authority: endpoint.authority(),
+            });
+        }
+        None
+    }
+}
+
+impl Report {
+    /// How loudly to tell it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Connected { quiet: false, .. } | Self::HungUp => Level::Info,
+            Self::Way(_)
+            | Self::Trouble {
+                held_back: Some(_), ..
+            }
+            | Self::Rejected {
+                held_back: Some(_), ..
+            }
+            | Self::Skipped { quiet: false, .. } => Level::Warn,
+            _ => Level::Debug,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opening { protocol, endpoint } => {
+                write!(
+                    formatter,
+                    "asking for MADS at {} over {protocol}",
+                    endpoint.authority()
+                )
+            }
+            Self::NotServed { protocol, reason } => {
+                write!(formatter, "{protocol} is not served here: {reason}")
+            }
+            Self::Connected {
+                protocol,
+                endpoint,
+                outage,
+                ..
+            } => write_connected(formatter, *protocol, endpoint, *outage),
+            Self::Way(note) => note.fmt(formatter),
+            Self::Trouble {
+                reason,
+                retry_in,
+                lasting,
+                held_back,
+            } => {
+                write!(formatter, "no connection to the control plane: {reason}")?;
+                if lasting.as_secs() >= 1 {
+                    write!(formatter, "; {} without one", Rounded(*lasting))?;
+                }
+                write_held_back(formatter, *held_back, "failure")?;
+                write!(
+                    formatter,
+                    "; the file stays as it is, next attempt in {}",
+                    Rounded(*retry_in)
+                )
+            }
+            Self::Received {
+                version,
+                nonce,
+                resources,
+            } => write!(
+                formatter,
+                "received version {:?}, nonce {:?}, {resources} resources",
+                excerpt(version),
+                excerpt(nonce)
+            ),
+            Self::Accepted {
+                version,
+                assignments,
+                targets,
+            } => write!(
+                formatter,
+                "accepted version {:?}: {assignments} assignments, {targets} targets; sending ACK",
+                excerpt(version)
+            ),
+            Self::Unchanged => formatter.write_str("nothing new at the control plane"),
+            Self::Rejected {
+                reason,
+                pause,
+                held_back,
+            } => {
+                let reason = excerpt(&reason.to_string());
+                write!(
+                    formatter,
+                    "rejected a response, so the last good list stays: {reason}"
+                )?;
+                write_held_back(formatter, *held_back, "rejection")?;
+                write!(formatter, "; sending NACK in {}", Rounded(*pause))
+            }
+            Self::Skipped { targets, .. } => write_skipped(formatter, targets),
+            Self::HungUp => formatter.write_str("connecting anew, as asked by SIGHUP"),
+        }
+    }
+}
+
+impl fmt::Display for WayNote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plaintext { authority } => write!(
+                formatter,
+                "the control plane serves MADS at {authority} in plaintext, although --cp-address \
+                 is https; enable TLS for its monitoringAssignmentServer"
+            ),
+            Self::Guessed {
+                silence: Silence::Refused(status),
+                address,
+            } => write!(
+                formatter,
+                "the API server refuses /config with status {status}, so MADS is taken to be at \
+                 its usual port; give --cp-address={address} instead"
+            ),
+            Self::Guessed {
+                silence: Silence::NoSection,
+                address,
+            } => write!(
+                formatter,
+                "the API server's /config does not say where MADS is, so it is taken to be at its \
+                 usual port; give --cp-address={address} instead"
+            ),
+        }
+    }
+}
+
+fn write_connected(
+    formatter: &mut fmt::Formatter<'_>,
+    protocol: Protocol,
+    endpoint: &Endpoint,
+    outage: Option<Duration>,
+) -> fmt::Result {
+    let tls = if endpoint.security == Security::Tls {
+        " with TLS"
+    } else {
+        ""
+    };
+    write!(
+        formatter,
+        "connected to MADS at {} over {protocol}{tls}",
+        endpoint.authority()
+    )?;
+    match endpoint.origin {
+        Origin::Catalog => formatter.write_str(", as /catalog of the API server says")?,
+        Origin::Config => formatter.write_str(", as /config of the API server says")?,
+        Origin::Address | Origin::Guess(_) => {}
+    }
+    match outage {
+        Some(outage) => write!(
+            formatter,
+            ", after {} without a connection",
+            Rounded(outage)
+        ),
+        None => Ok(()),
+    }
+}
+
+fn write_held_back(
+    formatter: &mut fmt::Formatter<'_>,
+    held_back: Option<u32>,
+    what: &str,
+) -> fmt::Result {
+    match held_back {
+        None | Some(0) => Ok(()),
+        Some(1) => write!(formatter, "; 1 more {what} since the last such message"),
+        Some(count) => write!(
+            formatter,
+            "; {count} more {what}s since the last such message"
+        ),
+    }
+}
+
+fn write_skipped(formatter: &mut fmt::Formatter<'_>, targets: &[SkippedTarget]) -> fmt::Result {
+    match targets.len() {
+        1 => formatter.write_str("skipped 1 target without an address: ")?,
+        count => write!(formatter, "skipped {count} targets without an address: ")?,
+    }
+    for (index, target) in targets.iter().take(NAMED_TARGETS).enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        write!(formatter, "{separator}{}", excerpt(&target.to_string()))?;
+    }
+    if targets.len() > NAMED_TARGETS {
+        write!(formatter, " and {} more", targets.len() - NAMED_TARGETS)?;
+    }
+    Ok(())
+}
+
+/// A duration as a person says it.
+pub(crate) struct Rounded(pub(crate) Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0..10 => write!(formatter, "{:.1} s", self.0.as_secs_f64()),
+            10..120 => write!(formatter, "{seconds} s"),
+            120..7200 => write!(formatter, "{} min", seconds / 60),
+            _ => write!(formatter, "{} h", seconds / 3600),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Work that blocks, on a thread of its own, so that the receiver thread never does: a signal
+//! finds it ready in any state.
+//!
+//! A thread that is no longer wanted is not joined. It notices when it next has something to say.
+
+use std::fmt;
+use std::io;
+use std::task::Waker;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+
+use crate::connection::Event;
+
+/// A thread that produces events; dropping this abandons it.
+pub struct Background {
+    name: &'static str,
+    events: Receiver<Event>,
+}
+
+/// Where such a thread puts its events.
+pub struct Events {
+    events: Sender<Event>,
+    waker: Waker,
+}
+
+/// A thread ended without having said so, which only a panic does.
+#[derive(Debug)]
+pub struct BackgroundDied {
+    name: &'static str,
+}
+
+impl fmt::Display for BackgroundDied {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the thread {:?} died", self.name)
+    }
+}
+
+impl std::error::Error for BackgroundDied {}
+
+impl Background {
+    /// Starts `work`; `waker` is woken after each event and at the end.
+    ///
+    /// # Errors
+    /// Where the system refuses a thread.
+    pub fn spawn(
+        name: &'static str,
+        waker: Waker,
+        work: impl FnOnce(&Events) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = unbounded();
+        let events = Events {
+            events: sender,
+            waker,
+        };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(&events))?;
+        Ok(Self {
+            name,
+            events: receiver,
+        })
+    }
+
+    /// What has happened, if anything.
+    ///
+    /// # Errors
+    /// Where the thread is no more.
+    pub fn poll(&self) -> Result<Option<Event>, BackgroundDied> {
+        match self.events.try_recv() {
+            Ok(event) => Ok(Some(event)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(BackgroundDied { name: self.name }),
+        }
+    }
+}
+
+impl Events {
+    /// Hands over an event; says whether anyone still wants it.
+    pub fn send(&self, event: Event) -> bool {
+        let is_wanted = self.events.send(event).is_ok();
+        self.waker.wake_by_ref();
+        is_wanted
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.waker.wake_by_ref();
+    }
+}

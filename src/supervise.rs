@@ -1,0 +1,203 @@
+//! The life of the process: claims the output, starts the threads, and sees to their end.
+//!
+//! The main thread does nothing else. It hears of signals and of the end of every thread, by panic
+//! too; a daemon that lives on with half its threads would look healthy and be useless.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::publish::{ClaimError, OutputFile};
+use crate::receiver::{Command, ReceiverThread, snapshot_channel};
+use crate::session::Session;
+use crate::source::background::BackgroundDied;
+use crate::writer;
+
+/// How long the receiver may take to end; it waits for nothing, so this is for a starved machine.
+const RECEIVER_GRACE: Duration = Duration::from_millis(1000);
+
+/// How long all threads may take to end. A hanging disk cannot be waited for.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// When the process ends although the main thread itself hangs, in the start-up checks of a
+/// hanging file system.
+const LAST_RESORT: Duration = Duration::from_millis(1800);
+
+/// Why the daemon ended by itself.
+#[derive(Debug)]
+pub enum RunError {
+    /// The output cannot be written by this process.
+    Claim(ClaimError),
+    /// The system refused a signal handler or a thread.
+    Start(io::Error),
+    /// A thread ended, which none does unasked.
+    ThreadEnded {
+        /// Its name.
+        name: &'static str,
+        /// What it said; `None` where it panicked and so has told already.
+        source: Option<BackgroundDied>,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Claim(error) => error.fmt(formatter),
+            Self::Start(error) => write!(formatter, "cannot start: {error}"),
+            Self::ThreadEnded {
+                name,
+                source: Some(source),
+            } => {
+                write!(formatter, "the {name} thread ended: {source}")
+            }
+            Self::ThreadEnded { name, source: None } => {
+                write!(formatter, "the {name} thread panicked; please report this")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// The end of a thread, told by the thread itself, on whichever way it ends.
+struct ThreadEnd {
+    name: &'static str,
+    source: Option<BackgroundDied>,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it cannot start, or a thread ends by itself.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let signals = forward_signals().map_err(RunError::Start)?;
+    let (file, problem) =
+        OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
+    if let Some(problem) = problem {
+        log::error!("{problem}; starting nevertheless, as this may pass");
+    }
+    log::info!(
+        "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
+        crate::VERSION,
+        config.cp_address,
+        config.name,
+        file.path().display()
+    );
+
+    let (ends, ended) = unbounded();
+    let (stop_writer, writer_stopped) = bounded::<Infallible>(0);
+    let (commands, command_receiver) = unbounded();
+    let (snapshot_sender, snapshots) = snapshot_channel();
+    let session = Session::new(config.name);
+    let security = config.cp_address.security();
+    let connection = Connection::new(session, config.pins, security, Instant::now());
+    let receiver = ReceiverThread::new(connection, config.cp_address, snapshot_sender);
+    spawn("writer", ends.clone(), move || {
+        writer::run(file, &snapshots, &writer_stopped);
+        Ok(())
+    })?;
+    spawn("receiver", ends, move || receiver.run(&command_receiver))?;
+
+    loop {
+        select! {
+            recv(signals) -> signal => match signal {
+                Ok(SIGHUP) => {
+                    // Where the receiver is no more, its end is on its way.
+                    let _ = commands.send(Command::HangUp);
+                }
+                _ => break,
+            },
+            recv(ended) -> end => return Err(unasked_end(end.ok())),
+        }
+    }
+    log::info!("stopping, as asked by a signal");
+    stop(commands, stop_writer, &ended);
+    Ok(())
+}
+
+/// First the receiver, so that nothing more is acknowledged, then the writer, which still writes
+/// what was.
+fn stop(commands: Sender<Command>, stop_writer: Sender<Infallible>, ended: &Receiver<ThreadEnd>) {
+    let start = Instant::now();
+    drop(commands);
+    let first = ended.recv_deadline(start + RECEIVER_GRACE);
+    drop(stop_writer);
+    let second = ended.recv_deadline(start + GRACE);
+    if first.is_err() || second.is_err() {
+        log::warn!("a thread hangs and is left behind; the output file is complete nevertheless");
+    }
+}
+
+fn unasked_end(end: Option<ThreadEnd>) -> RunError {
+    match end {
+        Some(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
+        None => RunError::ThreadEnded {
+            name: "last",
+            source: None,
+        },
+    }
+}
+
+/// Starts a thread whose end is told on `ends`.
+fn spawn(
+    name: &'static str,
+    ends: Sender<ThreadEnd>,
+    work: impl FnOnce() -> Result<(), BackgroundDied> + Send + 'static,
+) -> Result<(), RunError> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    let thread = move || {
+        let mut farewell = Farewell {
+            name,
+            ends,
+            source: None,
+        };
+        farewell.source = work().err();
+    };
+    builder.spawn(thread).map(drop).map_err(RunError::Start)
+}
+
+/// Tells of the end of its thread when it is dropped, be it by a panic.
+struct Farewell {
+    name: &'static str,
+    ends: Sender<ThreadEnd>,
+    source: Option<BackgroundDied>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // Where nobody listens any more, the process is ending anyway.
+        let _ = self.ends.send(ThreadEnd {
+            name: self.name,
+            source: self.source.take(),
+        });
+    }
+}
+
+/// The signals, as values, from now on.
+fn forward_signals() -> io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let (sender, receiver) = unbounded();
+    let forward = move || {
+        for signal in signals.forever() {
+            // Where nobody listens any more, the process is ending anyway.
+            let _ = sender.send(signal);
+            if signal != SIGHUP {
+                thread::sleep(LAST_RESORT);
+                process::exit(0);
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(forward)?;
+    Ok(receiver)
+}

@@ -1,0 +1,158 @@
+//! The control plane's API server, which tells where MADS is.
+//!
+//! Its documents are those of the version of Kuma that is played, as far as they matter to a
+//! client of MADS, until a test puts others in their place.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::events::{Event, Events, HttpRequest, Server};
+use crate::http_answer::HttpAnswer;
+use crate::http_server::{self, HttpServer};
+use crate::kuma::Kuma;
+use crate::tls::Tls;
+
+/// The running API server.
+pub struct ApiServer {
+    documents: Arc<Mutex<Documents>>,
+    server: HttpServer,
+}
+
+struct Documents {
+    answers: BTreeMap<String, HttpAnswer>,
+    token: Option<String>,
+}
+
+impl ApiServer {
+    /// Starts on a port, or on a free one.
+    pub(crate) fn start(
+        port: Option<u16>,
+        tls: Option<Tls>,
+        events: &Events,
+    ) -> io::Result<ApiServer> {
+        let documents = Arc::new(Mutex::new(Documents {
+            answers: BTreeMap::new(),
+            token: None,
+        }));
+        let handler = {
+            let (documents, events) = (documents.clone(), events.clone());
+            http_server::shared(move |request, _| {
+                let answer = documents.lock().answer(request);
+                events.record(Event::Http {
+                    server: Server::Api,
+                    request: request.clone(),
+                    status: answer.status(),
+                    at: Instant::now(),
+                });
+                answer
+            })
+        };
+        let server = HttpServer::start("stand-in-api", port, tls, handler)?;
+        Ok(ApiServer { documents, server })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// From now on, a path is answered so.
+    pub fn set(&self, path: &str, answer: HttpAnswer) {
+        let mut documents = self.documents.lock();
+        documents.answers.insert(path.to_owned(), answer);
+    }
+
+    /// From now on, everything but `/` needs this bearer token; or, with `None`, nothing does.
+    pub fn require_token(&self, token: Option<&str>) {
+        self.documents.lock().token = token.map(str::to_owned);
+    }
+
+    /// Stops listening and ends every connection.
+    pub fn go_away(&self) {
+        self.server.acceptor().refuse();
+        self.server.acceptor().connections().cut();
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Errors
+    ///
+    /// If somebody else has taken the port.
+    pub fn come_back(&self) -> io::Result<()> {
+        self.server.acceptor().listen()
+    }
+
+    /// Becomes the API server of another version of Kuma, which knows nothing of the documents
+    /// that were set before.
+    pub(crate) fn become_kuma(&self, kuma: Kuma, mads_port: u16, mads_tls: bool) {
+        self.documents.lock().answers = documents(kuma, mads_port, mads_tls);
+    }
+}
+
+impl Documents {
+    fn answer(&self, request: &HttpRequest) -> HttpAnswer {
+        if let Some(token) = &self.token
+            && request.path() != "/"
+            && request.header("authorization") != Some(&format!("Bearer {token}"))
+        {
+            return match request.header("authorization") {
+                None => HttpAnswer::error(403, "Access Denied", "user \"anonymous\" cannot access"),
+                Some(_) => HttpAnswer::error(401, "Invalid authentication data", "no such token"),
+            };
+        }
+        match self.answers.get(request.path()) {
+            Some(answer) if request.method == "GET" => answer.clone(),
+            _ => HttpAnswer::not_found(),
+        }
+    }
+}
+
+/// What the API server of a version of Kuma has to say.
+fn documents(kuma: Kuma, mads_port: u16, mads_tls: bool) -> BTreeMap<String, HttpAnswer> {
+    let mut mads = json!({"assignmentRefreshInterval": "1s"});
+    match kuma {
+        Kuma::V0_7 | Kuma::V1_1 => mads["grpcPort"] = mads_port.into(),
+        Kuma::V1_2 => {
+            mads["grpcPort"] = 0.into();
+            mads["apiVersions"] = json!(["v1alpha1", "v1"]);
+        }
+        Kuma::V2_6 | Kuma::V2_12 | Kuma::V2_14 => {
+            mads["apiVersions"] = json!(["v1"]);
+            mads["tlsEnabled"] = mads_tls.into();
+        }
+    }
+    if kuma >= Kuma::V1_2 {
+        mads["port"] = mads_port.into();
+        mads["defaultFetchTimeout"] = "30s".into();
+    }
+    if kuma >= Kuma::V2_14 {
+        mads["enabled"] = true.into();
+    }
+    let index = json!({"hostname": "stand-in", "tagline": "Kuma", "version": kuma.name()});
+    let config = json!({
+        "environment": "universal",
+        "mode": if kuma >= Kuma::V2_6 { "zone" } else { "standalone" },
+        "monitoringAssignmentServer": mads,
+        "reports": {"enabled": false},
+    });
+    let mut documents = BTreeMap::from([
+        ("/".to_owned(), HttpAnswer::json(200, &index)),
+        ("/config".to_owned(), HttpAnswer::json(200, &config)),
+    ]);
+    if kuma == Kuma::V0_7 {
+        let url = format!("grpc://localhost:{mads_port}");
+        let catalog = json!({"apis": {
+            "bootstrap": {"url": "http://localhost:5682"},
+            "monitoringAssignment": {"url": url},
+        }});
+        documents.insert("/catalog".to_owned(), HttpAnswer::json(200, &catalog));
+    }
+    documents
+}

@@ -1,0 +1,160 @@
+//! Versions of Kuma, and what a control plane of each serves.
+//!
+//! The versions here are the corners of the table in Kuma's history: each serves something that
+//! the one before it does not, or no longer serves something that the one before it did.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A generation of the monitoring assignment discovery service (MADS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Generation {
+    /// `kuma.observability.v1alpha1`: Kuma 0.3 to 1.2, gRPC only.
+    V1Alpha1,
+    /// `kuma.observability.v1`: Kuma 1.2 and later, gRPC (to 2.6) and HTTP.
+    V1,
+}
+
+impl Generation {
+    /// Both of them.
+    pub const ALL: [Generation; 2] = [Generation::V1Alpha1, Generation::V1];
+
+    /// The generation's name, as in its package: `v1alpha1` or `v1`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Generation::V1Alpha1 => "v1alpha1",
+            Generation::V1 => "v1",
+        }
+    }
+
+    /// The type URL of its resources, and of its requests and responses.
+    #[must_use]
+    pub fn type_url(self) -> &'static str {
+        match self {
+            Generation::V1Alpha1 => {
+                "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
+            }
+            Generation::V1 => "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+        }
+    }
+
+    /// The name of its gRPC service.
+    #[must_use]
+    pub fn service(self) -> &'static str {
+        match self {
+            Generation::V1Alpha1 => {
+                "kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService"
+            }
+            Generation::V1 => "kuma.observability.v1.MonitoringAssignmentDiscoveryService",
+        }
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a control plane serves on its MADS port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serves {
+    /// gRPC, generation v1alpha1.
+    pub grpc_v1alpha1: bool,
+    /// gRPC, generation v1.
+    pub grpc_v1: bool,
+    /// HTTP long polling, generation v1.
+    pub http_v1: bool,
+}
+
+impl Serves {
+    /// Whether it speaks gRPC at all, and so HTTP/2.
+    #[must_use]
+    pub fn grpc(self) -> bool {
+        self.grpc_v1alpha1 || self.grpc_v1
+    }
+
+    /// Whether it serves a generation over gRPC.
+    #[must_use]
+    pub fn grpc_generation(self, generation: Generation) -> bool {
+        match generation {
+            Generation::V1Alpha1 => self.grpc_v1alpha1,
+            Generation::V1 => self.grpc_v1,
+        }
+    }
+}
+
+/// A version of Kuma.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kuma {
+    /// 0.3 to 0.7: gRPC v1alpha1, announced in `/catalog`.
+    V0_7,
+    /// 1.0 and 1.1: gRPC v1alpha1, announced in `/config`.
+    V1_1,
+    /// 1.2: both generations over gRPC, and HTTP.
+    V1_2,
+    /// 1.3 to 2.6: v1 over gRPC and HTTP.
+    V2_6,
+    /// 2.7 to 2.13: HTTP only.
+    V2_12,
+    /// 2.14 and later: HTTP only, and MADS may be switched off.
+    V2_14,
+}
+
+impl Kuma {
+    /// All of them, oldest first.
+    pub const ALL: [Kuma; 6] = [
+        Kuma::V0_7,
+        Kuma::V1_1,
+        Kuma::V1_2,
+        Kuma::V2_6,
+        Kuma::V2_12,
+        Kuma::V2_14,
+    ];
+
+    /// The version as people write it, such as `2.6`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kuma::V0_7 => "0.7",
+            Kuma::V1_1 => "1.1",
+            Kuma::V1_2 => "1.2",
+            Kuma::V2_6 => "2.6",
+            Kuma::V2_12 => "2.12",
+            Kuma::V2_14 => "2.14",
+        }
+    }
+
+    /// What it serves on its MADS port.
+    #[must_use]
+    pub fn serves(self) -> Serves {
+        Serves {
+            grpc_v1alpha1: self <= Kuma::V1_2,
+            grpc_v1: (Kuma::V1_2..=Kuma::V2_6).contains(&self),
+            http_v1: self >= Kuma::V1_2,
+        }
+    }
+}
+
+impl fmt::Display for Kuma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kuma {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Kuma, String> {
+        Kuma::ALL
+            .into_iter()
+            .find(|kuma| kuma.name() == text)
+            .ok_or_else(|| {
+                format!(
+                    "`{text}` is none of {}",
+                    Kuma::ALL.map(Kuma::name).join(", ")
+                )
+            })
+    }
+}

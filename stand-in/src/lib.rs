@@ -1,0 +1,63 @@
+//! A stand-in for Kuma's control plane, for the tests and the demo of `kuma-prometheus-sd`.
+//!
+//! It serves monitoring assignments as control planes from Kuma 0.7 to 2.14 do, over gRPC, HTTP and
+//! HTTPS on one port, and on another the API server that tells where that port is. It changes from
+//! one version of Kuma to another while it runs, answers what a test tells it to in place of what
+//! Kuma would, spoils the way there, and keeps a record of all it sees.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use kuma_stand_in::{ControlPlane, Dataplane, Kuma};
+//!
+//! let plane = ControlPlane::start(Kuma::V1_2);
+//! plane.publish(&[Dataplane::new("backend", "backend-01", "192.168.0.1:5670").tag("env", "prod")]);
+//! // … start a client of plane.grpc_url() …
+//! let first = plane.events().expect_request(Duration::from_secs(10));
+//! assert_eq!(first.version_info, "");
+//! plane.upgrade_to(Kuma::V2_12);
+//! ```
+//!
+//! ```text
+//!             ┌ front: by the first bytes ┐
+//!  client ───►│  HTTP/2 ─────────────────►│ grpc ───────────► subscription ┐
+//!             │  HTTP/1, TLS ────────────►│ http_server ────► mads_http ───┤► state ─► events
+//!             └ faults, cuts ─────────────┘                                │
+//!  client ───────────────────────────────► http_server ────► api_server ───┘
+//! ```
+//!
+//! It shares no code with the daemon: what both took from the same misunderstanding, no test would
+//! find.
+
+mod acceptor;
+mod api_server;
+mod certificates;
+mod dataplane;
+mod events;
+mod front;
+mod grpc;
+mod http1;
+mod http_answer;
+mod http_server;
+mod kuma;
+mod mads_http;
+mod plane;
+pub mod proto;
+mod snapshot;
+mod state;
+mod subscription;
+mod tls;
+
+pub use acceptor::free_port;
+pub use api_server::ApiServer;
+pub use certificates::{Authority, Identity, Validity};
+pub use dataplane::Dataplane;
+pub use events::{
+    ErrorDetail, Event, Events, HttpRequest, SeenRequest, Server, StreamId, Transport,
+};
+pub use front::{Fault, Front};
+pub use http_answer::{Body, HttpAnswer};
+pub use kuma::{Generation, Kuma, Serves};
+pub use plane::{ControlPlane, Plan};
+pub use snapshot::Resource;
+pub use state::Answers;
+pub use tls::Tls;

@@ -1,0 +1,265 @@
+//! MADS over HTTP, and the API server, as Kuma has them.
+
+mod support;
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use kuma_stand_in::{
+    Body, ControlPlane, Dataplane, Event, Generation, HttpAnswer, Kuma, Resource, Server,
+};
+use serde_json::Value;
+use support::{Http, SOON};
+
+fn json(body: &str) -> Value {
+    serde_json::from_str(body).unwrap()
+}
+
+#[test]
+fn the_first_poll_is_answered_at_once_and_the_next_when_there_is_news() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let mut http = Http::connect(plane.port());
+    let first = http.poll("", "30s");
+    assert_eq!(first.status, 200);
+    let version = plane.version(Generation::V1).unwrap();
+    assert_eq!(
+        json(&first.body),
+        serde_json::json!({"version_info": version, "type_url": Generation::V1.type_url()})
+    );
+    let seen = plane.events().expect_request(SOON);
+    assert_eq!((seen.node_id.as_str(), seen.stream), ("test", 1));
+    assert_eq!(seen.http.unwrap().header("host"), Some("x"));
+
+    let started = Instant::now();
+    assert_eq!(http.poll(&version, "50ms").status, 304);
+    assert!(started.elapsed() >= Duration::from_millis(50));
+
+    std::thread::scope(|scope| {
+        let poll = scope.spawn(|| http.poll(&version, "30s"));
+        plane.events().expect_request(SOON);
+        plane.events().expect_request(SOON);
+        plane.publish(&[Dataplane::new("backend", "b-1", "10.0.0.1:1").tag("env", "prod")]);
+        let body = json(&poll.join().unwrap().body);
+        assert_eq!(
+            body["resources"],
+            serde_json::json!([{
+                "@type": Generation::V1.type_url(),
+                "mesh": "default",
+                "service": "backend",
+                "targets": [{
+                    "name": "b-1",
+                    "scheme": "http",
+                    "address": "10.0.0.1:1",
+                    "metrics_path": "/metrics",
+                    "labels": {
+                        "env": "prod",
+                        "envs": ",prod,",
+                        "kuma_io_service": "backend",
+                        "kuma_io_services": ",backend,",
+                    },
+                }],
+            }])
+        );
+    });
+}
+
+#[test]
+fn requests_are_read_strictly() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let mut http = Http::connect(plane.port());
+    let path = "/v3/discovery:monitoringassignments";
+    for body in [
+        "",
+        "no json",
+        "{}",
+        r#"{"node":{}}"#,
+        r#"{"node":{"id":"a"},"more":1}"#,
+        r#"{"node":{"id":"a","more":1}}"#,
+    ] {
+        let answer = http.post(path, body);
+        assert_eq!(answer.status, 400, "{body}");
+        assert_eq!(json(&answer.body)["title"], "Could not parse request body");
+    }
+    let good = r#"{"node":{"id":"a"}}"#;
+    let answer = http.post(&format!("{path}?fetch-timeout=1d"), good);
+    assert_eq!(answer.status, 400);
+    assert_eq!(http.post(path, good).status, 200);
+    plane.withdraw();
+    assert_eq!(http.post(path, good).status, 500);
+    for target in ["/config", "/catalog", "/", "/a/b/v3/discovery:monitoringassignments"] {
+        assert_eq!(http.get(target, "").status, 404, "{target}");
+    }
+    assert_eq!(http.get(path, "").status, 405);
+    plane
+        .events()
+        .expect_http(Server::Mads, "/config", Duration::ZERO);
+    plane.set_base_path("/a/b");
+    plane.publish(&[]);
+    assert_eq!(http.post(&format!("/a/b{path}"), good).status, 200);
+    assert_eq!(http.post(path, good).status, 404);
+}
+
+#[test]
+fn large_answers_are_whole() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let many: Vec<Dataplane> = (0..5000)
+        .map(|number| Dataplane::new("many", &format!("many-{number}"), "10.0.0.1:5670"))
+        .collect();
+    plane.publish(&many);
+    let answer = Http::connect(plane.port()).poll("", "30s");
+    assert!(answer.head.contains("Transfer-Encoding: chunked"));
+    assert_eq!(json(&answer.body)["resources"].as_array().unwrap().len(), 5000);
+}
+
+#[test]
+fn a_poll_that_its_client_leaves_is_given_up() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let version = plane.version(Generation::V1).unwrap();
+    let mut http = Http::connect(plane.port());
+    http.poll("", "30s");
+    let body = format!(r#"{{"version_info":"{version}","node":{{"id":"test"}}}}"#);
+    let length = body.len();
+    http.send(&format!(
+        "POST /v3/discovery:monitoringassignments HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}"
+    ))
+    .unwrap();
+    plane.events().expect_request(SOON);
+    plane.events().expect_request(SOON);
+    drop(http);
+    plane
+        .events()
+        .expect("the end of the poll", SOON, |event| match event {
+            Event::Answered { answer, .. } if answer.starts_with("nobody") => Some(()),
+            _ => None,
+        });
+    plane
+        .events()
+        .wait_for("the end of the connection", SOON, || {
+            plane.front().connections() == 0
+        });
+}
+
+#[test]
+fn a_test_can_answer_in_the_control_planes_place() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let ask = || {
+        let mut http = Http::connect(plane.port());
+        http.send(
+            "POST /v3/discovery:monitoringassignments HTTP/1.1\r\nContent-Length: 19\r\n\r\n\
+             {\"node\":{\"id\":\"a\"}}",
+        )
+        .unwrap();
+        http
+    };
+    let scripted = |answer| {
+        plane.answer_http(answer);
+        ask()
+    };
+
+    let page = HttpAnswer::new(200, "text/html", "<html>");
+    assert_eq!(scripted(page).answer().body, "<html>");
+    let moved = scripted(HttpAnswer::redirect(302, "http://elsewhere/")).answer();
+    assert!(moved.head.contains("Location: http://elsewhere/"));
+
+    let cut_off = Body::Truncated {
+        sent: b"abc".to_vec(),
+        promised: 10,
+    };
+    let rest = scripted(HttpAnswer::with_body(200, cut_off)).rest().unwrap();
+    assert!(rest.ends_with("Content-Length: 10\r\n\r\nabc"), "{rest}");
+
+    let slow = Body::Drip {
+        bytes: b"slow".to_vec(),
+        pause: Duration::from_millis(5),
+    };
+    assert_eq!(scripted(HttpAnswer::with_body(200, slow)).answer().body, "slow");
+
+    let raw = HttpAnswer::Raw(b"garbage".to_vec());
+    assert_eq!(scripted(raw).rest().unwrap(), "garbage");
+
+    let endless = Body::Endless(b"again ".repeat(1000));
+    let mut http = scripted(HttpAnswer::with_body(200, endless));
+    for _ in 0..100 {
+        http.read_exactly(100_000);
+    }
+    drop(http);
+
+    plane.events().discard();
+    let mut silent = scripted(HttpAnswer::Silence);
+    plane.events().expect_request(SOON);
+    plane.front().cut();
+    assert_eq!(silent.rest().unwrap_or_default(), "");
+
+    plane.publish_resources(vec![Resource::undecodable(Generation::V1)]);
+    assert_eq!(json(&ask().answer().body)["resources"][0]["targets"], "none");
+}
+
+#[test]
+fn a_port_of_old_resets_http_and_one_with_http_answers_tls_with_400() {
+    let plane = ControlPlane::start(Kuma::V0_7);
+    let mut http = Http::connect(plane.port());
+    http.send("POST / HTTP/1.1\r\n\r\n").unwrap();
+    let error = http.rest().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+
+    plane.upgrade_to(Kuma::V2_6);
+    let mut http = Http::connect(plane.port());
+    http.send("\x16\x03\x01\x00\x02ab\n").unwrap();
+    assert_eq!(http.answer().status, 400);
+}
+
+#[test]
+fn the_api_server_tells_where_mads_is() {
+    let plane = ControlPlane::start(Kuma::V0_7);
+    let port = plane.port();
+    let mut api = Http::connect(plane.api().address().port());
+    let catalog = json(&api.get("/catalog", "").body);
+    assert_eq!(
+        catalog["apis"]["monitoringAssignment"]["url"],
+        format!("grpc://localhost:{port}")
+    );
+    let config = |api: &mut Http| json(&api.get("/config", "").body)["monitoringAssignmentServer"].clone();
+    assert_eq!(config(&mut api)["grpcPort"], port);
+    plane.upgrade_to(Kuma::V1_2);
+    assert_eq!(api.get("/catalog", "").status, 404);
+    assert_eq!(config(&mut api)["grpcPort"], 0);
+    assert_eq!(config(&mut api)["port"], port);
+    plane.upgrade_to(Kuma::V2_14);
+    assert_eq!(config(&mut api)["enabled"], true);
+    assert_eq!(config(&mut api)["tlsEnabled"], false);
+    let poll = api.post("/v3/discovery:monitoringassignments", "{}");
+    assert_eq!(poll.status, 404);
+
+    plane.api().require_token(Some("secret"));
+    assert_eq!(api.get("/config", "").status, 403);
+    assert_eq!(api.get("/config", "Authorization: Bearer no\r\n").status, 401);
+    plane.events().discard();
+    let allowed = api.get("/config", "Authorization: Bearer secret\r\n");
+    assert_eq!(allowed.status, 200);
+    let seen = plane.events().expect_http(Server::Api, "/config", SOON);
+    assert_eq!(seen.header("authorization"), Some("Bearer secret"));
+    plane.api().require_token(None);
+    plane.api().set("/config", HttpAnswer::new(500, "text/plain", "oops"));
+    assert_eq!(api.get("/config", "").body, "oops");
+}
+
+#[test]
+fn a_control_plane_that_goes_away_refuses_and_comes_back_on_its_ports() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let ports = [plane.port(), plane.api().address().port()];
+    let version = plane.version(Generation::V1);
+    for _ in 0..3 {
+        let mut open = ports.map(Http::connect);
+        plane.go_away();
+        for port in ports {
+            assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        }
+        for http in &mut open {
+            assert!(!http.rest().is_ok_and(|rest| !rest.is_empty()));
+        }
+        plane.come_back().unwrap();
+        assert_eq!(Http::connect(ports[0]).poll("", "1s").status, 200);
+        assert_eq!(Http::connect(ports[1]).get("/", "").status, 200);
+    }
+    assert_ne!(plane.version(Generation::V1), version);
+}

@@ -1,0 +1,233 @@
+#!/usr/bin/env bash
+# A real Prometheus follows the daemon's file while a control plane's dataplanes come, change and go.
+# Started by `make e2e`, which builds and installs what this needs. All of it listens on the loopback
+# only, on ports that the kernel picks, and scrapes nothing but a closed port of it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/processes.sh
+
+built=${CARGO_TARGET_DIR:-target}/debug
+unpacked=${CARGO_TARGET_DIR:-target}/prometheus/usr/bin
+# Prometheus passes changes of its targets on every 5 s at most; a slow machine may take longer.
+deadline=30
+
+folder=$(mktemp -d)
+dataplanes=$folder/dataplanes.json
+output=$folder/kuma.file_sd.json
+passed=0
+failed=0
+control_plane=
+daemon=
+prometheus=
+prometheus_url=
+
+finish() {
+    local status=$? pid
+    trap '' INT TERM
+    for pid in $prometheus $daemon $control_plane; do
+        stop_process "$pid" || true
+    done
+    # Ended before its end: the reason stands above, on stderr.
+    [[ -n ${finished:-} ]] || failed=$((failed + 1))
+    if ((failed > 0)); then
+        tail -n 20 "$folder"/*.log >&2 || true
+    fi
+    rm -rf "$folder"
+    echo "$passed passed, $failed failed"
+    ((failed == 0)) || exit 1
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+check() { # NAME COMMAND...
+    local name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok      $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name"
+    fi
+}
+
+must() { # WHAT COMMAND...
+    local what=$1
+    shift
+    "$@" >/dev/null || {
+        echo "e2e: $what did not happen" >&2
+        exit 1
+    }
+}
+
+## The three programs
+
+start_control_plane() {
+    # It takes commands on stdin. Opened both ways, the pipe needs no second end before it opens,
+    # and has no end of file.
+    mkfifo "$folder/commands"
+    exec {commands}<>"$folder/commands"
+    "$built/examples/demo_control_plane" --port 0 --api-port 0 --file "$dataplanes" \
+        <"$folder/commands" >"$folder/control-plane.log" 2>&1 &
+    control_plane=$!
+    must "the control plane's start" \
+        wait_until "$deadline" "$control_plane" line_after 'api server: ' "$folder/control-plane.log"
+}
+
+tell_control_plane() { # COMMAND
+    echo "$1" >&"$commands"
+}
+
+start_daemon() { # ADDRESS
+    "$built/kuma-prometheus-sd" run "--cp-address=$1" "--output-file=$output" 2>"$folder/daemon.log" &
+    daemon=$!
+    must "the daemon's first file" wait_until "$deadline" "$daemon" test -e "$output"
+}
+
+write_prometheus_config() {
+    # With a refresh an hour away, what Prometheus knows it knows from the kernel's word that the
+    # file was replaced.
+    cat >"$folder/prometheus.yml" <<YAML
+global: {scrape_interval: 1s}
+scrape_configs:
+  - job_name: kuma
+    file_sd_configs:
+      - files: [$output]
+        refresh_interval: 1h
+YAML
+}
+
+prometheus_address() {
+    sed -n 's/.*msg="Listening on" address=//p' "$folder/prometheus.log" | grep .
+}
+
+start_prometheus() {
+    # In UTC, so that its times compare as text.
+    TZ=UTC "$prometheus_program" --config.file="$folder/prometheus.yml" \
+        --storage.tsdb.path="$folder/prometheus-data" --web.listen-address=127.0.0.1:0 \
+        >"$folder/prometheus.log" 2>&1 &
+    prometheus=$!
+    must "Prometheus's start" wait_until "$deadline" "$prometheus" prometheus_address
+    prometheus_url=http://$(prometheus_address)
+}
+
+## What is asked
+
+set_dataplanes() { # JSON
+    # By renaming, so that the control plane never reads half a file.
+    echo "$1" >"$dataplanes.new"
+    mv "$dataplanes.new" "$dataplanes"
+}
+
+prometheus_says() { # PATH
+    curl --silent --fail --max-time 5 --noproxy '*' "$prometheus_url$1"
+}
+
+# One line for each target: where it is scraped, and labels that its series get.
+targets() {
+    prometheus_says '/api/v1/targets?state=active' | jq -r '.data.activeTargets[]
+        | "\(.scrapeUrl) \(.labels | "\(.mesh) \(.service) \(.job) \(.instance) \(.dataplane) env=\(.env)")"' | sort
+}
+
+targets_are() { # LINES
+    [[ $(targets) == "$1" ]]
+}
+
+targets_become() { # LINES
+    wait_until "$deadline" "$prometheus" targets_are "$1" && return
+    printf 'wanted:\n%s\nfound:\n%s\n' "$1" "$(targets)" >&2
+    return 1
+}
+
+scraped_since() { # TIME
+    prometheus_says '/api/v1/targets?state=active' |
+        jq -e --arg since "$1" '.data.activeTargets | length > 0 and all(.lastScrape > $since)' >/dev/null
+}
+
+said_by_daemon() { # WORDS; prints how often
+    grep -cF "$1" "$folder/daemon.log" || true
+}
+
+daemon_has_said() { # WORDS TIMES
+    (($(said_by_daemon "$1") >= $2))
+}
+
+# Runs a command, and waits until the daemon has said something once more than before it.
+daemon_says_after() { # WORDS COMMAND...
+    local words=$1 times
+    shift
+    times=$(($(said_by_daemon "$words") + 1))
+    "$@"
+    must "the daemon's '$words'" wait_until 60 "$daemon" daemon_has_said "$words" "$times"
+}
+
+file_identity() {
+    stat -c '%i %y' "$output"
+}
+
+promtool_accepts() {
+    "$promtool_program" check config "$folder/prometheus.yml" >&2
+}
+
+has_no_read_errors() {
+    prometheus_says /metrics | grep -qx 'prometheus_sd_file_read_errors_total 0'
+}
+
+## The story
+
+prometheus_program=$(command -v prometheus || echo "$unpacked/prometheus")
+promtool_program=$(command -v promtool || echo "$unpacked/promtool")
+
+set_dataplanes '[]'
+start_control_plane
+api_server=$(line_after 'api server: ' "$folder/control-plane.log")
+start_daemon "$api_server"
+check "an empty mesh gives an empty list" test "$(cat "$output")" = "[]"
+write_prometheus_config
+check "promtool accepts the empty list" promtool_accepts
+start_prometheus
+
+set_dataplanes '[
+    {"service": "backend", "name": "backend-01", "address": "127.0.0.1:1", "tags": {"env": "test"}},
+    {"service": "web", "name": "web-01", "address": "127.0.0.1:2", "mesh": "other", "metrics_path": "/stats"}
+]'
+check "targets appear, with address, path and labels" targets_become \
+    'http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=test
+http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
+check "promtool accepts the list" promtool_accepts
+
+set_dataplanes '[
+    {"service": "backend", "name": "backend-01", "address": "127.0.0.1:1", "tags": {"env": "prod"}},
+    {"service": "web", "name": "web-01", "address": "127.0.0.1:2", "mesh": "other", "metrics_path": "/stats"}
+]'
+check "a label changes" targets_become \
+    'http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=prod
+http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
+
+set_dataplanes '[{"service": "backend", "name": "backend-01", "address": "127.0.0.1:1", "tags": {"env": "prod"}}]'
+only_backend='http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=prod'
+check "a target goes" targets_become "$only_backend"
+
+daemon_says_after "no connection to the control plane" tell_control_plane away
+gone_at=$(date -u +%Y-%m-%dT%H:%M:%S)
+check "without a control plane the targets stay" targets_are "$only_backend"
+check "and are still scraped" wait_until "$deadline" "$prometheus" scraped_since "$gone_at"
+
+daemon_says_after "connected to MADS" tell_control_plane back
+set_dataplanes '[{"service": "backend", "name": "backend-02", "address": "127.0.0.1:3"}]'
+check "a control plane that comes back is followed again" targets_become \
+    'http://127.0.0.1:3/metrics default backend backend backend-02 backend-02 env=null'
+
+file_before=$(file_identity)
+daemon_says_after "over gRPC v1alpha1" tell_control_plane "kuma 0.7"
+check "another Kuma with the same list leaves the file alone" test "$(file_identity)" = "$file_before"
+set_dataplanes '[]'
+check "the last target goes" targets_become ''
+
+status=0
+stop_process "$daemon" || status=$?
+check "the daemon ends well when asked to" test "$status" = 0
+check "the file outlives it" test "$(cat "$output")" = "[]"
+check "Prometheus could read every version of the file" has_no_read_errors
+finished=yes
