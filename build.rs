@@ -21,11 +21,12 @@ fn generate_wire_types() {
         println!("cargo::rerun-if-changed={proto}");
     }
     // `tokio_bytes`: the resources of a response stay slices of the message they came in.
+    // `lite_runtime`: nothing here looks at messages by reflection.
     Codegen::new()
         .pure()
         .include("proto")
         .inputs(protos)
-        .customize(Customize::default().tokio_bytes(true))
+        .customize(Customize::default().tokio_bytes(true).lite_runtime(true))
         .cargo_out_dir("proto")
         .run_from_script();
 }

@@ -8,8 +8,8 @@ use log::LevelFilter;
 
 use crate::assignment::Generation;
 use crate::cli::{self, Flag, Values};
-use crate::connection::Pins;
 use crate::endpoint::{Address, AddressError};
+use crate::negotiation::Pins;
 
 /// The settings of one daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,12 +6,13 @@
 //! is and what it serves, so that a control plane may change its generation under a running
 //! daemon.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::assignment::{Generation, SkippedTarget, Target};
+use crate::absence::Absence;
+use crate::assignment::{SkippedTarget, Target};
 use crate::backoff::{Backoff, Reminder};
 use crate::endpoint::{Endpoint, Security};
+use crate::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
 use crate::report::{Report, WayNote};
 use crate::session::{Accepted, Rejected, Request, Response, Session};
 
@@ -27,57 +28,6 @@ const GOOD_STREAM: Duration = Duration::from_secs(60);
 
 /// Polls over HTTP start at least this far apart.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// After this many attempts in a row in which something accepted connections but did not speak
-/// HTTP/2, HTTP is tried as well.
-const UNREADY_ATTEMPTS: u32 = 2;
-
-/// What a source speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// A bidirectional gRPC stream.
-    Grpc(Generation),
-    /// HTTP long polling, which exists in v1 only.
-    Http,
-}
-
-impl Protocol {
-    /// The generation of the assignments that it brings.
-    #[must_use]
-    pub fn generation(self) -> Generation {
-        match self {
-            Self::Grpc(generation) => generation,
-            Self::Http => Generation::V1,
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Grpc(generation) => write!(formatter, "gRPC {generation}"),
-            Self::Http => formatter.write_str("HTTP v1"),
-        }
-    }
-}
-
-/// What the operator pinned; `None` leaves it to negotiation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pins {
-    /// The only generation to speak.
-    pub generation: Option<Generation>,
-    /// The only transport to use.
-    pub transport: Option<Transport>,
-}
-
-/// A way to carry assignments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// gRPC streams.
-    Grpc,
-    /// HTTP long polling.
-    Http,
-}
 
 /// What happened.
 #[derive(Debug)]
@@ -96,28 +46,6 @@ pub enum Event {
     Ended(End),
     /// Connect anew at once.
     HangUp,
-}
-
-/// Why a source ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// What it says about the server.
-    pub kind: EndKind,
-    /// What happened, to what, fit for a log line.
-    pub reason: String,
-}
-
-/// What the end of a source says about the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndKind {
-    /// A definite answer: the server does not know this generation (UNIMPLEMENTED, 404).
-    UnknownService,
-    /// A definite answer: the server does not speak this transport (HTTP/1 instead of HTTP/2).
-    UnknownTransport,
-    /// Something accepts connections, but they end before the server has said anything.
-    Unready,
-    /// Anything else: an outage, which says nothing about what is served.
-    Outage,
 }
 
 /// What to do.
@@ -152,14 +80,8 @@ pub struct Connection {
     session: Session,
     state: State,
     backoff: Backoff,
-    /// Attempts in a row that found something that accepts connections without speaking HTTP/2.
-    unready_attempts: u32,
-    /// When the control plane went away; `None` while it is there.
-    away_since: Option<Instant>,
-    was_connected: bool,
-    /// Whether the present absence has been told of.
-    absence_told: bool,
-    trouble_reminder: Reminder,
+    unready_attempts: UnreadyAttempts,
+    absence: Absence,
     rejection_reminder: Reminder,
     skipped: Vec<SkippedTarget>,
     skipped_reminder: Reminder,
@@ -178,12 +100,7 @@ enum State {
 
 #[derive(Debug)]
 struct Open {
-    endpoint: Endpoint,
-    protocol: Protocol,
-    /// What to try where this protocol is not served, in order.
-    alternatives: Vec<Protocol>,
-    /// What was not served here, and why.
-    refusals: Vec<String>,
+    negotiation: Negotiation,
     phase: Phase,
     /// When the last request was sent.
     requested: Instant,
@@ -211,11 +128,8 @@ impl Connection {
             session,
             state: State::Idle(start),
             backoff: Backoff::default(),
-            unready_attempts: 0,
-            away_since: Some(start),
-            was_connected: false,
-            absence_told: false,
-            trouble_reminder: Reminder::default(),
+            unready_attempts: UnreadyAttempts::default(),
+            absence: Absence::new(start),
             rejection_reminder: Reminder::default(),
             skipped: Vec::new(),
             skipped_reminder: Reminder::default(),
@@ -261,7 +175,7 @@ impl Connection {
         match event {
             Event::Time => self.time(now, random, open),
             Event::Ready => {
-                self.unready_attempts = 0;
+                self.unready_attempts.reset();
                 if matches!(open.phase, Phase::Opening(_)) {
                     open.phase = Phase::Ready(now);
                 }
@@ -301,38 +215,29 @@ impl Connection {
             self.told_way.clone_from(&way);
             actions.extend(way.map(|note| Action::Report(Report::Way(note))));
         }
-        let mut protocols = protocols(&endpoint, self.pins);
-        if protocols.is_empty() {
-            let reason = format!(
-                "nothing left to try at {}: --api-version and --transport exclude what could be there",
-                endpoint.authority()
-            );
-            return self.fail(now, random, reason);
+        let authority = endpoint.authority();
+        match Negotiation::begin(endpoint, self.pins) {
+            Some(negotiation) => actions.extend(self.open(now, negotiation)),
+            None => {
+                let reason = format!(
+                    "nothing left to try at {authority}: the pins exclude what could be served"
+                );
+                actions.extend(self.fail(now, random, reason));
+            }
         }
-        let protocol = protocols.remove(0);
-        actions.extend(self.open(now, endpoint, protocol, protocols, Vec::new()));
         actions
     }
 
-    fn open(
-        &mut self,
-        now: Instant,
-        endpoint: Endpoint,
-        protocol: Protocol,
-        alternatives: Vec<Protocol>,
-        refusals: Vec<String>,
-    ) -> Vec<Action> {
+    fn open(&mut self, now: Instant, negotiation: Negotiation) -> Vec<Action> {
+        let (endpoint, protocol) = (negotiation.endpoint.clone(), negotiation.protocol);
         let request = self.session.first_request(protocol.generation());
-        let open = Open {
-            endpoint: endpoint.clone(),
-            protocol,
-            alternatives,
-            refusals,
-            phase: Phase::Opening(now),
+        let phase = Phase::Opening(now);
+        self.state = State::Open(Box::new(Open {
+            negotiation,
+            phase,
             requested: now,
             due: None,
-        };
-        self.state = State::Open(Box::new(open));
+        }));
         vec![
             Action::Report(Report::Opening {
                 protocol,
@@ -350,7 +255,7 @@ impl Connection {
             if let Phase::Opening(_) = open.phase {
                 let reason = format!(
                     "{} did not become ready within {} s",
-                    open.endpoint.authority(),
+                    open.negotiation.endpoint.authority(),
                     CONNECT_LIMIT.as_secs()
                 );
                 return self.ended(
@@ -388,7 +293,10 @@ impl Connection {
             nonce: response.nonce.clone(),
             resources: response.resources.len(),
         }));
-        match self.session.receive(open.protocol.generation(), response) {
+        match self
+            .session
+            .receive(open.negotiation.protocol.generation(), response)
+        {
             Ok(accepted) => self.accept(now, &mut open, accepted, &mut actions),
             Err(rejected) => self.reject(now, random, &mut open, *rejected, &mut actions),
         }
@@ -422,7 +330,7 @@ impl Connection {
         }));
         // A NACK that still waits is for an older response: the control plane would ignore it.
         open.due = None;
-        match open.protocol {
+        match open.negotiation.protocol {
             Protocol::Grpc(_) => {
                 open.requested = now;
                 actions.push(Action::Send(ack));
@@ -457,7 +365,9 @@ impl Connection {
         if now >= open.next_poll() {
             self.backoff.reset();
         }
-        let poll = self.session.first_request(open.protocol.generation());
+        let poll = self
+            .session
+            .first_request(open.negotiation.protocol.generation());
         open.due = Some((open.next_poll(), poll));
         actions.push(Action::Report(Report::Unchanged));
         self.keep(open, actions)
@@ -469,104 +379,45 @@ impl Connection {
             return Vec::new();
         }
         open.phase = Phase::Accepted(open.phase.since());
-        self.unready_attempts = 0;
-        let away_since = self.away_since.take();
-        let report = Report::Connected {
-            protocol: open.protocol,
-            endpoint: open.endpoint.clone(),
-            outage: away_since
-                .filter(|_| self.was_connected || self.absence_told)
-                .map(|since| now.saturating_duration_since(since)),
-            quiet: self.was_connected && !self.absence_told,
-        };
-        self.was_connected = true;
-        self.absence_told = false;
-        vec![Action::Report(report)]
+        self.unready_attempts.reset();
+        let end = self.absence.end(now);
+        vec![Action::Report(Report::Connected {
+            protocol: open.negotiation.protocol,
+            endpoint: open.negotiation.endpoint.clone(),
+            absence: end.absence,
+            is_told: end.is_told,
+        })]
     }
 
     fn ended(&mut self, now: Instant, random: f64, mut open: Open, end: End) -> Vec<Action> {
-        match open.phase {
-            Phase::Accepted(since) if now.saturating_duration_since(since) >= GOOD_STREAM => {
+        if let Phase::Accepted(since) = open.phase {
+            if now.saturating_duration_since(since) >= GOOD_STREAM {
                 self.backoff.reset();
             }
-            Phase::Accepted(_) => {}
-            Phase::Opening(_) | Phase::Ready(_) => match self.alternative(&mut open, end.kind) {
-                Some(next) => return self.open_alternative(now, open, next, end.reason),
-                None => open
-                    .refusals
-                    .push(format!("{}: {}", open.protocol, end.reason)),
-            },
+            return self.fail(now, random, end.reason);
         }
-        let reason = match open.refusals.len() {
-            0 | 1 => end.reason,
-            _ => format!(
-                "no MADS at {}: {}",
-                open.endpoint.authority(),
-                open.refusals.join("; ")
-            ),
-        };
-        self.fail(now, random, reason)
-    }
-
-    /// What to try next in the same attempt, where the end was a definite answer.
-    fn alternative(&mut self, open: &mut Open, kind: EndKind) -> Option<Protocol> {
-        let only_http = match kind {
-            EndKind::UnknownService => false,
-            EndKind::UnknownTransport => true,
-            EndKind::Unready => {
-                self.unready_attempts += 1;
-                if self.unready_attempts < UNREADY_ATTEMPTS {
-                    return None;
-                }
-                true
-            }
-            EndKind::Outage => return None,
-        };
-        if only_http {
-            open.alternatives
-                .retain(|protocol| *protocol == Protocol::Http);
+        let protocol = open.negotiation.protocol;
+        if !open.negotiation.advance(&end, &mut self.unready_attempts) {
+            let reason = open.negotiation.failure(end);
+            return self.fail(now, random, reason);
         }
-        if open.alternatives.is_empty() {
-            None
-        } else {
-            Some(open.alternatives.remove(0))
-        }
-    }
-
-    fn open_alternative(
-        &mut self,
-        now: Instant,
-        open: Open,
-        next: Protocol,
-        reason: String,
-    ) -> Vec<Action> {
-        let Open {
-            endpoint,
+        let not_served = Report::NotServed {
             protocol,
-            alternatives,
-            mut refusals,
-            ..
-        } = open;
-        refusals.push(format!("{protocol}: {reason}"));
-        let mut actions = vec![
-            Action::Close,
-            Action::Report(Report::NotServed { protocol, reason }),
-        ];
-        actions.extend(self.open(now, endpoint, next, alternatives, refusals));
+            reason: end.reason,
+        };
+        let mut actions = vec![Action::Close, Action::Report(not_served)];
+        actions.extend(self.open(now, open.negotiation));
         actions
     }
 
     fn fail(&mut self, now: Instant, random: f64, reason: String) -> Vec<Action> {
         let pause = self.backoff.next_pause(random);
         self.state = State::Idle(now + pause);
-        let away_since = *self.away_since.get_or_insert(now);
-        let held_back = self.trouble_reminder.due(now);
-        self.absence_told |= held_back.is_some();
+        let failure = self.absence.fail(now);
         let report = Report::Trouble {
             reason,
             retry_in: pause,
-            lasting: now.saturating_duration_since(away_since),
-            held_back,
+            failure,
         };
         vec![Action::Close, Action::Report(report)]
     }
@@ -575,7 +426,7 @@ impl Connection {
 impl Open {
     /// When this phase ends by itself. Over HTTP the source's own limits end it.
     fn phase_deadline(&self) -> Option<Instant> {
-        match (self.protocol, self.phase) {
+        match (self.negotiation.protocol, self.phase) {
             (Protocol::Http, _) | (_, Phase::Accepted(_)) => None,
             (_, Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
             (_, Phase::Ready(since)) => Some(since + SILENT_ACCEPTANCE),
@@ -593,29 +444,4 @@ impl Phase {
             Self::Opening(since) | Self::Ready(since) | Self::Accepted(since) => since,
         }
     }
-}
-
-/// What may be spoken at an endpoint, in the order of trying.
-///
-/// Kuma's gRPC server negotiates no ALPN, on which C-core insists, so TLS means HTTPS; and gRPC
-/// knows no base path.
-fn protocols(endpoint: &Endpoint, pins: Pins) -> Vec<Protocol> {
-    let grpc_is_possible = cfg!(feature = "grpc")
-        && endpoint.security == Security::Plaintext
-        && endpoint.base_path.is_empty();
-    [
-        Protocol::Grpc(Generation::V1),
-        Protocol::Grpc(Generation::V1alpha1),
-        Protocol::Http,
-    ]
-    .into_iter()
-    .filter(|protocol| match protocol {
-        Protocol::Grpc(_) => grpc_is_possible && pins.transport != Some(Transport::Http),
-        Protocol::Http => pins.transport != Some(Transport::Grpc),
-    })
-    .filter(|protocol| {
-        pins.generation
-            .is_none_or(|generation| generation == protocol.generation())
-    })
-    .collect()
 }

@@ -4,6 +4,7 @@
 //! The binary is the product; this library exists so that tests, fuzzing and benchmarks use the
 //! same parts. `ARCHITECTURE.md` shows the rooms and what each owns.
 
+pub mod absence;
 pub mod assignment;
 pub mod backoff;
 pub mod cli;
@@ -13,6 +14,7 @@ pub mod endpoint;
 mod excerpt;
 pub mod http_client;
 pub mod logging;
+pub mod negotiation;
 pub mod output;
 mod proto;
 pub mod publish;

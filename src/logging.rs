@@ -5,19 +5,16 @@ use log::LevelFilter;
 
 /// Starts logging everything up to `level`. To be called once.
 pub fn start(level: LevelFilter) {
-    // C-core has its own idea of what is an error: a peer that is away fills a screen. What there
-    // is to know of it comes with the status of the call.
-    let core = if level >= LevelFilter::Debug {
+    // Libraries have their own idea of what is worth a line: to C-core a peer that is away is
+    // worth a screen. What an operator needs of it stands in our own lines.
+    let libraries = if level == LevelFilter::Trace {
         level
     } else {
         LevelFilter::Off
     };
     Builder::new()
-        .filter_level(level)
-        .filter_module("grpcio", core)
-        .filter_module("ureq", core)
-        .filter_module("ureq_proto", core)
-        .filter_module("rustls", core)
+        .filter_level(libraries)
+        .filter_module(env!("CARGO_CRATE_NAME"), level)
         .format_target(false)
         .format_timestamp_millis()
         .target(Target::Stderr)

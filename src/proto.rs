@@ -3,6 +3,8 @@
 //! The definitions, with the source of each field, are the files in `proto/`.
 
 #![allow(
+    clippy::semicolon_if_nothing_returned,
+    clippy::unwrap_used,
     missing_docs,
     unreachable_pub,
     reason = "generated code; proto/ is its documentation"

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
 
-use crate::connection::{Action, Connection, End, EndKind, Event, Protocol, Snapshot};
+use crate::connection::{Action, Connection, Event, Snapshot};
 use crate::endpoint::resolve::resolve;
 use crate::endpoint::{Address, Endpoint};
 use crate::http_client;
+use crate::negotiation::{End, EndKind, Protocol};
 use crate::session::Request;
 use crate::source::background::{Background, BackgroundDied};
 use crate::source::{Source, http};

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use log::Level;
 
+use crate::absence::Failure;
 use crate::assignment::SkippedTarget;
-use crate::connection::Protocol;
 use crate::endpoint::{Endpoint, Origin, Security, Silence};
 use crate::excerpt::excerpt;
+use crate::negotiation::Protocol;
 use crate::session::Rejection;
 
 /// How many skipped targets a line names before it only counts them.
@@ -40,10 +41,10 @@ pub enum Report {
         protocol: Protocol,
         /// Where.
         endpoint: Endpoint,
-        /// How long it was away; `None` for the first connection.
-        outage: Option<Duration>,
-        /// Whether the outage was never told of, so that its end need not be either.
-        quiet: bool,
+        /// How long it was away; `None` where nothing went wrong before.
+        absence: Option<Duration>,
+        /// Whether that is worth a line.
+        is_told: bool,
     },
     /// The way to MADS is not what `--cp-address` suggests.
     Way(WayNote),
@@ -53,10 +54,8 @@ pub enum Report {
         reason: String,
         /// The time until the next attempt.
         retry_in: Duration,
-        /// How long there has been none.
-        lasting: Duration,
-        /// Failures since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        /// How long there has been none, and whether that is worth a line.
+        failure: Failure,
     },
     /// A response has come.
     Received {
@@ -141,10 +140,13 @@ impl Report {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Connected { quiet: false, .. } | Self::HungUp => Level::Info,
+            Self::Connected { is_told: true, .. } | Self::HungUp => Level::Info,
             Self::Way(_)
             | Self::Trouble {
-                held_back: Some(_), ..
+                failure: Failure {
+                    held_back: Some(_), ..
+                },
+                ..
             }
             | Self::Rejected {
                 held_back: Some(_), ..
@@ -171,21 +173,20 @@ impl fmt::Display for Report {
             Self::Connected {
                 protocol,
                 endpoint,
-                outage,
+                absence,
                 ..
-            } => write_connected(formatter, *protocol, endpoint, *outage),
+            } => write_connected(formatter, *protocol, endpoint, *absence),
             Self::Way(note) => note.fmt(formatter),
             Self::Trouble {
                 reason,
                 retry_in,
-                lasting,
-                held_back,
+                failure,
             } => {
                 write!(formatter, "no connection to the control plane: {reason}")?;
-                if lasting.as_secs() >= 1 {
-                    write!(formatter, "; {} without one", Rounded(*lasting))?;
+                if failure.lasting.as_secs() >= 1 {
+                    write!(formatter, "; {} without one", Rounded(failure.lasting))?;
                 }
-                write_held_back(formatter, *held_back, "failure")?;
+                write_held_back(formatter, failure.held_back, "failure")?;
                 write!(
                     formatter,
                     "; the file stays as it is, next attempt in {}",
@@ -208,7 +209,7 @@ impl fmt::Display for Report {
                 targets,
             } => write!(
                 formatter,
-                "accepted version {:?}: {assignments} assignments, {targets} targets; sending ACK",
+                "accepted and acknowledged version {:?}: {assignments} assignments, {targets} targets",
                 excerpt(version)
             ),
             Self::Unchanged => formatter.write_str("nothing new at the control plane"),
@@ -263,7 +264,7 @@ fn write_connected(
     formatter: &mut fmt::Formatter<'_>,
     protocol: Protocol,
     endpoint: &Endpoint,
-    outage: Option<Duration>,
+    absence: Option<Duration>,
 ) -> fmt::Result {
     let tls = if endpoint.security == Security::Tls {
         " with TLS"
@@ -280,11 +281,11 @@ fn write_connected(
         Origin::Config => formatter.write_str(", as /config of the API server says")?,
         Origin::Address | Origin::Guess(_) => {}
     }
-    match outage {
-        Some(outage) => write!(
+    match absence {
+        Some(absence) => write!(
             formatter,
             ", after {} without a connection",
-            Rounded(outage)
+            Rounded(absence)
         ),
         None => Ok(()),
     }

@@ -22,9 +22,10 @@ use protobuf::Message;
 
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
 use crate::assignment::{Generation, Resource};
-use crate::connection::{CONNECT_LIMIT, End, EndKind, Event};
+use crate::connection::{CONNECT_LIMIT, Event};
 use crate::endpoint::Endpoint;
 use crate::excerpt::excerpt;
+use crate::negotiation::{End, EndKind};
 use crate::proto::discovery::{DiscoveryRequest, DiscoveryResponse};
 use crate::session::{Request, Response};
 

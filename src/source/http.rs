@@ -10,10 +10,11 @@ use ureq::Agent;
 use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
 use crate::assignment::Resource;
-use crate::connection::{End, EndKind, Event};
+use crate::connection::Event;
 use crate::endpoint::{Endpoint, Security};
 use crate::excerpt::excerpt;
 use crate::http_client::describe;
+use crate::negotiation::{End, EndKind};
 use crate::session::{Request, Response};
 
 /// How long the control plane holds a poll for which it has nothing new, as a Go duration.
