@@ -283,7 +283,7 @@ impl MeshFile {
                 Some((dataplanes, news))
             }
             Err(error) => {
-                eprintln!("demo_control_plane: {path} is left as it was: {error}");
+                eprintln!("demo_control_plane: {path}: {error}; what it held before is served on");
                 None
             }
         }

@@ -335,7 +335,7 @@ impl Connection {
                 open.requested = now;
                 actions.push(Action::Send(ack));
             }
-            Protocol::Http => open.due = Some((open.next_poll(), ack)),
+            Protocol::Http => open.due = Some((open.next_poll(now), ack)),
         }
     }
 
@@ -362,13 +362,14 @@ impl Connection {
 
     fn unchanged(&mut self, now: Instant, mut open: Box<Open>) -> Vec<Action> {
         let mut actions = self.connected(now, &mut open);
-        if now >= open.next_poll() {
+        // An answer that nothing is new, at once and every time, is no sign of health.
+        if now >= open.requested + POLL_INTERVAL {
             self.backoff.reset();
         }
         let poll = self
             .session
             .first_request(open.negotiation.protocol.generation());
-        open.due = Some((open.next_poll(), poll));
+        open.due = Some((open.next_poll(now), poll));
         actions.push(Action::Report(Report::Unchanged));
         self.keep(open, actions)
     }
@@ -433,8 +434,8 @@ impl Open {
         }
     }
 
-    fn next_poll(&self) -> Instant {
-        self.requested + POLL_INTERVAL
+    fn next_poll(&self, now: Instant) -> Instant {
+        now.max(self.requested + POLL_INTERVAL)
     }
 }
 
@@ -445,3 +446,6 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

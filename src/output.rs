@@ -377,3 +377,6 @@ impl fmt::Display for Targets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,10 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::events::{Event, Events, HttpRequest, Server};
+use crate::event::{Event, HttpRequest, Server};
+use crate::events::Events;
 use crate::http_answer::HttpAnswer;
-use crate::http_server::{self, HttpServer};
+use crate::http_server::{Handler, HttpServer};
 use crate::kuma::Kuma;
 use crate::tls::Tls;
 
@@ -40,20 +41,11 @@ impl ApiServer {
             answers: BTreeMap::new(),
             token: None,
         }));
-        let handler = {
+        let connected = {
             let (documents, events) = (documents.clone(), events.clone());
-            http_server::shared(move |request, _| {
-                let answer = documents.lock().answer(request);
-                events.record(Event::Http {
-                    server: Server::Api,
-                    request: request.clone(),
-                    status: answer.status(),
-                    at: Instant::now(),
-                });
-                answer
-            })
+            move || handler(documents.clone(), events.clone())
         };
-        let server = HttpServer::start("stand-in-api", port, tls, handler)?;
+        let server = HttpServer::start("stand-in-api", port, tls, connected)?;
         Ok(ApiServer { documents, server })
     }
 
@@ -94,6 +86,24 @@ impl ApiServer {
     pub(crate) fn become_kuma(&self, kuma: Kuma, mads_port: u16, mads_tls: bool) {
         self.documents.lock().answers = documents(kuma, mads_port, mads_tls);
     }
+}
+
+/// What answers the requests of a connection that has just been accepted.
+fn handler(documents: Arc<Mutex<Documents>>, events: Events) -> Box<Handler> {
+    events.record(Event::Connected {
+        server: Server::Api,
+        at: Instant::now(),
+    });
+    Box::new(move |request, _| {
+        let answer = documents.lock().answer(request);
+        events.record(Event::Http {
+            server: Server::Api,
+            request: request.clone(),
+            status: answer.status(),
+            at: Instant::now(),
+        });
+        answer
+    })
 }
 
 impl Documents {

@@ -65,7 +65,12 @@ impl Authority {
     pub fn server(&self, names: &[&str], validity: Validity) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).expect("names of hosts, or IP addresses");
-        self.vouch("a server", params, ExtendedKeyUsagePurpose::ServerAuth, validity)
+        self.vouch(
+            "a server",
+            params,
+            ExtendedKeyUsagePurpose::ServerAuth,
+            validity,
+        )
     }
 
     /// An identity for a client.

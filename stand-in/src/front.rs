@@ -185,33 +185,44 @@ fn pass(
             server.set_nodelay(true)?;
             connection.attach(&server)?;
             (&server).write_all(&first)?;
-            relay(connection, server, faults)
+            relay(connection, &server, faults)
         }
     }
 }
 
 /// Passes bytes both ways until both have ended.
-fn relay(connection: &Arc<Connection>, server: TcpStream, faults: &Arc<Faults>) -> io::Result<()> {
+fn relay(connection: &Arc<Connection>, server: &TcpStream, faults: &Arc<Faults>) -> io::Result<()> {
     let back = {
         let (connection, faults) = (connection.clone(), faults.clone());
         let server = server.try_clone()?;
         thread::Builder::new()
             .name("stand-in-front-back".to_owned())
             .spawn(move || {
-                // A client that breaks off must not leave the server waiting, nor the reverse.
-                if pump(&server, &connection.stream, &connection, &faults, true).is_err() {
-                    let _ = server.shutdown(Shutdown::Both);
-                    let _ = connection.stream.shutdown(Shutdown::Both);
-                }
+                let client = &connection.stream;
+                pump_or_break(&server, client, &connection, &faults, true);
             })?
     };
-    if pump(&connection.stream, &server, connection, faults, false).is_err() {
-        let _ = server.shutdown(Shutdown::Both);
-        let _ = connection.stream.shutdown(Shutdown::Both);
-    }
+    pump_or_break(&connection.stream, server, connection, faults, false);
     // A panic in it has been printed already.
     let _ = back.join();
     Ok(())
+}
+
+/// Passes bytes one way until they end. A client that breaks off must not leave the server
+/// waiting, nor the reverse: an error ends both.
+fn pump_or_break(
+    from: &TcpStream,
+    to: &TcpStream,
+    connection: &Connection,
+    faults: &Faults,
+    spoil: bool,
+) {
+    if pump(from, to, connection, faults, spoil).is_err() {
+        for socket in [from, to] {
+            // One that has ended by itself cannot be ended again.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// Passes bytes one way until they end, and then the end.

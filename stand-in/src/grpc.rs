@@ -18,7 +18,8 @@ use grpcio::{
 };
 
 use crate::kuma::Generation;
-use crate::state::{Outgoing, State};
+use crate::state::State;
+use crate::stream::Outgoing;
 
 /// Kuma's server ends a connection whose client pings more often than this.
 const MIN_PING_INTERVAL: Duration = Duration::from_secs(15);

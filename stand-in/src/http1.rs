@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use crate::acceptor::Connection;
-use crate::events::HttpRequest;
+use crate::event::HttpRequest;
 use crate::http_answer::{Body, HttpAnswer};
 
 /// The longest head that is read: request line and headers.
@@ -92,10 +92,10 @@ fn read_exactly(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> i
     if length > MAX_BODY - body.len() as u64 {
         return Err(bad("too long a body"));
     }
-    match reader.take(length).read_to_end(body)? as u64 == length {
-        true => Ok(()),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    if reader.take(length).read_to_end(body)? as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    Ok(())
 }
 
 /// A line without its end; empty at the end of the connection, too.

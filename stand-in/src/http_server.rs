@@ -3,10 +3,9 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 
 use crate::acceptor::{Acceptor, Connection};
-use crate::events::HttpRequest;
+use crate::event::HttpRequest;
 use crate::http_answer::HttpAnswer;
 use crate::http1;
 use crate::tls::Tls;
@@ -101,16 +100,5 @@ fn converse(
         if !http1::write_answer(&mut writer, &answer, connection)? || close {
             return Ok(());
         }
-    }
-}
-
-/// A handler that all connections of a server share.
-pub(crate) fn shared(
-    handler: impl Fn(&HttpRequest, &Connection) -> HttpAnswer + Send + Sync + 'static,
-) -> impl Fn() -> Box<Handler> + Send + Sync + 'static {
-    let handler = Arc::new(handler);
-    move || {
-        let handler = handler.clone();
-        Box::new(move |request, connection| handler(request, connection))
     }
 }

@@ -32,6 +32,7 @@ mod acceptor;
 mod api_server;
 mod certificates;
 mod dataplane;
+mod event;
 mod events;
 mod front;
 mod grpc;
@@ -44,6 +45,7 @@ mod plane;
 pub mod proto;
 mod snapshot;
 mod state;
+mod stream;
 mod subscription;
 mod tls;
 
@@ -51,9 +53,8 @@ pub use acceptor::free_port;
 pub use api_server::ApiServer;
 pub use certificates::{Authority, Identity, Validity};
 pub use dataplane::Dataplane;
-pub use events::{
-    ErrorDetail, Event, Events, HttpRequest, SeenRequest, Server, StreamId, Transport,
-};
+pub use event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
+pub use events::Events;
 pub use front::{Fault, Front};
 pub use http_answer::{Body, HttpAnswer};
 pub use kuma::{Generation, Kuma, Serves};

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use crate::acceptor::Connection;
-use crate::events::{
-    ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport,
-};
+use crate::event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 use crate::http_answer::{Body, HttpAnswer};
 use crate::http_server::Handler;
 use crate::kuma::Generation;
@@ -82,7 +80,13 @@ fn answer(
                 let seen = seen(stream, request, &body, at);
                 state.events.record(Event::Request(seen));
                 // Go reads a duration of zero or less as "do not wait".
-                return poll(state, stream, &body.version_info, at + fetch_timeout, connection);
+                return poll(
+                    state,
+                    stream,
+                    &body.version_info,
+                    at + fetch_timeout,
+                    connection,
+                );
             }
             Err(refusal) => refusal,
         },
@@ -103,7 +107,7 @@ fn parse(request: &HttpRequest) -> Result<(DiscoveryRequest, Duration), HttpAnsw
     let body: DiscoveryRequest =
         serde_json::from_slice(&request.body).map_err(|error| bad_body(&error.to_string()))?;
     // Before 2.12, control planes panicked here.
-    if !body.node.as_ref().is_some_and(|node| !node.id.is_empty()) {
+    if body.node.as_ref().is_none_or(|node| node.id.is_empty()) {
         return Err(bad_body("node.id is missing"));
     }
     let fetch_timeout = match request.parameter("fetch-timeout") {
@@ -178,7 +182,10 @@ fn poll(
             let what = format!("by script: {}", answer.status());
             (answer, what)
         }
-        Polled::Abandoned => (HttpAnswer::Raw(Vec::new()), "nobody: it was left".to_owned()),
+        Polled::Abandoned => (
+            HttpAnswer::Raw(Vec::new()),
+            "nobody: it was left".to_owned(),
+        ),
     };
     state.record_answer(stream, what);
     answer

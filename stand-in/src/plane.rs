@@ -2,10 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::api_server::ApiServer;
 use crate::dataplane::Dataplane;
-use crate::events::{Event, Events, Server};
+use crate::event::{Event, Server};
+use crate::events::Events;
 use crate::front::{Front, Opening, Route};
 use crate::grpc::GrpcServer;
 use crate::http_answer::HttpAnswer;
@@ -14,7 +16,8 @@ use crate::http1;
 use crate::kuma::{Generation, Kuma, Serves};
 use crate::mads_http;
 use crate::snapshot::{Resource, Snapshot};
-use crate::state::{Answers, Outgoing, State};
+use crate::state::{Answers, State};
+use crate::stream::Outgoing;
 use crate::tls::Tls;
 
 /// How a control plane is to start.
@@ -92,7 +95,12 @@ impl ControlPlane {
         let front = {
             let events = state.events.clone();
             let state = state.clone();
-            let connected = move || record_connection(&events);
+            let connected = move || {
+                events.record(Event::Connected {
+                    server: Server::Mads,
+                    at: Instant::now(),
+                });
+            };
             Front::start(plan.port, connected, move |opening| {
                 let serves = state.serves();
                 match opening {
@@ -163,12 +171,12 @@ impl ControlPlane {
     /// mesh.
     pub fn publish(&self, dataplanes: &[Dataplane]) {
         let resources = dataplanes.iter().cloned().map(Resource::Dataplane);
-        self.state.publish(resources.collect());
+        self.state.publish(&resources.collect());
     }
 
     /// As [`ControlPlane::publish`], with resources of any kind.
     pub fn publish_resources(&self, resources: Vec<Resource>) {
-        self.state.publish(resources.into());
+        self.state.publish(&resources.into());
     }
 
     /// As [`ControlPlane::publish_resources`], for one generation and under any type URL.
@@ -248,12 +256,8 @@ impl ControlPlane {
     ) -> usize {
         let resources: Arc<[Resource]> = resources.into();
         self.state.tell_streams(|generation| {
-            let snapshot = Snapshot::with_version(
-                version.to_owned(),
-                generation,
-                type_url,
-                resources.clone(),
-            );
+            let snapshot =
+                Snapshot::with_version(version.to_owned(), generation, type_url, resources.clone());
             Outgoing::Snapshot(Arc::new(snapshot), nonce.to_owned())
         })
     }
@@ -262,8 +266,7 @@ impl ControlPlane {
     /// are.
     pub fn send_bytes(&self, bytes: &[u8]) -> usize {
         let bytes: Arc<[u8]> = bytes.into();
-        self.state
-            .tell_streams(|_| Outgoing::Bytes(bytes.clone()))
+        self.state.tell_streams(|_| Outgoing::Bytes(bytes.clone()))
     }
 
     /// Ends each open stream with a gRPC status, once everything before it is sent. Returns how
@@ -278,6 +281,12 @@ impl ControlPlane {
     pub fn answer_http(&self, answer: HttpAnswer) {
         self.state.answer_http(answer);
     }
+
+    /// Every discovery request over HTTP is answered so at once, in place of the snapshot; with
+    /// `None`, by the snapshot again. What [`ControlPlane::answer_http`] is given goes first.
+    pub fn answer_every_http(&self, answer: Option<HttpAnswer>) {
+        self.state.answer_every_http(answer);
+    }
 }
 
 impl Drop for ControlPlane {
@@ -285,11 +294,4 @@ impl Drop for ControlPlane {
         // Each stream's thread ends its call when its outbox goes; the gRPC server waits for that.
         self.state.stop();
     }
-}
-
-fn record_connection(events: &Events) {
-    events.record(Event::Connected {
-        server: Server::Mads,
-        at: std::time::Instant::now(),
-    });
 }

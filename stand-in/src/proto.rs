@@ -2,6 +2,12 @@
 //!
 //! They are public for tests that build a response of their own.
 
-#![allow(missing_docs, reason = "generated code; proto/ is its documentation")]
+#![allow(
+    clippy::semicolon_if_nothing_returned,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "generated code; proto/ is its documentation"
+)]
 
 include!(concat!(env!("OUT_DIR"), "/proto/mod.rs"));

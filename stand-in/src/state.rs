@@ -12,34 +12,30 @@ use crossbeam_channel::Sender;
 use parking_lot::{Condvar, Mutex};
 use protobuf::Message;
 
-use crate::events::{ErrorDetail, Event, Events, SeenRequest, StreamId, Transport};
+use crate::event::{Event, StreamId};
+use crate::events::Events;
 use crate::http_answer::HttpAnswer;
 use crate::kuma::{Generation, Serves};
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::{Resource, Snapshot};
-use crate::subscription::Subscription;
+use crate::stream::{self, Outgoing, Stream};
 
-/// Who answers discovery requests.
+/// Who answers discovery requests, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answers {
     /// The control plane, as Kuma does.
     Faithful,
+    /// The control plane, but every gRPC stream ends after each answer, with this status.
+    ThenClose(i32),
     /// The test alone: nothing is answered by itself.
     Scripted,
 }
 
-/// What a stream's thread is told to do.
-pub(crate) enum Outgoing {
-    /// Send a snapshot under a nonce.
-    Snapshot(Arc<Snapshot>, String),
-    /// Send bytes in place of a serialized response.
-    Bytes(Arc<[u8]>),
-    /// End the stream with a gRPC status.
-    Close(i32, String),
-}
-
 /// gRPC's INVALID_ARGUMENT.
 const INVALID_ARGUMENT: i32 = 3;
+
+/// How often a waiting poll looks whether its client is still there, which nothing announces.
+const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 
 /// How an HTTP poll ends.
 pub(crate) enum Polled {
@@ -54,9 +50,6 @@ pub(crate) enum Polled {
     /// The client has gone, or the control plane is stopping.
     Abandoned,
 }
-
-/// How often a waiting poll looks whether its client is still there, which nothing announces.
-const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 
 /// The state of one control plane, shared by all its threads.
 pub(crate) struct State {
@@ -74,16 +67,18 @@ struct Inner {
     snapshots: BTreeMap<Generation, Arc<Snapshot>>,
     streams: BTreeMap<StreamId, Stream>,
     last_stream: StreamId,
-    http_answers: VecDeque<HttpAnswer>,
+    /// What the next HTTP polls are answered.
+    next_http: VecDeque<HttpAnswer>,
+    /// What the others are answered, in place of the snapshot.
+    every_http: Option<HttpAnswer>,
     stopping: bool,
 }
 
-struct Stream {
-    generation: Generation,
-    subscription: Subscription,
-    /// Whether its first request has come, with the node that later ones may leave out.
-    introduced: bool,
-    outbox: Sender<Outgoing>,
+impl Inner {
+    fn new_stream_id(&mut self) -> StreamId {
+        self.last_stream += 1;
+        self.last_stream
+    }
 }
 
 impl State {
@@ -96,13 +91,14 @@ impl State {
                 snapshots: BTreeMap::new(),
                 streams: BTreeMap::new(),
                 last_stream: 0,
-                http_answers: VecDeque::new(),
+                next_http: VecDeque::new(),
+                every_http: None,
                 stopping: false,
             }),
             changed: Condvar::new(),
             events: Events::new(),
         };
-        state.publish(Vec::new().into());
+        state.publish(&Arc::from([]));
         state
     }
 
@@ -129,7 +125,7 @@ impl State {
     }
 
     /// Makes resources the current snapshot of both generations.
-    pub(crate) fn publish(&self, resources: Arc<[Resource]>) {
+    pub(crate) fn publish(&self, resources: &Arc<[Resource]>) {
         let mut inner = self.inner.lock();
         for generation in Generation::ALL {
             let snapshot = Snapshot::new(generation, generation.type_url(), resources.clone());
@@ -155,11 +151,11 @@ impl State {
         if inner.answers == Answers::Scripted {
             return;
         }
-        for (stream, state) in &mut inner.streams {
-            if state.generation == generation
-                && let Some(nonce) = state.subscription.published()
+        for (id, stream) in &mut inner.streams {
+            if stream.generation() == generation
+                && let Some(answer) = stream.published(&snapshot)
             {
-                self.answer(*stream, state, snapshot.clone(), nonce);
+                self.answer(inner.answers, *id, stream, answer);
             }
         }
     }
@@ -199,23 +195,12 @@ impl State {
         self.events.record(Event::StreamClosed { stream, at });
     }
 
-    fn answer(
-        &self,
-        stream: StreamId,
-        state: &Stream,
-        snapshot: Arc<Snapshot>,
-        nonce: String,
-    ) {
-        self.record_answer(
-            stream,
-            format!(
-                "version {} with {} resources, nonce {nonce}",
-                snapshot.version(),
-                snapshot.len()
-            ),
-        );
-        // A stream that has just ended has no thread any more; its end is recorded by itself.
-        let _ = state.outbox.send(Outgoing::Snapshot(snapshot, nonce));
+    fn answer(&self, answers: Answers, id: StreamId, stream: &Stream, answer: Outgoing) {
+        self.record_answer(id, answer.describe());
+        stream.send(answer);
+        if let Answers::ThenClose(code) = answers {
+            stream.send(Outgoing::Close(code, "closed after the answer".to_owned()));
+        }
     }
 
     /// Records what a stream or an HTTP connection was given.
@@ -224,11 +209,9 @@ impl State {
         self.events.record(Event::Answered { stream, answer, at });
     }
 
-    /// A number for a new stream or HTTP connection.
+    /// A number for a new HTTP connection.
     pub(crate) fn new_stream_id(&self) -> StreamId {
-        let mut inner = self.inner.lock();
-        inner.last_stream += 1;
-        inner.last_stream
+        self.inner.lock().new_stream_id()
     }
 
     /// A gRPC stream began. `None` where its generation is not served.
@@ -238,20 +221,13 @@ impl State {
         outbox: Sender<Outgoing>,
     ) -> Option<StreamId> {
         let mut inner = self.inner.lock();
-        if !inner.serves.grpc_generation(generation) {
+        if inner.stopping || !inner.serves.grpc_generation(generation) {
             return None;
         }
-        inner.last_stream += 1;
-        let stream = inner.last_stream;
-        inner.streams.insert(
-            stream,
-            Stream {
-                generation,
-                subscription: Subscription::default(),
-                introduced: false,
-                outbox,
-            },
-        );
+        let stream = inner.new_stream_id();
+        inner
+            .streams
+            .insert(stream, Stream::new(generation, outbox));
         self.events.record(Event::StreamOpened {
             stream,
             generation,
@@ -279,60 +255,43 @@ impl State {
         let Some(stream) = streams.get_mut(&id) else {
             return;
         };
+        let generation = stream.generation();
         let Ok(request) = DiscoveryRequest::parse_from_bytes(bytes) else {
             let message = "the request is no DiscoveryRequest".to_owned();
-            let _ = stream.outbox.send(Outgoing::Close(INVALID_ARGUMENT, message));
-            return;
+            return stream.send(Outgoing::Close(INVALID_ARGUMENT, message));
         };
         self.events
-            .record(Event::Request(seen(id, stream.generation, &request)));
+            .record(Event::Request(stream::seen(id, generation, &request)));
         if *answers == Answers::Scripted {
             return;
         }
-        if let Err(message) = acceptable(stream, &request) {
-            let _ = stream.outbox.send(Outgoing::Close(INVALID_ARGUMENT, message));
-            return;
-        }
-        stream.introduced = true;
-        let snapshot = snapshots.get(&stream.generation);
-        let current = snapshot.map(|snapshot| snapshot.version());
-        let nonce = stream.subscription.request(
-            &request.response_nonce,
-            &request.version_info,
-            current,
-        );
-        if let (Some(nonce), Some(snapshot)) = (nonce, snapshot) {
-            self.answer(id, stream, snapshot.clone(), nonce);
+        match stream.request(&request, snapshots.get(&generation)) {
+            Ok(None) => {}
+            Ok(Some(answer)) => self.answer(*answers, id, stream, answer),
+            Err(message) => stream.send(Outgoing::Close(INVALID_ARGUMENT, message)),
         }
     }
 
     /// Tells each open stream something. Returns how many there were.
     pub(crate) fn tell_streams(&self, mut what: impl FnMut(Generation) -> Outgoing) -> usize {
         let inner = self.inner.lock();
-        for (stream, state) in &inner.streams {
-            let outgoing = what(state.generation);
-            self.record_answer(
-                *stream,
-                match &outgoing {
-                    Outgoing::Snapshot(snapshot, nonce) => format!(
-                        "by script: version {} with {} resources, nonce {nonce}",
-                        snapshot.version(),
-                        snapshot.len()
-                    ),
-                    Outgoing::Bytes(bytes) => format!("by script: {} bytes", bytes.len()),
-                    Outgoing::Close(code, message) => {
-                        format!("by script: the end, {code} {message}")
-                    }
-                },
-            );
-            let _ = state.outbox.send(outgoing);
+        for (id, stream) in &inner.streams {
+            let outgoing = what(stream.generation());
+            self.record_answer(*id, format!("by script: {}", outgoing.describe()));
+            stream.send(outgoing);
         }
         inner.streams.len()
     }
 
-    /// The next HTTP poll is answered so, before anything else.
+    /// One HTTP poll more is answered so, before anything else.
     pub(crate) fn answer_http(&self, answer: HttpAnswer) {
-        self.inner.lock().http_answers.push_back(answer);
+        self.inner.lock().next_http.push_back(answer);
+        self.changed.notify_all();
+    }
+
+    /// Every HTTP poll is answered so at once, in place of the snapshot; or by it again.
+    pub(crate) fn answer_every_http(&self, answer: Option<HttpAnswer>) {
+        self.inner.lock().every_http = answer;
         self.changed.notify_all();
     }
 
@@ -348,53 +307,23 @@ impl State {
             if inner.stopping || !client_is_there() {
                 return Polled::Abandoned;
             }
-            if let Some(answer) = inner.http_answers.pop_front() {
+            let scripted = inner.next_http.pop_front();
+            if let Some(answer) = scripted.or_else(|| inner.every_http.clone()) {
                 return Polled::Scripted(answer);
             }
             let now = Instant::now();
-            if inner.answers == Answers::Faithful {
+            let mut wake = now + LOOK_FOR_CLIENT;
+            if inner.answers != Answers::Scripted {
                 match inner.snapshots.get(&Generation::V1) {
                     None => return Polled::NoSnapshot,
                     Some(snapshot) if snapshot.version() != version => {
                         return Polled::Snapshot(snapshot.clone());
                     }
                     Some(_) if now >= deadline => return Polled::TimedOut,
-                    Some(_) => {}
+                    Some(_) => wake = wake.min(deadline),
                 }
             }
-            let look_again = now + LOOK_FOR_CLIENT;
-            let wake = if now < deadline { deadline.min(look_again) } else { look_again };
             self.changed.wait_until(&mut inner, wake);
         }
-    }
-}
-
-/// Why a faithful control plane cannot go on with a request, if it can't.
-fn acceptable(stream: &Stream, request: &DiscoveryRequest) -> Result<(), String> {
-    if !stream.introduced && request.node.id.is_empty() {
-        return Err("the first request has no node.id".to_owned());
-    }
-    let type_url = stream.generation.type_url();
-    if request.type_url != type_url {
-        return Err(format!("the type URL is {:?}, not {type_url}", request.type_url));
-    }
-    Ok(())
-}
-
-fn seen(stream: StreamId, generation: Generation, request: &DiscoveryRequest) -> SeenRequest {
-    SeenRequest {
-        stream,
-        transport: Transport::Grpc,
-        generation,
-        version_info: request.version_info.clone(),
-        nonce: request.response_nonce.clone(),
-        node_id: request.node.id.clone(),
-        type_url: request.type_url.clone(),
-        error_detail: request.error_detail.as_ref().map(|error| ErrorDetail {
-            code: error.code,
-            message: error.message.clone(),
-        }),
-        http: None,
-        at: Instant::now(),
     }
 }

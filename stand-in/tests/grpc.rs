@@ -2,6 +2,7 @@
 
 mod support;
 
+use kuma_stand_in::proto::discovery::DiscoveryRequest;
 use kuma_stand_in::proto::mads_v1::MonitoringAssignment;
 use kuma_stand_in::proto::mads_v1alpha1::MonitoringAssignment as MonitoringAssignmentV1Alpha1;
 use kuma_stand_in::{Answers, ControlPlane, Dataplane, Event, Generation, Kuma, Resource};
@@ -21,12 +22,18 @@ fn a_stream_gets_the_snapshot_then_silence_then_the_next() {
         let empty = stream.response();
         assert_eq!(empty.nonce, "1");
         assert_eq!(empty.type_url, generation.type_url());
-        assert_eq!(Some(&empty.version_info), plane.version(generation).as_ref());
+        assert_eq!(
+            Some(&empty.version_info),
+            plane.version(generation).as_ref()
+        );
         assert!(empty.resources.is_empty());
         let opened = plane.events().expect_stream_opened(SOON);
         assert_eq!(opened.1, generation);
         let first = plane.events().expect_request(SOON);
-        assert_eq!((first.version_info.as_str(), first.nonce.as_str()), ("", ""));
+        assert_eq!(
+            (first.version_info.as_str(), first.nonce.as_str()),
+            ("", "")
+        );
         assert_eq!(first.node_id, "test");
 
         stream.request(&empty.version_info, &empty.nonce, None);
@@ -173,6 +180,27 @@ fn a_test_can_answer_in_the_control_planes_place() {
     let status = stream.end();
     assert_eq!((i32::from(status.code()), status.message()), (13, "broken"));
     plane.events().expect_stream_closed(SOON);
+}
+
+#[test]
+fn streams_can_be_ended_after_each_answer() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.set_answers(Answers::ThenClose(0));
+    for _ in 0..3 {
+        let mut stream = Stream::open(plane.port(), Generation::V1);
+        stream.request("", "", None);
+        assert_eq!(stream.response().nonce, "1");
+        assert_eq!(i32::from(stream.end().code()), 0);
+    }
+}
+
+#[test]
+fn a_request_without_a_node_is_refused() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let mut stream = Stream::open(plane.port(), Generation::V1);
+    stream.send(&DiscoveryRequest::new());
+    let status = stream.end();
+    assert_eq!(status.message(), "the first request has no node.id");
 }
 
 #[test]

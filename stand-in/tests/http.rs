@@ -1,5 +1,7 @@
 //! MADS over HTTP, and the API server, as Kuma has them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::net::TcpStream;
@@ -86,7 +88,12 @@ fn requests_are_read_strictly() {
     assert_eq!(http.post(path, good).status, 200);
     plane.withdraw();
     assert_eq!(http.post(path, good).status, 500);
-    for target in ["/config", "/catalog", "/", "/a/b/v3/discovery:monitoringassignments"] {
+    for target in [
+        "/config",
+        "/catalog",
+        "/",
+        "/a/b/v3/discovery:monitoringassignments",
+    ] {
         assert_eq!(http.get(target, "").status, 404, "{target}");
     }
     assert_eq!(http.get(path, "").status, 405);
@@ -108,7 +115,10 @@ fn large_answers_are_whole() {
     plane.publish(&many);
     let answer = Http::connect(plane.port()).poll("", "30s");
     assert!(answer.head.contains("Transfer-Encoding: chunked"));
-    assert_eq!(json(&answer.body)["resources"].as_array().unwrap().len(), 5000);
+    assert_eq!(
+        json(&answer.body)["resources"].as_array().unwrap().len(),
+        5000
+    );
 }
 
 #[test]
@@ -165,14 +175,19 @@ fn a_test_can_answer_in_the_control_planes_place() {
         sent: b"abc".to_vec(),
         promised: 10,
     };
-    let rest = scripted(HttpAnswer::with_body(200, cut_off)).rest().unwrap();
+    let rest = scripted(HttpAnswer::with_body(200, cut_off))
+        .rest()
+        .unwrap();
     assert!(rest.ends_with("Content-Length: 10\r\n\r\nabc"), "{rest}");
 
     let slow = Body::Drip {
         bytes: b"slow".to_vec(),
         pause: Duration::from_millis(5),
     };
-    assert_eq!(scripted(HttpAnswer::with_body(200, slow)).answer().body, "slow");
+    assert_eq!(
+        scripted(HttpAnswer::with_body(200, slow)).answer().body,
+        "slow"
+    );
 
     let raw = HttpAnswer::Raw(b"garbage".to_vec());
     assert_eq!(scripted(raw).rest().unwrap(), "garbage");
@@ -190,8 +205,18 @@ fn a_test_can_answer_in_the_control_planes_place() {
     plane.front().cut();
     assert_eq!(silent.rest().unwrap_or_default(), "");
 
+    let busy = HttpAnswer::error(503, "busy", "for a while");
+    plane.answer_every_http(Some(busy));
+    for _ in 0..3 {
+        assert_eq!(ask().answer().status, 503);
+    }
+    plane.answer_every_http(None);
+
     plane.publish_resources(vec![Resource::undecodable(Generation::V1)]);
-    assert_eq!(json(&ask().answer().body)["resources"][0]["targets"], "none");
+    assert_eq!(
+        json(&ask().answer().body)["resources"][0]["targets"],
+        "none"
+    );
 }
 
 #[test]
@@ -218,7 +243,8 @@ fn the_api_server_tells_where_mads_is() {
         catalog["apis"]["monitoringAssignment"]["url"],
         format!("grpc://localhost:{port}")
     );
-    let config = |api: &mut Http| json(&api.get("/config", "").body)["monitoringAssignmentServer"].clone();
+    let config =
+        |api: &mut Http| json(&api.get("/config", "").body)["monitoringAssignmentServer"].clone();
     assert_eq!(config(&mut api)["grpcPort"], port);
     plane.upgrade_to(Kuma::V1_2);
     assert_eq!(api.get("/catalog", "").status, 404);
@@ -232,14 +258,19 @@ fn the_api_server_tells_where_mads_is() {
 
     plane.api().require_token(Some("secret"));
     assert_eq!(api.get("/config", "").status, 403);
-    assert_eq!(api.get("/config", "Authorization: Bearer no\r\n").status, 401);
+    assert_eq!(
+        api.get("/config", "Authorization: Bearer no\r\n").status,
+        401
+    );
     plane.events().discard();
     let allowed = api.get("/config", "Authorization: Bearer secret\r\n");
     assert_eq!(allowed.status, 200);
     let seen = plane.events().expect_http(Server::Api, "/config", SOON);
     assert_eq!(seen.header("authorization"), Some("Bearer secret"));
     plane.api().require_token(None);
-    plane.api().set("/config", HttpAnswer::new(500, "text/plain", "oops"));
+    plane
+        .api()
+        .set("/config", HttpAnswer::new(500, "text/plain", "oops"));
     assert_eq!(api.get("/config", "").body, "oops");
 }
 

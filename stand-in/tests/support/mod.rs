@@ -1,5 +1,6 @@
 //! Clients for the tests: a gRPC stream and an HTTP connection, both as bare as can be.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(unreachable_pub, reason = "a part of each test that uses it")]
 
@@ -87,8 +88,12 @@ impl Stream {
                 ..Default::default()
             })
             .into();
+        self.send(&request);
+    }
+
+    pub fn send(&mut self, request: &DiscoveryRequest) {
         // A stream that has ended says why to its reader.
-        let _ = block_on(self.sender.send((request, WriteFlags::default())));
+        let _ = block_on(self.sender.send((request.clone(), WriteFlags::default())));
     }
 
     pub fn bytes(&mut self) -> Vec<u8> {
@@ -159,8 +164,10 @@ impl<S: Read + Write> Http<S> {
     }
 
     pub fn get(&mut self, target: &str, headers: &str) -> Answer {
-        self.send(&format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"))
-            .unwrap();
+        self.send(&format!(
+            "GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+        ))
+        .unwrap();
         self.answer()
     }
 

@@ -1,0 +1,306 @@
+//! The output as tables: at a time, an event, and what is to be done then.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+use super::{Action, Event, Inspection, Output};
+use crate::assignment::Target;
+use crate::render::{Content, render};
+
+/// No jitter.
+const MIDDLE: f64 = 0.5;
+
+struct Story {
+    output: Output,
+    start: Instant,
+    told: Vec<String>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let start = Instant::now();
+        Self {
+            output: Output::new(start),
+            start,
+            told: Vec::new(),
+        }
+    }
+
+    /// What is to be done at `seconds`, in words; what is to be told above debug is kept.
+    fn step(&mut self, seconds: f64, event: Event) -> Vec<String> {
+        let now = self.start + Duration::from_secs_f64(seconds);
+        let mut words = Vec::new();
+        for action in self.output.step(now, MIDDLE, event) {
+            match action {
+                Action::Inspect(content) => words.push(format!("inspect {}", name(&content))),
+                Action::Replace(content) => words.push(format!("replace by {}", name(&content))),
+                Action::Report(report) if report.level() <= Level::Info => {
+                    self.told.push(report.to_string());
+                }
+                Action::Report(_) => {}
+            }
+        }
+        words
+    }
+
+    /// Plays a table; every deadline must be the one that the table waits for with `time`.
+    #[track_caller]
+    fn play(&mut self, rows: Vec<(f64, Event, &[&str])>) {
+        for (seconds, event, expected) in rows {
+            if let Event::Time = event {
+                assert_eq!(
+                    self.deadline(),
+                    Some(seconds),
+                    "the deadline before {seconds} s"
+                );
+            }
+            let described = format!("{event:?}");
+            assert_eq!(
+                self.step(seconds, event),
+                expected,
+                "{described} at {seconds} s"
+            );
+        }
+    }
+
+    /// Seconds since the start, to the millisecond.
+    fn deadline(&self) -> Option<f64> {
+        let deadline = self.output.deadline()?;
+        Some((deadline - self.start).as_micros().div_ceil(1000) as f64 / 1000.0)
+    }
+
+    #[track_caller]
+    fn assert_told(&mut self, expected: &[&str]) {
+        assert_eq!(std::mem::take(&mut self.told), expected);
+    }
+}
+
+/// A list with one target for each letter.
+fn list(letters: &str) -> Content {
+    let target = |letter: char| Target {
+        address: letter.to_string(),
+        labels: BTreeMap::new(),
+    };
+    render(&letters.chars().map(target).collect::<Vec<_>>())
+}
+
+/// The letters of a list.
+fn name(content: &Content) -> String {
+    let text = String::from_utf8(content.bytes().to_vec()).unwrap();
+    text.split("[\"")
+        .skip(1)
+        .filter_map(|rest| rest.chars().next())
+        .collect()
+}
+
+fn wanted(letters: &str) -> Event {
+    Event::Wanted(list(letters))
+}
+
+fn missing() -> Event {
+    Event::Inspected(Ok(Inspection::Missing))
+}
+
+fn same() -> Event {
+    Event::Inspected(Ok(Inspection::Same))
+}
+
+fn different(letters: &str) -> Event {
+    Event::Inspected(Ok(Inspection::Different(list(letters).bytes().to_vec())))
+}
+
+fn written() -> Event {
+    Event::Replaced(Ok(()))
+}
+
+fn failed() -> Event {
+    Event::Replaced(Err("no space left".to_owned()))
+}
+
+/// An output that wrote "ab" at the start.
+fn settled() -> Story {
+    let mut story = Story::new();
+    story.play(vec![
+        (0.0, wanted("ab"), &["inspect ab"]),
+        (0.0, missing(), &["replace by ab"]),
+        (0.0, written(), &[]),
+    ]);
+    story.assert_told(&["wrote 2 targets: 2 added, 0 removed, 0 changed"]);
+    story
+}
+
+#[test]
+fn nothing_is_done_before_the_first_list() {
+    let mut story = Story::new();
+    assert_eq!(story.deadline(), None);
+    story.play(vec![(5.0, Event::Finish, &[])]);
+}
+
+#[test]
+fn an_empty_first_list_is_written_like_any_other() {
+    let mut story = Story::new();
+    story.play(vec![
+        (0.0, wanted(""), &["inspect "]),
+        (0.0, missing(), &["replace by "]),
+        (0.0, written(), &[]),
+    ]);
+    story.assert_told(&["wrote 0 targets: 0 added, 0 removed, 0 changed"]);
+}
+
+#[test]
+fn a_restart_onto_an_equal_file_writes_nothing() {
+    let mut story = Story::new();
+    story.play(vec![
+        (0.0, wanted("ab"), &["inspect ab"]),
+        (0.0, same(), &[]),
+    ]);
+    story.assert_told(&["the file holds these 2 targets already"]);
+}
+
+#[test]
+fn a_restart_onto_another_file_tells_what_changes() {
+    let mut story = Story::new();
+    story.play(vec![
+        (0.0, wanted("abc"), &["inspect abc"]),
+        (0.0, different("bd"), &["replace by abc"]),
+        (0.0, written(), &[]),
+    ]);
+    story.assert_told(&["wrote 3 targets: 2 added, 1 removed, 0 changed"]);
+}
+
+#[test]
+fn equal_content_is_never_written_again() {
+    let mut story = settled();
+    story.play(vec![(1.0, wanted("ba"), &[]), (2.0, wanted("aab"), &[])]);
+    story.assert_told(&[]);
+}
+
+#[test]
+fn a_change_is_written_at_once_and_a_flood_at_ten_a_second_with_the_newest_last() {
+    let mut story = settled();
+    story.play(vec![
+        (1.0, wanted("abc"), &["replace by abc"]),
+        (1.0, written(), &[]),
+        (1.01, wanted("abcd"), &[]),
+        (1.02, wanted("a"), &[]),
+        (1.1, Event::Time, &["replace by a"]),
+        (1.1, written(), &[]),
+        (1.3, wanted("ab"), &["replace by ab"]),
+    ]);
+}
+
+#[test]
+fn a_change_that_is_taken_back_before_it_is_written_is_no_change() {
+    let mut story = settled();
+    story.play(vec![
+        (1.0, wanted("abc"), &["replace by abc"]),
+        (1.0, written(), &[]),
+        (1.01, wanted("x"), &[]),
+        (1.02, wanted("abc"), &[]),
+        (6.0, Event::Time, &["inspect abc"]),
+    ]);
+}
+
+#[test]
+fn a_failed_write_is_retried_with_backoff_and_the_newest_list() {
+    let mut story = settled();
+    story.play(vec![
+        (10.0, wanted("c"), &["replace by c"]),
+        (10.0, failed(), &[]),
+        (10.5, wanted("cd"), &[]),
+        (11.0, Event::Time, &["inspect cd"]),
+        (11.0, different("ab"), &["replace by cd"]),
+        (11.0, failed(), &[]),
+        (12.6, Event::Time, &["inspect cd"]),
+        (12.6, different("ab"), &["replace by cd"]),
+        (12.6, written(), &[]),
+    ]);
+    story.assert_told(&[
+        "cannot write the file: no space left; Prometheus keeps the targets it has, next attempt \
+         in 1.0 s",
+        "wrote 2 targets: 2 added, 2 removed, 0 changed; the file can be written again after 2.6 s",
+    ]);
+}
+
+#[test]
+fn a_write_that_failed_after_the_rename_is_not_repeated() {
+    let mut story = settled();
+    story.play(vec![
+        (10.0, wanted("c"), &["replace by c"]),
+        (10.0, failed(), &[]),
+        (11.0, Event::Time, &["inspect c"]),
+        (11.0, same(), &[]),
+        (16.0, Event::Time, &["inspect c"]),
+    ]);
+}
+
+#[test]
+fn a_lasting_failure_is_told_once_a_minute() {
+    let mut story = settled();
+    story.step(10.0, wanted("c"));
+    story.step(10.0, failed());
+    while story.deadline().is_some_and(|deadline| deadline < 200.0) {
+        let seconds = story.deadline().unwrap();
+        story.step(seconds, Event::Time);
+        story.step(seconds, missing());
+        story.step(seconds, failed());
+    }
+    assert_eq!(story.told.len(), 4, "{:#?}", story.told);
+}
+
+#[test]
+fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_ten_seconds() {
+    let rows = [
+        (missing(), "the file is gone, so it is written again"),
+        (
+            different("x"),
+            "the file was changed by somebody else, so it is written again",
+        ),
+        (
+            Event::Inspected(Err("cannot read it".to_owned())),
+            "the file was changed by somebody else, so it is written again",
+        ),
+    ];
+    for (found, told) in rows {
+        let mut story = settled();
+        story.play(vec![
+            (5.0, Event::Time, &["inspect ab"]),
+            (5.0, same(), &[]),
+            (10.0, Event::Time, &["inspect ab"]),
+            (10.0, found, &["replace by ab"]),
+            (10.0, written(), &[]),
+        ]);
+        assert_eq!(story.told[0], told);
+    }
+}
+
+#[test]
+fn at_the_end_the_newest_list_is_written_whatever_the_limits_say() {
+    let mut story = settled();
+    story.play(vec![
+        (1.0, wanted("c"), &["replace by c"]),
+        (1.0, written(), &[]),
+        (1.01, wanted("d"), &[]),
+        (1.02, Event::Finish, &["replace by d"]),
+        (1.02, written(), &[]),
+    ]);
+}
+
+#[test]
+fn at_the_end_a_list_that_could_not_be_written_is_tried_once_more() {
+    let mut story = settled();
+    story.play(vec![
+        (1.0, wanted("c"), &["replace by c"]),
+        (1.0, failed(), &[]),
+        (1.5, Event::Finish, &["inspect c"]),
+        (1.5, missing(), &["replace by c"]),
+        (1.5, failed(), &[]),
+    ]);
+}
+
+#[test]
+fn at_the_end_a_settled_file_is_left_alone() {
+    settled().play(vec![(1.0, Event::Finish, &[])]);
+}
