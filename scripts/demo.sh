@@ -38,7 +38,12 @@ fail_if_ended() { # NAME PID
     exit 1
 }
 
-"$built/examples/demo_control_plane" --port 0 --api-port 0 >"$story" &
+commands=/dev/null
+if [[ -t 0 ]]; then
+    commands=/dev/stdin
+    say "the control plane takes commands: kuma VERSION, cut, away, back"
+fi
+"$built/examples/demo_control_plane" --port 0 --api-port 0 <"$commands" >"$story" &
 control_plane=$!
 if ! wait_until 10 "$control_plane" line_after 'api server: ' "$story" >/dev/null; then
     fail_if_ended "the demo control plane" "$control_plane"

@@ -66,8 +66,8 @@ missing_for() {
         build) ;;
         lint)
             "$cargo" clippy --version >/dev/null 2>&1 || echo clippy
-            # One that was left behind by an older Rust doesn't know the edition.
-            "${RUSTFMT:-rustfmt}" --edition "$edition" </dev/null >/dev/null 2>&1 || echo rustfmt
+            # One that an older Rust left behind doesn't know the edition's style.
+            "${RUSTFMT:-rustfmt}" --style-edition "$edition" </dev/null >/dev/null 2>&1 || echo rustfmt
             ;;
         e2e)
             has curl || echo curl

@@ -200,6 +200,19 @@ impl Events {
         }
     }
 
+    /// Takes the next answer to a discovery request, as it is described for people.
+    ///
+    /// # Panics
+    ///
+    /// If none is given within `timeout`.
+    #[track_caller]
+    pub fn expect_answer(&self, timeout: Duration) -> (StreamId, String) {
+        self.expect("an answer", timeout, |event| match event {
+            Event::Answered { stream, answer, .. } => Some((*stream, answer.clone())),
+            _ => None,
+        })
+    }
+
     /// Takes the beginning of the next gRPC stream.
     ///
     /// # Panics
