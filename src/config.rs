@@ -8,14 +8,18 @@ use log::LevelFilter;
 
 use crate::assignment::Generation;
 use crate::cli::{self, Flag, Values};
-use crate::endpoint::{Address, AddressError};
-use crate::negotiation::Pins;
+use crate::endpoint::resolve::Resolver;
+use crate::endpoint::{Address, AddressError, Scheme, Security};
+use crate::http_client::HttpSettings;
+use crate::negotiation::{Pins, Transport};
+use crate::proxy::{Proxies, ProxyError};
+use crate::tls::{ClientFiles, TlsSettings};
 
 /// The settings of one daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where to ask.
-    pub cp_address: Address,
+    /// Where to ask, and how.
+    pub resolver: Resolver,
     /// `node.id`.
     pub name: String,
     /// What negotiation may not decide.
@@ -28,9 +32,18 @@ pub struct Config {
     pub log_level: LevelFilter,
 }
 
+/// Something that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The value of a setting.
+    Value(ValueError),
+    /// A variable that every program reads.
+    Proxy(ProxyError),
+}
+
 /// A value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
+pub struct ValueError {
     /// The flag or the environment variable that gave the value.
     origin: String,
     value: OsString,
@@ -40,6 +53,7 @@ pub struct ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
     Address(AddressError),
+    Contradiction(&'static str),
     NotUnicode,
     Empty,
     NotAMode,
@@ -47,6 +61,15 @@ enum Problem {
 }
 
 impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(error) => error.fmt(formatter),
+            Self::Proxy(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for ValueError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The value of an address with a password in it must not end up in a log.
         if self.problem == Problem::Address(AddressError::Credentials) {
@@ -66,6 +89,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(formatter),
+            Self::Contradiction(reason) => formatter.write_str(reason),
             Self::NotUnicode => formatter.write_str("not UTF-8"),
             Self::Empty => formatter.write_str("must not be empty"),
             Self::NotAMode => formatter.write_str("not permission bits in octal, such as 0644"),
@@ -106,11 +130,11 @@ impl Setting {
     }
 
     fn error(&self, problem: Problem) -> ConfigError {
-        ConfigError {
+        ConfigError::Value(ValueError {
             origin: self.origin.clone(),
             value: self.value.clone(),
             problem,
-        }
+        })
     }
 
     fn text(&self) -> Result<&str, ConfigError> {
@@ -132,6 +156,11 @@ impl Setting {
             return Err(self.error(Problem::Empty));
         }
         Ok(PathBuf::from(&self.value))
+    }
+
+    /// `None` where nothing was given.
+    fn optional_path(&self) -> Option<PathBuf> {
+        (!self.value.is_empty()).then(|| PathBuf::from(&self.value))
     }
 
     fn mode(&self) -> Result<u32, ConfigError> {
@@ -161,6 +190,16 @@ const API_VERSIONS: [(&str, Option<Generation>); 3] = [
     ("v1alpha1", Some(Generation::V1alpha1)),
 ];
 
+/// The words of `--transport`; `None` leaves the transport to negotiation.
+const TRANSPORTS: [(&str, Option<Transport>); 3] = [
+    ("auto", None),
+    ("grpc", Some(Transport::Grpc)),
+    ("http", Some(Transport::Http)),
+];
+
+/// The words of a switch.
+const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
+
 /// The words of `--log-level`.
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
@@ -180,18 +219,108 @@ impl Config {
         values: &Values,
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, ConfigError> {
-        let setting = |flag| Setting::find(flag, values, &environment);
-        let generation = setting(&cli::API_VERSION).one_of(&cli::API_VERSION, &API_VERSIONS)?;
+        let setting = |flag: &Flag| Setting::find(flag, values, &environment);
+        let address = setting(&cli::CP_ADDRESS).address()?;
+        let pins = pins(&setting, &address)?;
+        let proxies = Proxies::new(&environment).map_err(ConfigError::Proxy)?;
+        let http = HttpSettings {
+            tls: tls_settings(&setting)?,
+            proxies,
+        };
+        let token_file = setting(&cli::CP_TOKEN_FILE).optional_path();
         Ok(Self {
-            cp_address: setting(&cli::CP_ADDRESS).address()?,
-            name: setting(&cli::NAME).text()?.to_owned(),
-            pins: Pins {
-                generation,
-                transport: None,
+            resolver: Resolver {
+                address,
+                http,
+                token_file,
             },
+            name: setting(&cli::NAME).text()?.to_owned(),
+            pins,
             output_file: setting(&cli::OUTPUT_FILE).path()?,
             file_mode: setting(&cli::FILE_MODE).mode()?,
             log_level: setting(&cli::LOG_LEVEL).one_of(&cli::LOG_LEVEL, &LOG_LEVELS)?,
         })
     }
+}
+
+impl Config {
+    /// What is unsafe about these settings, in sentences for every start.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if self.resolver.http.tls.skip_verify {
+            warnings.push(
+                "--tls-skip-verify: any server is trusted, so anyone on the way can say what is \
+                 scraped; give --ca-cert-file instead",
+            );
+        }
+        let is_plaintext = self.resolver.address.security() == Security::Plaintext;
+        if is_plaintext && self.resolver.token_file.is_some() {
+            warnings.push(
+                "--cp-token-file: the token is sent in plaintext, so anyone on the way can read \
+                 it; give an https address",
+            );
+        }
+        warnings
+    }
+}
+
+/// What is pinned, where it can be had at all.
+fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, ConfigError> {
+    let api_version = setting(&cli::API_VERSION);
+    let generation = api_version.one_of(&cli::API_VERSION, &API_VERSIONS)?;
+    let transport = setting(&cli::TRANSPORT);
+    let pins = Pins {
+        generation,
+        transport: transport.one_of(&cli::TRANSPORT, &TRANSPORTS)?,
+    };
+
+    let contradiction =
+        |setting: &Setting, reason| Err(setting.error(Problem::Contradiction(reason)));
+    let is_v1alpha1 = pins.generation == Some(Generation::V1alpha1);
+    if is_v1alpha1 && pins.transport == Some(Transport::Http) {
+        return contradiction(
+            &api_version,
+            "v1alpha1 is served over gRPC only, not over HTTP",
+        );
+    }
+    if address.scheme == Scheme::Grpcs && is_v1alpha1 {
+        return contradiction(
+            &api_version,
+            "v1alpha1 is not served over TLS; give grpc://",
+        );
+    }
+    if address.scheme == Scheme::Grpcs && pins.transport == Some(Transport::Grpc) {
+        return contradiction(
+            &transport,
+            "over TLS MADS is reached by HTTPS only; leave out the pin",
+        );
+    }
+    Ok(pins)
+}
+
+fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, ConfigError> {
+    let cert_file = setting(&cli::CLIENT_CERT_FILE);
+    let key_file = setting(&cli::CLIENT_KEY_FILE);
+    let client = match (cert_file.optional_path(), key_file.optional_path()) {
+        (Some(cert_file), Some(key_file)) => Some(ClientFiles {
+            cert_file,
+            key_file,
+        }),
+        (None, None) => None,
+        (Some(_), None) => {
+            let reason = Problem::Contradiction("needs --client-key-file as well");
+            return Err(cert_file.error(reason));
+        }
+        (None, Some(_)) => {
+            let reason = Problem::Contradiction("needs --client-cert-file as well");
+            return Err(key_file.error(reason));
+        }
+    };
+    Ok(TlsSettings {
+        ca_cert_file: setting(&cli::CA_CERT_FILE).optional_path(),
+        client,
+        skip_verify: setting(&cli::TLS_SKIP_VERIFY)
+            .one_of(&cli::TLS_SKIP_VERIFY, &TRUE_OR_FALSE)?,
+    })
 }

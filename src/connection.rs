@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::absence::Absence;
 use crate::assignment::{SkippedTarget, Target};
 use crate::backoff::{Backoff, Reminder};
+use crate::endpoint::resolve::Question;
 use crate::endpoint::{Endpoint, Security};
 use crate::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
 use crate::report::{Report, WayNote};
@@ -34,6 +35,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub enum Event {
     /// The time that `deadline` named has come. Harmless at any other time.
     Time,
+    /// A question to the API server was answered, or could not be asked.
+    Asked(Question),
     /// The answer to `Action::Resolve`; an error says what failed, in words.
     Resolved(Result<Endpoint, String>),
     /// The gRPC channel is connected.
@@ -44,6 +47,8 @@ pub enum Event {
     Unchanged,
     /// The source is at its end, or could not begin.
     Ended(End),
+    /// The answer to `Action::Diagnose`: what was found out, for an operator.
+    Diagnosed(Option<&'static str>),
     /// Connect anew at once.
     HangUp,
 }
@@ -55,6 +60,8 @@ pub enum Action {
     Resolve,
     /// Open a source and send it a first request.
     Open(Endpoint, Protocol, Request),
+    /// Find out why a server hung up without a word, and answer with `Event::Diagnosed`.
+    Diagnose(Endpoint),
     /// Send a request over the open source.
     Send(Request),
     /// Give the newest list to the writer.
@@ -96,6 +103,8 @@ enum State {
     Resolving,
     /// A source is open, or being opened.
     Open(Box<Open>),
+    /// The attempt has failed for this reason, and perhaps more can be found out.
+    Diagnosing(String),
 }
 
 #[derive(Debug)]
@@ -137,12 +146,19 @@ impl Connection {
         }
     }
 
+    /// The same for whoever has one attempt only, and so tries all that could be there in it.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        self.unready_attempts = UnreadyAttempts::of_the_impatient();
+        self
+    }
+
     /// When `Event::Time` is wanted next; `None` while only the network can change anything.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let open = match &self.state {
             State::Idle(until) => return Some(*until),
-            State::Resolving => return None,
+            State::Resolving | State::Diagnosing(_) => return None,
             State::Open(open) => open,
         };
         let due = open.due.as_ref().map(|(due, _)| *due);
@@ -156,6 +172,16 @@ impl Connection {
             (_, Event::HangUp) => self.hang_up(now),
             (State::Idle(until), Event::Time) if until <= now => vec![Action::Resolve],
             (State::Resolving, Event::Resolved(resolved)) => self.resolved(now, random, resolved),
+            (State::Resolving, Event::Asked(question)) => {
+                vec![Action::Report(Report::Asked(question))]
+            }
+            (State::Diagnosing(reason), Event::Diagnosed(diagnosis)) => {
+                let reason = match diagnosis {
+                    Some(diagnosis) => format!("{reason}; {diagnosis}"),
+                    None => reason,
+                };
+                self.fail(now, random, reason)
+            }
             (State::Open(open), event) => self.step_open(now, random, open, event),
             // What an abandoned attempt still has to say does not count.
             (state, _) => {
@@ -184,7 +210,9 @@ impl Connection {
             Event::Response(response) => self.response(now, random, open, response),
             Event::Unchanged => self.unchanged(now, open),
             Event::Ended(end) => self.ended(now, random, *open, end),
-            Event::Resolved(_) | Event::HangUp => self.keep(open, Vec::new()),
+            Event::Asked(_) | Event::Resolved(_) | Event::Diagnosed(_) | Event::HangUp => {
+                self.keep(open, Vec::new())
+            }
         }
     }
 
@@ -316,6 +344,7 @@ impl Connection {
             version: ack.version.clone(),
             assignments: assignments.count,
             targets: assignments.targets.len(),
+            skipped: assignments.skipped.len(),
         }));
         if self.skipped != assignments.skipped {
             self.skipped.clone_from(&assignments.skipped);
@@ -399,8 +428,13 @@ impl Connection {
         }
         let protocol = open.negotiation.protocol;
         if !open.negotiation.advance(&end, &mut self.unready_attempts) {
+            let kind = end.kind;
             let reason = open.negotiation.failure(end);
-            return self.fail(now, random, reason);
+            if kind != EndKind::Unready {
+                return self.fail(now, random, reason);
+            }
+            self.state = State::Diagnosing(reason);
+            return vec![Action::Close, Action::Diagnose(open.negotiation.endpoint)];
         }
         let not_served = Report::NotServed {
             protocol,

@@ -1,16 +1,20 @@
 //! HTTP as both users of it need it: the questions to the API server, and the polls of MADS.
 //!
-//! One place decides about redirects, limits in time and the words for what went wrong.
+//! One place decides about proxies, trust, redirects, limits in time, and the words for what went
+//! wrong.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Error};
 
+use crate::endpoint::Security;
 use crate::excerpt::excerpt;
+use crate::proxy::Proxies;
+use crate::tls::{self, TlsFileError, TlsSettings};
 
-/// The longest time for name resolution and connecting, TLS included.
+/// The longest time for name resolution, and for connecting, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest time until an answer begins; a poll is answered after 30 s at the latest.
@@ -19,25 +23,41 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(45);
 /// The longest time until an answer ends.
 const BODY_LIMIT: Duration = Duration::from_secs(300);
 
-/// A client with connections of its own. `Agent::shutdown` ends whatever it is doing.
-#[must_use]
-pub fn agent() -> Agent {
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
-        .build();
-    Agent::config_builder()
-        .user_agent(crate::USER_AGENT)
-        .tls_config(tls)
-        .proxy(None)
-        // A status is an answer, and so is a redirect: it is judged, never followed.
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_resolve(Some(CONNECT_LIMIT))
-        .timeout_connect(Some(CONNECT_LIMIT))
-        .timeout_recv_response(Some(ANSWER_LIMIT))
-        .timeout_recv_body(Some(BODY_LIMIT))
-        .build()
-        .new_agent()
+/// What is the same for all requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Whom to trust, and what to show.
+    pub tls: TlsSettings,
+    /// The way.
+    pub proxies: Proxies,
+}
+
+impl HttpSettings {
+    /// A client with connections of its own, for one server. `Agent::shutdown` ends whatever it
+    /// is doing.
+    ///
+    /// # Errors
+    /// Where TLS is needed and one of its files cannot be used.
+    pub fn agent(&self, host: &str, port: u16, security: Security) -> Result<Agent, TlsFileError> {
+        let tls = match security {
+            Security::Plaintext => TlsConfig::default(),
+            Security::Tls => self.tls.load()?,
+        };
+        let proxy = self.proxies.on_the_way_to(host, port, security);
+        Ok(Agent::config_builder()
+            .user_agent(crate::USER_AGENT)
+            .tls_config(tls)
+            .proxy(proxy.map(crate::proxy::Proxy::for_http))
+            // A status is an answer, and so is a redirect: it is judged, never followed.
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_resolve(Some(CONNECT_LIMIT))
+            .timeout_connect(Some(CONNECT_LIMIT))
+            .timeout_recv_response(Some(ANSWER_LIMIT))
+            .timeout_recv_body(Some(BODY_LIMIT))
+            .build()
+            .new_agent())
+    }
 }
 
 /// Whether the peer accepted the connection and then did not speak HTTP: it hung up, or sent
@@ -61,9 +81,17 @@ pub fn is_not_http(error: &Error) -> bool {
 #[must_use]
 pub fn describe(error: &Error) -> String {
     match error {
-        Error::Io(error) => excerpt(&error.to_string()),
+        Error::Io(error) => match tls_error(error) {
+            Some(error) => tls::describe(error),
+            None => excerpt(&error.to_string()),
+        },
+        Error::Rustls(error) => tls::describe(error),
         Error::Timeout(timeout) => format!("no answer in time ({timeout})"),
         Error::HostNotFound => "the host name does not resolve to an address".to_owned(),
         other => excerpt(&other.to_string()),
     }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }

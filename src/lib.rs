@@ -7,6 +7,7 @@
 pub mod absence;
 pub mod assignment;
 pub mod backoff;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod connection;
@@ -15,8 +16,10 @@ mod excerpt;
 pub mod http_client;
 pub mod logging;
 pub mod negotiation;
+pub mod network;
 pub mod output;
 mod proto;
+pub mod proxy;
 pub mod publish;
 pub mod receiver;
 pub mod render;
@@ -24,6 +27,7 @@ pub mod report;
 pub mod session;
 pub mod source;
 pub mod supervise;
+pub mod tls;
 pub mod writer;
 
 /// The version of this program.

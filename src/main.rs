@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use kuma_prometheus_sd::check;
 use kuma_prometheus_sd::cli::{self, Invocation};
 use kuma_prometheus_sd::config::Config;
 use kuma_prometheus_sd::logging;
@@ -21,15 +22,20 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(error) => return fail(USAGE, &error.to_string()),
     };
-    let values = match invocation {
+    let (values, is_check) = match invocation {
         Invocation::Help => return print(&cli::help()),
         Invocation::Version { detailed } => return print(&cli::version(detailed)),
-        Invocation::Run(values) => values,
+        Invocation::Run(values) => (values, false),
+        Invocation::Check(values) => (values, true),
     };
     let config = match Config::new(&values, |name| env::var_os(name)) {
         Ok(config) => config,
         Err(error) => return fail(USAGE, &error.to_string()),
     };
+    if is_check {
+        let passed = check::run(config, &mut io::stdout().lock());
+        return ExitCode::from(if passed { 0 } else { FAILURE });
+    }
     logging::start(config.log_level);
     match supervise::run(config) {
         Ok(()) => ExitCode::SUCCESS,

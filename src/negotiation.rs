@@ -154,6 +154,12 @@ impl Negotiation {
 pub struct UnreadyAttempts(u32);
 
 impl UnreadyAttempts {
+    /// For whoever has one attempt only: HTTP is worth a try in the first one.
+    #[must_use]
+    pub fn of_the_impatient() -> Self {
+        Self(UNREADY_ATTEMPTS - 1)
+    }
+
     /// Counts, and says whether HTTP is worth a try.
     fn count_one_more(&mut self) -> bool {
         self.0 += 1;

@@ -12,6 +12,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Access, access};
+
 use crate::output::Inspection;
 use crate::render::Content;
 
@@ -170,6 +172,37 @@ impl OutputFile {
             Err(ClaimError::Failed(error)) if error.is_disk_full() => Ok((output, Some(error))),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether `claim` and `replace` would work on `path`, without writing anything.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(path: &Path) -> Result<PathBuf, ClaimError> {
+        let path = resolve_links(path).map_err(ClaimError::Failed)?;
+        require_file(&path)?;
+        let output = Self {
+            path,
+            mode: 0,
+            lock: None,
+            seen: None,
+        };
+        let lock = output.lock_path();
+        if let Ok(Err(TryLockError::WouldBlock)) = File::open(&lock).map(|file| file.try_lock()) {
+            return Err(ClaimError::Held { lock });
+        }
+        let mut directory = output.directory();
+        // A directory that is missing would be made in the nearest one that is not.
+        while !directory.exists() {
+            directory = match directory.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+        }
+        access(directory, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| WriteError::new("write to", directory)(error.into()))
+            .map_err(ClaimError::Failed)?;
+        Ok(output.path)
     }
 
     /// The path that is replaced: the one given, with symbolic links followed.

@@ -2,20 +2,13 @@
 //!
 //! One loop, one `select!`: whatever can happen (the network, a deadline, a command) wakes it.
 
-use std::sync::Arc;
-use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
 
 use crate::connection::{Action, Connection, Event, Snapshot};
-use crate::endpoint::resolve::resolve;
-use crate::endpoint::{Address, Endpoint};
-use crate::http_client;
-use crate::negotiation::{End, EndKind, Protocol};
-use crate::session::Request;
-use crate::source::background::{Background, BackgroundDied};
-use crate::source::{Source, http};
+use crate::network::Network;
+use crate::source::background::BackgroundDied;
 
 /// What the main thread asks of the receiver. It ends when the channel of these is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,48 +49,21 @@ impl SnapshotSender {
     }
 }
 
-/// What the connection has under way.
-enum Work {
-    Nothing,
-    Resolving(Background),
-    Source(Source),
-}
-
 /// The thread's own part: the effects.
 pub struct ReceiverThread {
     connection: Connection,
-    address: Address,
+    network: Network,
     snapshots: SnapshotSender,
-    work: Work,
-    #[cfg(feature = "grpc")]
-    grpc: Option<crate::source::grpc::Runtime>,
-    waker: Waker,
-    woken: Receiver<()>,
-}
-
-/// Wakes the loop: a full channel means that it is awake already.
-struct ChannelWaker(Sender<()>);
-
-impl Wake for ChannelWaker {
-    fn wake(self: Arc<Self>) {
-        let _ = self.0.try_send(());
-    }
 }
 
 impl ReceiverThread {
-    /// A receiver that follows the control plane at `address`.
+    /// A receiver that does what `connection` decides.
     #[must_use]
-    pub fn new(connection: Connection, address: Address, snapshots: SnapshotSender) -> Self {
-        let (sender, woken) = bounded(1);
+    pub fn new(connection: Connection, network: Network, snapshots: SnapshotSender) -> Self {
         Self {
             connection,
-            address,
+            network,
             snapshots,
-            work: Work::Nothing,
-            #[cfg(feature = "grpc")]
-            grpc: None,
-            waker: Waker::from(Arc::new(ChannelWaker(sender))),
-            woken,
         }
     }
 
@@ -107,11 +73,11 @@ impl ReceiverThread {
     /// Where a thread that this one depends on is no more.
     pub fn run(mut self, commands: &Receiver<Command>) -> Result<(), BackgroundDied> {
         loop {
-            while let Some(event) = self.poll()? {
+            while let Some(event) = self.network.poll()? {
                 self.step(event);
             }
             select! {
-                recv(self.woken) -> _ => {}
+                recv(self.network.woken()) -> _ => {}
                 recv(commands) -> command => match command {
                     Ok(Command::HangUp) => self.step(Event::HangUp),
                     Err(_) => return Ok(()),
@@ -120,14 +86,6 @@ impl ReceiverThread {
                     self.step(Event::Time);
                 }
             }
-        }
-    }
-
-    fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
-        match &mut self.work {
-            Work::Nothing => Ok(None),
-            Work::Resolving(background) => background.poll(),
-            Work::Source(source) => source.poll(),
         }
     }
 
@@ -144,73 +102,16 @@ impl ReceiverThread {
     /// Does one thing; its failure is an event.
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Resolve => return self.resolve(),
+            Action::Resolve => return self.network.resolve(),
+            Action::Diagnose(endpoint) => return self.network.diagnose(endpoint),
             Action::Open(endpoint, protocol, request) => {
-                return self
-                    .open(&endpoint, protocol, request)
-                    .err()
-                    .map(Event::Ended);
+                return self.network.open(&endpoint, protocol, request);
             }
-            Action::Send(request) => {
-                if let Work::Source(source) = &mut self.work {
-                    source.send(request);
-                }
-            }
+            Action::Send(request) => self.network.send(request),
             Action::HandOver(snapshot) => self.snapshots.hand_over(snapshot),
-            Action::Close => self.work = Work::Nothing,
+            Action::Close => self.network.close(),
             Action::Report(report) => log::log!(report.level(), "{report}"),
         }
         None
-    }
-
-    fn resolve(&mut self) -> Option<Event> {
-        let address = self.address.clone();
-        let spawned = Background::spawn("resolver", self.waker.clone(), move |events| {
-            let resolved = resolve(&address, &http_client::agent());
-            events.send(Event::Resolved(resolved.map_err(|error| error.to_string())));
-        });
-        match spawned {
-            Ok(background) => {
-                self.work = Work::Resolving(background);
-                None
-            }
-            Err(error) => Some(Event::Resolved(Err(format!(
-                "cannot start a thread: {error}"
-            )))),
-        }
-    }
-
-    fn open(
-        &mut self,
-        endpoint: &Endpoint,
-        protocol: Protocol,
-        request: Request,
-    ) -> Result<(), End> {
-        let waker = self.waker.clone();
-        let source = match protocol {
-            #[cfg(feature = "grpc")]
-            Protocol::Grpc(generation) => {
-                use crate::source::grpc;
-                let runtime = self.grpc.get_or_insert_with(grpc::Runtime::start);
-                let stream = grpc::Stream::open(runtime, endpoint, generation, &request, waker)?;
-                Source::Grpc(Box::new(stream))
-            }
-            #[cfg(not(feature = "grpc"))]
-            Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
-            Protocol::Http => {
-                let agent = http_client::agent();
-                let poller =
-                    http::Poller::open(endpoint, agent, request, waker).map_err(|error| {
-                        let reason = format!("cannot start a thread: {error}");
-                        End {
-                            kind: EndKind::Outage,
-                            reason,
-                        }
-                    })?;
-                Source::Http(poller)
-            }
-        };
-        self.work = Work::Source(source);
-        Ok(())
     }
 }

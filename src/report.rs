@@ -10,6 +10,7 @@ use log::Level;
 
 use crate::absence::Failure;
 use crate::assignment::SkippedTarget;
+use crate::endpoint::resolve::Question;
 use crate::endpoint::{Endpoint, Origin, Security, Silence};
 use crate::excerpt::excerpt;
 use crate::negotiation::Protocol;
@@ -21,6 +22,8 @@ const NAMED_TARGETS: usize = 3;
 /// One event in the life of the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
+    /// A question to the API server was answered, or could not be asked.
+    Asked(Question),
     /// A source is being opened.
     Opening {
         /// Over what.
@@ -74,6 +77,8 @@ pub enum Report {
         assignments: usize,
         /// How many targets these have.
         targets: usize,
+        /// How many more have no address.
+        skipped: usize,
     },
     /// Nothing new came within a poll over HTTP.
     Unchanged,
@@ -160,6 +165,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Asked(Question { url, outcome, .. }) => write!(formatter, "GET {url}: {outcome}"),
             Self::Opening { protocol, endpoint } => {
                 write!(
                     formatter,
@@ -207,6 +213,7 @@ impl fmt::Display for Report {
                 version,
                 assignments,
                 targets,
+                ..
             } => write!(
                 formatter,
                 "accepted and acknowledged version {:?}: {assignments} assignments, {targets} targets",

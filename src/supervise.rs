@@ -16,6 +16,7 @@ use signal_hook::iterator::Signals;
 
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
 use crate::receiver::{Command, ReceiverThread, snapshot_channel};
 use crate::session::Session;
@@ -88,19 +89,23 @@ pub fn run(config: Config) -> Result<(), RunError> {
     log::info!(
         "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
         crate::VERSION,
-        config.cp_address,
+        config.resolver.address,
         config.name,
         file.path().display()
     );
+    for warning in config.warnings() {
+        log::warn!("{warning}");
+    }
 
     let (ends, ended) = unbounded();
     let (stop_writer, writer_stopped) = bounded::<Infallible>(0);
     let (commands, command_receiver) = unbounded();
     let (snapshot_sender, snapshots) = snapshot_channel();
     let session = Session::new(config.name);
-    let security = config.cp_address.security();
+    let security = config.resolver.address.security();
     let connection = Connection::new(session, config.pins, security, Instant::now());
-    let receiver = ReceiverThread::new(connection, config.cp_address, snapshot_sender);
+    let network = Network::new(config.resolver);
+    let receiver = ReceiverThread::new(connection, network, snapshot_sender);
     spawn("writer", ends.clone(), move || {
         writer::run(file, &snapshots, &writer_stopped);
         Ok(())

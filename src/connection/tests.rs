@@ -96,6 +96,7 @@ fn in_words(action: &Action) -> String {
         }
         Action::Send(request) => request_in_words(request),
         Action::HandOver(snapshot) => format!("hand over {}", snapshot.targets.len()),
+        Action::Diagnose(_) => "diagnose".to_owned(),
         Action::Close => "close".to_owned(),
         Action::Report(_) => unreachable!("reports are kept apart"),
     }
@@ -318,7 +319,8 @@ fn a_channel_that_is_not_ready_twice_in_a_row_has_http_tried_as_well() {
     story.play(vec![
         (0.0, Event::Time, &["resolve"]),
         (0.0, found(), &[OPEN_V1]),
-        (10.0, Event::Time, &["close"]),
+        (10.0, Event::Time, &["close", "diagnose"]),
+        (10.0, Event::Diagnosed(None), &["close"]),
         (11.0, Event::Time, &["resolve"]),
         (11.0, found(), &[OPEN_V1]),
         (12.0, ended(EndKind::Unready), &["close", OPEN_HTTP]),
@@ -327,7 +329,27 @@ fn a_channel_that_is_not_ready_twice_in_a_row_has_http_tried_as_well() {
         (14.0, ended(EndKind::Outage), &["close"]),
         (15.0, Event::Time, &["resolve"]),
         (15.0, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
-        (15.1, ended(EndKind::Unready), &["close"]),
+        (15.1, ended(EndKind::Unready), &["close", "diagnose"]),
+    ]);
+}
+
+#[test]
+fn a_server_that_hangs_up_without_a_word_is_diagnosed_before_the_pause() {
+    let mut story = Story::new(Pins::default());
+    story.play(vec![
+        (0.0, Event::Time, &["resolve"]),
+        (0.0, found(), &[OPEN_V1]),
+        (0.1, ended(EndKind::Unready), &["close", "diagnose"]),
+        (
+            0.2,
+            Event::Diagnosed(Some("TLS is spoken there")),
+            &["close"],
+        ),
+        (1.2, Event::Time, &["resolve"]),
+    ]);
+    story.assert_told(&[
+        "no connection to the control plane: Unready; TLS is spoken there; \
+         the file stays as it is, next attempt in 1.0 s",
     ]);
 }
 

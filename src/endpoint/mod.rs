@@ -16,6 +16,14 @@ use crate::excerpt::excerpt;
 /// The port of MADS in every Kuma, unless configured otherwise.
 const MADS_PORT: u16 = 5676;
 
+/// What to do where TLS is spoken and plaintext was asked for.
+pub(crate) const TLS_IS_SPOKEN: &str =
+    "TLS is spoken there; give an address with https:// or grpcs://";
+
+/// What to do where plaintext is spoken and TLS was asked for.
+pub(crate) const NO_TLS_IS_SPOKEN: &str =
+    "no TLS is spoken there; give an address with http:// or grpc://";
+
 /// The scheme of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
@@ -324,6 +332,8 @@ pub enum AnswerError {
         /// Where it leads.
         location: String,
     },
+    /// The server says that it expects TLS.
+    TlsExpected,
     /// A status that says nothing about where MADS is, such as 500 or 503.
     Status(u16),
     /// `/config` is not JSON, so this is no Kuma.
@@ -344,6 +354,7 @@ impl fmt::Display for AnswerError {
                 "redirected to {:?}, which is not followed; give that address as --cp-address",
                 excerpt(location)
             ),
+            Self::TlsExpected => formatter.write_str(TLS_IS_SPOKEN),
             Self::Status(status) => write!(formatter, "status {status}"),
             Self::NotJson(reason) => write!(
                 formatter,
@@ -383,6 +394,7 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
         200..=299 => {}
         300..=399 => return Err(redirect(location.as_deref())),
         408 | 429 | 500.. => return Err(AnswerError::Status(*status)),
+        _ if is_tls_expected(*status, body.as_bytes()) => return Err(AnswerError::TlsExpected),
         _ => return Ok(None),
     }
     let Some(url) = serde_json::from_str::<Catalog>(body)
@@ -420,6 +432,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         300..=399 => return Err(redirect(location.as_deref())),
         401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
         408 | 429 | 500.. => return Err(AnswerError::Status(*status)),
+        _ if is_tls_expected(*status, body.as_bytes()) => return Err(AnswerError::TlsExpected),
         _ => return Ok(address.as_mads()),
     }
     let config: Config =
@@ -471,6 +484,12 @@ fn is_own_view(host: &str) -> bool {
         || host
             .parse::<IpAddr>()
             .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}
+
+/// Whether an answer is what a Go server says to a client that does not speak TLS to it.
+pub(crate) fn is_tls_expected(status: u16, body: &[u8]) -> bool {
+    const GO_SAYS: &[u8] = b"HTTP request to an HTTPS server";
+    status == 400 && body.windows(GO_SAYS.len()).any(|window| window == GO_SAYS)
 }
 
 /// `/catalog`, as far as it speaks of MADS.

@@ -1,17 +1,44 @@
 //! Asks the API server where MADS is.
 
 use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-use super::{Address, Answer, AnswerError, Endpoint, from_catalog, from_config};
-use crate::http_client::{describe, is_not_http};
+use super::{Address, Answer, AnswerError, Endpoint, Security, from_catalog, from_config};
+use crate::http_client::{HttpSettings, describe, is_not_http};
+use crate::source::diagnosis::diagnose;
+use crate::tls::TlsFileError;
 
 /// The longest time for all questions together.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Why it could not be found out where MADS is.
+/// Whom to ask, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    /// What `--cp-address` says.
+    pub address: Address,
+    /// How to speak HTTP.
+    pub http: HttpSettings,
+    /// Holds the bearer token for `/config`. It is read at each use, and sent to this address only.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A question to the API server, and what came of it, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What was asked.
+    pub url: String,
+    /// Such as `status 200`.
+    pub outcome: String,
+    /// Whether there was an answer, whatever it was.
+    pub is_answered: bool,
+}
+
+/// Why it could not be found out where MADS is. All of it may pass.
 #[derive(Debug)]
 pub enum ResolveError {
     /// The question could not be asked, or was not answered.
@@ -20,6 +47,8 @@ pub enum ResolveError {
         url: String,
         /// What went wrong.
         source: ureq::Error,
+        /// What a look at the server found out beyond that.
+        diagnosis: Option<&'static str>,
     },
     /// The answer leads nowhere.
     Answer {
@@ -28,74 +57,162 @@ pub enum ResolveError {
         /// What is wrong with the answer.
         source: AnswerError,
     },
+    /// A file for TLS cannot be used.
+    TlsFile(TlsFileError),
+    /// The token cannot be read.
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
 impl fmt::Display for ResolveError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request { url, source } => write!(formatter, "GET {url}: {}", describe(source)),
+            Self::Request {
+                url,
+                source,
+                diagnosis,
+            } => {
+                write!(formatter, "GET {url}: {}", describe(source))?;
+                diagnosis.map_or(Ok(()), |diagnosis| write!(formatter, "; {diagnosis}"))
+            }
             Self::Answer { url, source } => write!(formatter, "GET {url}: {source}"),
+            Self::TlsFile(error) => error.fmt(formatter),
+            Self::Token { path, source } => {
+                write!(
+                    formatter,
+                    "cannot read the token in {}: {source}",
+                    path.display()
+                )
+            }
         }
     }
 }
 
 impl std::error::Error for ResolveError {}
 
-/// Where MADS is, by way of `address`.
-///
-/// # Errors
-/// Where the API server, or whatever is there, cannot be reached or leads nowhere. All of that may
-/// pass.
-pub fn resolve(address: &Address, agent: &Agent) -> Result<Endpoint, ResolveError> {
-    if !address.may_be_api_server() {
-        return Ok(address.as_mads());
+impl Resolver {
+    /// Where MADS is, by way of the address. Each question is told when it is answered.
+    ///
+    /// # Errors
+    /// Where the API server, or whatever is there, cannot be reached or leads nowhere.
+    pub fn resolve(&self, mut tell: impl FnMut(Question)) -> Result<Endpoint, ResolveError> {
+        let address = &self.address;
+        if !address.may_be_api_server() {
+            return Ok(address.as_mads());
+        }
+        let agent = self
+            .http
+            .agent(&address.host, address.port, address.security())
+            .map_err(ResolveError::TlsFile)?;
+        let asking = Asking {
+            agent,
+            address,
+            deadline: Instant::now() + RESOLVE_LIMIT,
+        };
+        let (catalog, answer) = asking.ask("/catalog", None, &mut tell)?;
+        let found = from_catalog(address, &answer).map_err(|source| ResolveError::Answer {
+            url: catalog,
+            source,
+        })?;
+        if let Some(endpoint) = found {
+            return Ok(endpoint);
+        }
+        let token = self.token_file.as_deref().map(read_token).transpose()?;
+        let (config, answer) = asking.ask("/config", token.as_deref(), &mut tell)?;
+        from_config(address, &answer).map_err(|source| ResolveError::Answer {
+            url: config,
+            source,
+        })
     }
-    let deadline = Instant::now() + RESOLVE_LIMIT;
-    let catalog = address.url(address.scheme.text(), "/catalog");
-    let answer = ask(agent, &catalog, deadline)?;
-    let found = from_catalog(address, &answer).map_err(|source| ResolveError::Answer {
-        url: catalog,
-        source,
-    })?;
-    if let Some(endpoint) = found {
-        return Ok(endpoint);
-    }
-    let config = address.url(address.scheme.text(), "/config");
-    let answer = ask(agent, &config, deadline)?;
-    from_config(address, &answer).map_err(|source| ResolveError::Answer {
-        url: config,
-        source,
-    })
 }
 
-fn ask(agent: &Agent, url: &str, deadline: Instant) -> Result<Answer, ResolveError> {
-    let request_error = |source| ResolveError::Request {
-        url: url.to_owned(),
+fn read_token(path: &Path) -> Result<String, ResolveError> {
+    let error = |source| ResolveError::Token {
+        path: path.to_owned(),
         source,
     };
-    let request = agent
-        .get(url)
-        .header("accept", "application/json")
-        .config()
-        .timeout_global(Some(deadline.saturating_duration_since(Instant::now())))
-        .build();
-    let mut response = match request.call() {
-        Ok(response) => response,
-        Err(error) if is_not_http(&error) && url.starts_with("http:") => {
-            return Ok(Answer::NotHttp);
+    let token = fs::read_to_string(path).map_err(error)?;
+    let token = token.trim();
+    if token.is_empty() || token.contains(|character: char| !character.is_ascii_graphic()) {
+        return Err(error(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is no bearer token",
+        )));
+    }
+    Ok(token.to_owned())
+}
+
+/// Questions to one server, within one time.
+struct Asking<'a> {
+    agent: Agent,
+    address: &'a Address,
+    deadline: Instant,
+}
+
+impl Asking<'_> {
+    fn ask(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        tell: &mut impl FnMut(Question),
+    ) -> Result<(String, Answer), ResolveError> {
+        let url = self.address.url(self.address.scheme.text(), path);
+        let result = self.get(&url, token);
+        let outcome = match &result {
+            Ok(Answer::Http { status, .. }) => format!("status {status}"),
+            Ok(Answer::NotHttp) => "no HTTP is spoken there".to_owned(),
+            Err(error) => describe(error),
+        };
+        let is_answered = result.is_ok();
+        tell(Question {
+            url: url.clone(),
+            outcome,
+            is_answered,
+        });
+        match result {
+            Ok(answer) => Ok((url, answer)),
+            Err(source) => {
+                let Address { host, port, .. } = self.address;
+                let hung_up = is_not_http(&source);
+                let diagnosis = hung_up
+                    .then(|| diagnose(host, *port, Security::Tls))
+                    .flatten();
+                Err(ResolveError::Request {
+                    url,
+                    source,
+                    diagnosis,
+                })
+            }
         }
-        Err(error) => return Err(request_error(error)),
-    };
-    let location = response.headers().get("location");
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let status = response.status().as_u16();
-    let body = response
-        .body_mut()
-        .read_to_string()
-        .map_err(request_error)?;
-    Ok(Answer::Http {
-        status,
-        location,
-        body,
-    })
+    }
+
+    fn get(&self, url: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
+        let mut request = self.agent.get(url).header("accept", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let result = request.config().timeout_global(Some(left)).build().call();
+        let mut response = match result {
+            Ok(response) => response,
+            // Over TLS a server that hangs up has not proved to be the one that was meant.
+            Err(error) if is_not_http(&error) && self.address.security() == Security::Plaintext => {
+                return Ok(Answer::NotHttp);
+            }
+            Err(error) => return Err(error),
+        };
+        let location = response.headers().get("location");
+        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_to_string()?;
+        Ok(Answer::Http {
+            status,
+            location,
+            body,
+        })
+    }
 }

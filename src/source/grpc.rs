@@ -4,6 +4,7 @@
 //! neither a deadline nor another event.
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::future::Future;
 use std::io::Read;
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use crate::endpoint::Endpoint;
 use crate::excerpt::excerpt;
 use crate::negotiation::{End, EndKind};
 use crate::proto::discovery::{DiscoveryRequest, DiscoveryResponse};
+use crate::proxy::Proxy;
 use crate::session::{Request, Response};
 
 /// A peer that does not answer a ping is dead. Kuma's servers refuse pings more often than every
@@ -122,10 +124,11 @@ impl Stream {
     pub fn open(
         runtime: &Runtime,
         endpoint: &Endpoint,
+        proxy: Option<&Proxy>,
         generation: Generation,
         request: &Request,
         waker: Waker,
-    ) -> Result<Self, End> {
+    ) -> grpcio::Result<Self> {
         let authority = endpoint.authority();
         let channel = ChannelBuilder::new(Arc::clone(&runtime.environment))
             .use_local_subchannel_pool(true)
@@ -135,19 +138,20 @@ impl Stream {
             // On a stream that only receives, C-core would stop pinging after two pings.
             .http2_max_pings_without_data(0)
             .enable_retry(false)
-            .enable_http_proxy(false)
-            .primary_user_agent(crate::USER_AGENT)
-            .connect(&authority);
+            .primary_user_agent(crate::USER_AGENT);
+        // Left to itself, C-core would look for a proxy in the environment by rules of its own.
+        let url = proxy.and_then(|proxy| CString::new(proxy.url()).ok());
+        let channel = match url {
+            Some(url) => channel.raw_cfg_string(c"grpc.http_proxy".to_owned(), url),
+            None => channel.enable_http_proxy(false),
+        };
+        let channel = channel.connect(&authority);
         let method = match generation {
             Generation::V1 => &STREAM_V1,
             Generation::V1alpha1 => &STREAM_V1ALPHA1,
         };
-        let (sender, receiver) = Client::new(channel.clone())
-            .duplex_streaming(method, CallOption::default())
-            .map_err(|error| End {
-                kind: EndKind::Outage,
-                reason: format!("cannot call {authority}: {error}"),
-            })?;
+        let (sender, receiver) =
+            Client::new(channel.clone()).duplex_streaming(method, CallOption::default())?;
         let mut stream = Self {
             authority,
             channel,

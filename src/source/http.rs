@@ -11,9 +11,9 @@ use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
 use crate::assignment::Resource;
 use crate::connection::Event;
-use crate::endpoint::{Endpoint, Security};
+use crate::endpoint::{Endpoint, Security, TLS_IS_SPOKEN, is_tls_expected};
 use crate::excerpt::excerpt;
-use crate::http_client::describe;
+use crate::http_client::{describe, is_not_http};
 use crate::negotiation::{End, EndKind};
 use crate::session::{Request, Response};
 
@@ -140,7 +140,15 @@ fn poll_once(url: &str, agent: &Agent, request: &Request) -> Result<Event, End> 
         .header("content-type", "application/json")
         .header("accept", "application/json")
         .send(&body)
-        .map_err(|error| outage(describe(&error)))?;
+        .map_err(|error| End {
+            // A server that hangs up without a word may expect TLS, or the reverse.
+            kind: if is_not_http(&error) {
+                EndKind::Unready
+            } else {
+                EndKind::Outage
+            },
+            reason: format!("POST {url}: {}", describe(&error)),
+        })?;
     let status = response.status().as_u16();
     if status == 304 {
         return Ok(Event::Unchanged);
@@ -174,6 +182,7 @@ fn poll_once(url: &str, agent: &Agent, request: &Request) -> Result<Event, End> 
             kind: EndKind::UnknownService,
             reason: format!("POST {url}: status {status}{}", error_text(&body)),
         }),
+        _ if is_tls_expected(status, &body) => Err(outage(TLS_IS_SPOKEN.to_owned())),
         _ => Err(outage(format!("status {status}{}", error_text(&body)))),
     }
 }

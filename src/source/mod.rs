@@ -5,6 +5,7 @@
 //! of the connection. It never decides and never retries: its end is an event like others.
 
 pub mod background;
+pub mod diagnosis;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod http;

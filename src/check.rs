@@ -1,0 +1,233 @@
+//! `check`: the same way to the control plane that the daemon goes, once, told step by step to a
+//! person.
+//!
+//! It drives the daemon's own state machine, so that what it says is what the daemon would do.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{at, select};
+use x509_parser::parse_x509_certificate;
+
+use crate::config::Config;
+use crate::connection::{Action, Connection, Event};
+use crate::endpoint::Security;
+use crate::excerpt::excerpt;
+use crate::network::Network;
+use crate::publish::{ClaimError, OutputFile};
+use crate::report::Report;
+use crate::session::Session;
+use crate::source::diagnosis::peer_certificate;
+
+/// The longest time for the way to the control plane.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How the way to the control plane ended.
+enum Outcome {
+    /// With a list.
+    Answered,
+    /// With a stream on which nothing has come.
+    Silent,
+    /// With a failure, told already.
+    Failed,
+}
+
+/// Checks the control plane and the output, and tells about it on `out`. Says whether both are
+/// well.
+pub fn run(config: Config, out: &mut impl Write) -> bool {
+    let output = OutputFile::check(&config.output_file);
+    let way = Check::new(config, out).run();
+    match &output {
+        Ok(path) => tell(
+            out,
+            &format!("the output {} can be written", path.display()),
+        ),
+        Err(ClaimError::Held { .. }) => {
+            tell(out, "the output is being written by a running daemon");
+        }
+        Err(error) => tell(out, &error.to_string()),
+    }
+    let is_well = matches!(way, Outcome::Answered | Outcome::Silent)
+        && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
+    tell(
+        out,
+        if is_well {
+            "check passed"
+        } else {
+            "check failed"
+        },
+    );
+    is_well
+}
+
+/// Where nobody reads, the exit code still tells.
+fn tell(out: &mut impl Write, line: &str) {
+    let _ = writeln!(out, "{line}");
+}
+
+struct Check<'a, W> {
+    connection: Connection,
+    network: Network,
+    /// The server whose certificate was told of last.
+    shown: Option<(String, u16)>,
+    address: (String, u16, Security),
+    is_connected: bool,
+    out: &'a mut W,
+}
+
+impl<'a, W: Write> Check<'a, W> {
+    fn new(config: Config, out: &'a mut W) -> Self {
+        let address = &config.resolver.address;
+        tell(
+            out,
+            &format!("control plane {address}, as {:?}", config.name),
+        );
+        for warning in config.warnings() {
+            tell(out, warning);
+        }
+        let security = address.security();
+        let address = (address.host.clone(), address.port, security);
+        let session = Session::new(config.name);
+        let connection = Connection::new(session, config.pins, security, Instant::now());
+        Self {
+            connection: connection.impatient(),
+            network: Network::new(config.resolver),
+            shown: None,
+            address,
+            is_connected: false,
+            out,
+        }
+    }
+
+    fn run(mut self) -> Outcome {
+        let limit = Instant::now() + LIMIT;
+        let (host, port, security) = self.address.clone();
+        self.show_certificate(&host, port, security);
+        let mut outcome = self.step(Event::Time);
+        while outcome.is_none() {
+            outcome = match self.network.poll() {
+                Ok(Some(event)) => self.step(event),
+                Ok(None) => self.wait(limit),
+                Err(error) => {
+                    tell(self.out, &format!("{error}; please report this"));
+                    Some(Outcome::Failed)
+                }
+            };
+        }
+        outcome.unwrap_or(Outcome::Failed)
+    }
+
+    /// Waits for the network, for the machine's deadline, or for the end of the check.
+    fn wait(&mut self, limit: Instant) -> Option<Outcome> {
+        let deadline = self
+            .connection
+            .deadline()
+            .map_or(limit, |deadline| deadline.min(limit));
+        select! {
+            recv(self.network.woken()) -> _ => None,
+            recv(at(deadline)) -> _ => {
+                if deadline == limit { Some(self.give_up()) } else { self.step(Event::Time) }
+            }
+        }
+    }
+
+    fn give_up(&mut self) -> Outcome {
+        let seconds = LIMIT.as_secs();
+        if self.is_connected {
+            tell(
+                self.out,
+                &format!(
+                    "no list has come within {seconds} s; with named MeshMetric backends that \
+                     are all for other clients this is normal, see --name"
+                ),
+            );
+            return Outcome::Silent;
+        }
+        tell(self.out, &format!("no answer within {seconds} s"));
+        Outcome::Failed
+    }
+
+    /// One event, and all that follows from it; the outcome, where there is one now.
+    fn step(&mut self, event: Event) -> Option<Outcome> {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            for action in self.connection.step(Instant::now(), fastrand::f64(), event) {
+                match action {
+                    Action::Resolve => next = self.network.resolve(),
+                    Action::Diagnose(endpoint) => next = self.network.diagnose(endpoint),
+                    Action::Open(endpoint, protocol, request) => {
+                        self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
+                        next = self.network.open(&endpoint, protocol, request);
+                    }
+                    Action::HandOver(_) => return Some(Outcome::Answered),
+                    Action::Report(report) => {
+                        if let Some(outcome) = self.report(report) {
+                            return Some(outcome);
+                        }
+                    }
+                    Action::Send(request) => self.network.send(request),
+                    Action::Close => self.network.close(),
+                }
+            }
+        }
+        None
+    }
+
+    fn report(&mut self, report: Report) -> Option<Outcome> {
+        match report {
+            Report::Trouble { reason, .. } => {
+                tell(self.out, &format!("no connection: {reason}"));
+                Some(Outcome::Failed)
+            }
+            // The failure of a question is told with the failure of the attempt.
+            Report::Asked(question) if !question.is_answered => None,
+            Report::Rejected { reason, .. } => {
+                let reason = excerpt(&reason.to_string());
+                tell(self.out, &format!("the list cannot be used: {reason}"));
+                Some(Outcome::Failed)
+            }
+            Report::Accepted {
+                assignments,
+                targets,
+                skipped,
+                ..
+            } => {
+                let line = format!(
+                    "a list has come: {assignments} assignments with {targets} targets, \
+                     {skipped} skipped"
+                );
+                tell(self.out, &line);
+                None
+            }
+            Report::Received { .. } => None,
+            other => {
+                self.is_connected |= matches!(other, Report::Connected { .. });
+                tell(self.out, &other.to_string());
+                None
+            }
+        }
+    }
+
+    fn show_certificate(&mut self, host: &str, port: u16, security: Security) {
+        let server = Some((host.to_owned(), port));
+        if security == Security::Plaintext || self.shown == server {
+            return;
+        }
+        self.shown = server;
+        // Where there is no handshake at all, the steps that follow say why.
+        if let Ok(certificate) = peer_certificate(host, port) {
+            tell(self.out, &describe_certificate(host, &certificate));
+        }
+    }
+}
+
+fn describe_certificate(host: &str, certificate: &[u8]) -> String {
+    match parse_x509_certificate(certificate) {
+        Ok((_, certificate)) => format!(
+            "the certificate of {host} is issued by {:?} and valid until {}",
+            excerpt(&certificate.issuer().to_string()),
+            certificate.validity().not_after
+        ),
+        Err(error) => format!("the certificate of {host} cannot be read: {error}"),
+    }
+}

@@ -1,0 +1,274 @@
+//! Whether a server is reached through a proxy: decided here, once, for both transports.
+//!
+//! Pure. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, in either case, with the meaning they have
+//! for Go programs, Kuma's own among them.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::endpoint::Security;
+
+/// What the environment says about proxies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    http: Option<Proxy>,
+    https: Option<Proxy>,
+    exceptions: Vec<String>,
+}
+
+/// The URL of an HTTP proxy. It may hold a password, so it is not for display.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    url: String,
+    parsed: ureq::Proxy,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "Proxy({}:{})",
+            self.parsed.host(),
+            self.parsed.port()
+        )
+    }
+}
+
+/// A variable of the environment that names no usable proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyError {
+    variable: &'static str,
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "${}: not the address of a proxy of the form http://HOST:PORT",
+            self.variable
+        )
+    }
+}
+
+impl std::error::Error for ProxyError {}
+
+impl Proxies {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// The first one that names no usable proxy.
+    pub fn new(environment: &impl Fn(&str) -> Option<OsString>) -> Result<Self, ProxyError> {
+        let first = |names: [&'static str; 2]| {
+            names.into_iter().find_map(|name| {
+                let value = environment(name)?.into_string().unwrap_or_default();
+                (!value.is_empty()).then_some((name, value))
+            })
+        };
+        let proxy = |names| {
+            first(names)
+                .map(|(name, url)| Proxy::new(name, url))
+                .transpose()
+        };
+        let exceptions = first(["NO_PROXY", "no_proxy"]).map(|(_, value)| value);
+        Ok(Self {
+            http: proxy(["HTTP_PROXY", "http_proxy"])?,
+            https: proxy(["HTTPS_PROXY", "https_proxy"])?,
+            exceptions: exceptions
+                .unwrap_or_default()
+                .split(',')
+                .map(|entry| entry.trim().to_ascii_lowercase())
+                .filter(|entry| !entry.is_empty())
+                .collect(),
+        })
+    }
+
+    /// The proxy by which `host` is reached; `None` for the direct way.
+    #[must_use]
+    pub fn on_the_way_to(&self, host: &str, port: u16, security: Security) -> Option<&Proxy> {
+        let proxy = match security {
+            Security::Plaintext => self.http.as_ref(),
+            Security::Tls => self.https.as_ref(),
+        }?;
+        let host = host.to_ascii_lowercase();
+        let ip: Option<IpAddr> = host.parse().ok();
+        let is_local = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
+        let is_exception = || {
+            self.exceptions
+                .iter()
+                .any(|entry| covers(entry, &host, ip, port))
+        };
+        (!is_local && !is_exception()).then_some(proxy)
+    }
+}
+
+impl Proxy {
+    fn new(variable: &'static str, url: String) -> Result<Self, ProxyError> {
+        let url = if url.contains("://") {
+            url
+        } else {
+            format!("http://{url}")
+        };
+        let parsed = ureq::Proxy::new(&url).map_err(|_| ProxyError { variable })?;
+        if parsed.protocol() != ureq::ProxyProtocol::Http {
+            return Err(ProxyError { variable });
+        }
+        Ok(Self { url, parsed })
+    }
+
+    /// The URL, with the password that it may hold.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// In the form of the HTTP library.
+    #[must_use]
+    pub fn for_http(&self) -> ureq::Proxy {
+        self.parsed.clone()
+    }
+}
+
+/// Whether an entry of `NO_PROXY` covers a host: `*`, an address, a network, a name with all that
+/// ends in it, or `.name` for only what ends in it; each but `*` and a network also with a port.
+fn covers(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    if let Some((network, length)) = entry.split_once('/') {
+        let network: Option<IpAddr> = network.parse().ok();
+        let length: Option<u32> = length.parse().ok();
+        return matches!((network, length, ip), (Some(network), Some(length), Some(ip)) if contains(network, length, ip));
+    }
+    let entry = match entry.rsplit_once(':') {
+        // An IPv6 address has colons of its own.
+        Some((name, entry_port)) if !name.contains(':') || name.ends_with(']') => {
+            if entry_port.parse() != Ok(port) {
+                return false;
+            }
+            name
+        }
+        _ => entry,
+    };
+    let entry = entry.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = entry.parse::<IpAddr>() {
+        return ip == Some(address);
+    }
+    let suffix = entry.strip_prefix('*').unwrap_or(entry);
+    match suffix.strip_prefix('.') {
+        Some(_) => host.ends_with(suffix),
+        None => host == suffix || host.ends_with(&format!(".{suffix}")),
+    }
+}
+
+fn contains(network: IpAddr, length: u32, ip: IpAddr) -> bool {
+    match (network, ip) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) if length <= 32 => {
+            let shift = 32 - length;
+            let prefix = |address: u32| address.checked_shr(shift).unwrap_or(0);
+            prefix(network.to_bits()) == prefix(ip.to_bits())
+        }
+        (IpAddr::V6(network), IpAddr::V6(ip)) if length <= 128 => {
+            let shift = 128 - length;
+            let prefix = |address: u128| address.checked_shr(shift).unwrap_or(0);
+            prefix(network.to_bits()) == prefix(ip.to_bits())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Proxies, ProxyError};
+    use crate::endpoint::Security::{self, Plaintext, Tls};
+    use std::ffi::OsString;
+
+    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, ProxyError> {
+        Proxies::new(&|name: &str| {
+            let value = variables.iter().find(|(variable, _)| *variable == name);
+            value.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn the_variable_of_the_scheme_counts_in_either_case() {
+        let upper = [
+            ("HTTP_PROXY", "http://plain:3128"),
+            ("HTTPS_PROXY", "secure:3129"),
+        ];
+        let lower = [
+            ("http_proxy", "http://plain:3128"),
+            ("https_proxy", "http://secure:3129"),
+        ];
+        for variables in [upper, lower] {
+            let proxies = proxies(&variables).unwrap();
+            let url = |security: Security| {
+                proxies
+                    .on_the_way_to("cp", 5676, security)
+                    .map(|proxy| proxy.url().to_owned())
+            };
+            assert_eq!(url(Plaintext).as_deref(), Some("http://plain:3128"));
+            assert_eq!(url(Tls).as_deref(), Some("http://secure:3129"));
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let proxies = proxies(&[("HTTP_PROXY", ""), ("http_proxy", "http://p:1")]).unwrap();
+        assert!(proxies.on_the_way_to("cp", 5676, Plaintext).is_some());
+    }
+
+    #[test]
+    fn exceptions_and_the_own_host_are_reached_directly() {
+        let rows = [
+            ("", "cp.example.org", true),
+            ("", "localhost", false),
+            ("", "127.0.0.1", false),
+            ("", "::1", false),
+            ("*", "cp.example.org", false),
+            ("example.org", "cp.example.org", false),
+            ("example.org", "example.org", false),
+            ("example.org", "badexample.org", true),
+            (".example.org", "cp.example.org", false),
+            (".example.org", "example.org", true),
+            ("*.example.org", "cp.example.org", false),
+            (" other , CP.example.org", "cp.example.ORG", false),
+            ("cp:5676", "cp", false),
+            ("cp:5677", "cp", true),
+            ("192.168.0.7", "192.168.0.7", false),
+            ("192.168.0.0/16", "192.168.7.7", false),
+            ("192.168.0.0/16", "192.169.7.7", true),
+            ("0.0.0.0/0", "192.169.7.7", false),
+            ("fd00::/8", "fd12::1", false),
+            ("[fd12::1]:5676", "fd12::1", false),
+            ("fd12::1", "fd12::1", false),
+        ];
+        for (exceptions, host, is_proxied) in rows {
+            let variables = [("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", exceptions)];
+            let proxies = proxies(&variables).unwrap();
+            let proxy = proxies.on_the_way_to(host, 5676, Plaintext);
+            assert_eq!(
+                proxy.is_some(),
+                is_proxied,
+                "NO_PROXY={exceptions:?}, host {host}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_proxy_is_an_error_that_does_not_show_a_password() {
+        for url in ["socks5://u:secret@p:1080", "http://", "https://u:secret@p"] {
+            let error = proxies(&[("HTTPS_PROXY", url)]).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                "$HTTPS_PROXY: not the address of a proxy of the form http://HOST:PORT"
+            );
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_password() {
+        let proxies = proxies(&[("HTTP_PROXY", "http://u:secret@p:3128")]).unwrap();
+        assert!(!format!("{proxies:?}").contains("secret"));
+    }
+}
