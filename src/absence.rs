@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backoff::Reminder;
+use crate::backoff::{Allowance, Reminder};
 
 /// So many outages are told of at once; after that, one a minute.
 const TOLD_AT_ONCE: u32 = 3;
@@ -18,9 +18,8 @@ pub struct Absence {
     /// Whether the present absence has been told of.
     is_told: bool,
     was_ever_there: bool,
-    /// Outages that may still be told of at once, and since when the next one is earned.
-    allowance: u32,
-    last_earned: Instant,
+    /// For the outages that are told of when they begin.
+    allowance: Allowance,
     last_told: Option<Instant>,
     untold_failures: u32,
 }
@@ -52,8 +51,7 @@ impl Absence {
             since: Some(start),
             is_told: false,
             was_ever_there: false,
-            allowance: TOLD_AT_ONCE,
-            last_earned: start,
+            allowance: Allowance::new(TOLD_AT_ONCE, Reminder::INTERVAL, start),
             last_told: None,
             untold_failures: 0,
         }
@@ -76,13 +74,11 @@ impl Absence {
     pub fn fail(&mut self, now: Instant) -> Failure {
         let since = *self.since.get_or_insert(now);
         let lasting = now.saturating_duration_since(since);
-        let is_worth_a_line = if self.is_told || self.allowance(now) == 0 {
-            self.last_told
-                .is_none_or(|last| now >= last + Reminder::INTERVAL)
-        } else {
-            self.allowance -= 1;
-            true
-        };
+        let is_reminder_due = self
+            .last_told
+            .is_none_or(|last| now >= last + Reminder::INTERVAL);
+        let is_new = !self.is_told && self.allowance.take(now);
+        let is_worth_a_line = is_new || is_reminder_due;
         if !is_worth_a_line {
             self.untold_failures += 1;
             return Failure {
@@ -96,17 +92,6 @@ impl Absence {
             lasting,
             held_back: Some(std::mem::take(&mut self.untold_failures)),
         }
-    }
-
-    fn allowance(&mut self, now: Instant) -> u32 {
-        while self.allowance < TOLD_AT_ONCE && now >= self.last_earned + Reminder::INTERVAL {
-            self.allowance += 1;
-            self.last_earned += Reminder::INTERVAL;
-        }
-        if self.allowance == TOLD_AT_ONCE {
-            self.last_earned = now;
-        }
-        self.allowance
     }
 }
 

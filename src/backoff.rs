@@ -58,9 +58,47 @@ impl Reminder {
     }
 }
 
+/// Lets so many messages through at once, and after that one in each interval: all of them in
+/// ordinary life, and a bounded number in a flood.
+#[derive(Debug, Clone)]
+pub struct Allowance {
+    at_once: u32,
+    interval: Duration,
+    left: u32,
+    /// Since when the next one is being earned.
+    earning_since: Instant,
+}
+
+impl Allowance {
+    /// All of it is left.
+    #[must_use]
+    pub fn new(at_once: u32, interval: Duration, start: Instant) -> Self {
+        Self {
+            at_once,
+            interval,
+            left: at_once,
+            earning_since: start,
+        }
+    }
+
+    /// Takes one, where there is one left.
+    pub fn take(&mut self, now: Instant) -> bool {
+        while self.left < self.at_once && now >= self.earning_since + self.interval {
+            self.left += 1;
+            self.earning_since += self.interval;
+        }
+        if self.left == self.at_once {
+            self.earning_since = now;
+        }
+        let is_left = self.left > 0;
+        self.left -= u32::from(is_left);
+        is_left
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Backoff, Reminder};
+    use super::{Allowance, Backoff, Reminder};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -104,6 +142,20 @@ mod tests {
         backoff.next_pause(0.5);
         backoff.reset();
         assert_eq!(backoff.next_pause(0.5), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_allowance_is_spent_at_once_and_earned_one_by_one() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(2, Duration::from_secs(10), start);
+        let mut taken_at = |seconds| allowance.take(start + Duration::from_secs(seconds));
+        let taken: Vec<bool> = [100, 101, 102, 109, 110, 111, 120, 200, 201, 202]
+            .map(&mut taken_at)
+            .to_vec();
+        let expected = [
+            true, true, false, false, true, false, true, true, true, false,
+        ];
+        assert_eq!(taken, expected);
     }
 
     #[test]

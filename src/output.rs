@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use crate::backoff::{Backoff, Reminder};
+use crate::backoff::{Allowance, Backoff, Reminder};
 use crate::render::{self, Changes, Content};
 use crate::report::Rounded;
 
@@ -20,6 +20,10 @@ const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often to look whether the file is still ours, so that a foreign change is put right well
 /// within 10 s.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
+
+/// So many writes are told at once; after that, one in each interval.
+const TOLD_AT_ONCE: u32 = 10;
+const TELLING_INTERVAL: Duration = Duration::from_secs(6);
 
 /// What happened.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ pub enum Report {
         changes: Changes,
         /// How long the file could not be written before that.
         trouble: Option<Duration>,
+        /// Writes since the last such line, where this one is worth a line; `None` else.
+        held_back: Option<u32>,
     },
     /// The list is the one that stands in the file already.
     Unchanged {
@@ -105,6 +111,8 @@ pub struct Output {
     backoff: Backoff,
     trouble_since: Option<Instant>,
     trouble_reminder: Reminder,
+    written_allowance: Allowance,
+    untold_writes: u32,
     finishing: bool,
 }
 
@@ -138,6 +146,8 @@ impl Output {
             backoff: Backoff::default(),
             trouble_since: None,
             trouble_reminder: Reminder::default(),
+            written_allowance: Allowance::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
+            untold_writes: 0,
             finishing: false,
         }
     }
@@ -262,10 +272,14 @@ impl Output {
         self.file = Knowledge::Holds(content);
         self.next_inspection = now + INSPECTION_INTERVAL;
         let trouble = self.recovered(now);
+        self.untold_writes += 1;
+        let is_worth_a_line = trouble.is_some() || self.written_allowance.take(now);
+        let held_back = is_worth_a_line.then(|| std::mem::take(&mut self.untold_writes) - 1);
         let mut actions = vec![Action::Report(Report::Written {
             targets,
             changes,
             trouble,
+            held_back,
         })];
         actions.extend(self.act(now));
         actions
@@ -299,12 +313,15 @@ impl Report {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Written { .. } | Self::Unchanged { first: true, .. } => Level::Info,
+            Self::Written {
+                held_back: Some(_), ..
+            }
+            | Self::Unchanged { first: true, .. } => Level::Info,
             Self::Foreign { .. } => Level::Warn,
             Self::Trouble {
                 held_back: Some(_), ..
             } => Level::Error,
-            Self::Unchanged { .. } | Self::Trouble { .. } => Level::Debug,
+            Self::Written { .. } | Self::Unchanged { .. } | Self::Trouble { .. } => Level::Debug,
         }
     }
 }
@@ -316,16 +333,21 @@ impl fmt::Display for Report {
                 targets,
                 changes,
                 trouble,
+                held_back,
             } => {
                 write!(formatter, "wrote {}: {changes}", Targets(*targets))?;
+                if let Some(count) = held_back.filter(|count| *count > 0) {
+                    write!(
+                        formatter,
+                        "; {count} more writes since the last such message"
+                    )?;
+                }
                 match trouble {
-                    Some(trouble) => {
-                        write!(
-                            formatter,
-                            "; the file can be written again after {}",
-                            Rounded(*trouble)
-                        )
-                    }
+                    Some(trouble) => write!(
+                        formatter,
+                        "; the file can be written again after {}",
+                        Rounded(*trouble)
+                    ),
                     None => Ok(()),
                 }
             }

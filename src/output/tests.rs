@@ -192,6 +192,22 @@ fn a_change_is_written_at_once_and_a_flood_at_ten_a_second_with_the_newest_last(
 }
 
 #[test]
+fn a_flood_of_changes_is_told_ten_times_a_minute_and_the_rest_is_counted() {
+    let mut story = settled();
+    for (tenth, letters) in (1..=600).zip(["a", "b"].into_iter().cycle()) {
+        let seconds = f64::from(tenth) / 10.0;
+        story.step(seconds, wanted(letters));
+        story.step(seconds, written());
+    }
+    assert_eq!(story.told.len(), 9 + 10, "{:#?}", story.told);
+    let last = story.told.last().unwrap();
+    assert!(
+        last.ends_with("; 59 more writes since the last such message"),
+        "{last}"
+    );
+}
+
+#[test]
 fn a_change_that_is_taken_back_before_it_is_written_is_no_change() {
     let mut story = settled();
     story.play(vec![
