@@ -12,32 +12,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
 use grpcio::{
     CallOption, Channel, ChannelBuilder, Client, ClientDuplexReceiver, ClientDuplexSender,
     ConnectivityState, EnvBuilder, Environment, GrpcSlice, Marshaller, MessageReader, Method,
     MethodType, RpcStatus, RpcStatusCode, WriteFlags,
 };
-use protobuf::Message;
 
-use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
-use crate::assignment::{Generation, Resource};
+use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT, envelope};
+use crate::assignment::Generation;
 use crate::connection::{CONNECT_LIMIT, Event};
 use crate::endpoint::Endpoint;
 use crate::excerpt::excerpt;
 use crate::negotiation::{End, EndKind};
-use crate::proto::discovery::{DiscoveryRequest, DiscoveryResponse};
 use crate::proxy::Proxy;
-use crate::session::{Request, Response};
+use crate::session::Request;
 
 /// A peer that does not answer a ping is dead. Kuma's servers refuse pings more often than every
 /// 15 s; with these two a dead peer is found within 50 s.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// google.rpc.Code.INVALID_ARGUMENT, which a NACK carries.
-const INVALID_ARGUMENT: i32 = 3;
 
 /// Messages pass C-core as bytes, so that a response that cannot be decoded is told apart from a
 /// broken stream.
@@ -167,7 +161,7 @@ impl Stream {
 
     /// Queues a request; `poll` sends it.
     pub fn send(&mut self, request: &Request) {
-        self.outgoing.push_back(encode(request));
+        self.outgoing.push_back(envelope::encode(request));
         self.waker.wake_by_ref();
     }
 
@@ -226,7 +220,7 @@ impl Stream {
     }
 
     fn decode(&self, message: RawMessage) -> Event {
-        match decode(message) {
+        match envelope::decode(message) {
             Ok(response) => Event::Response(response),
             // There is no nonce to reject it by.
             Err(error) => Event::Ended(End {
@@ -262,46 +256,6 @@ impl Stream {
         };
         End { kind, reason }
     }
-}
-
-/// Decodes the envelope of a response; the resources become slices of this one allocation.
-///
-/// # Errors
-/// Where the bytes are not a `DiscoveryResponse`.
-pub fn decode(message: Vec<u8>) -> protobuf::Result<Response> {
-    let response = DiscoveryResponse::parse_from_tokio_bytes(&Bytes::from(message))?;
-    let resources = response.resources.into_iter();
-    Ok(Response {
-        version: response.version_info,
-        nonce: response.nonce,
-        type_url: response.type_url,
-        resources: resources
-            .map(|any| Resource::Protobuf {
-                type_url: any.type_url,
-                value: any.value,
-            })
-            .collect(),
-    })
-}
-
-fn encode(request: &Request) -> RawMessage {
-    let mut message = DiscoveryRequest::new();
-    message.version_info.clone_from(&request.version);
-    message
-        .node
-        .mut_or_insert_default()
-        .id
-        .clone_from(&request.node_id);
-    message.type_url = request.generation.type_url().to_owned();
-    message.response_nonce.clone_from(&request.nonce);
-    if let Some(reason) = &request.rejection {
-        let detail = message.error_detail.mut_or_insert_default();
-        detail.code = INVALID_ARGUMENT;
-        detail.message.clone_from(reason);
-    }
-    message
-        .write_to_bytes()
-        .expect("a message without required fields can always be written")
 }
 
 /// What a status says about the server, by what real control planes answer.

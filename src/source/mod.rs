@@ -6,6 +6,7 @@
 
 pub mod background;
 pub mod diagnosis;
+pub mod envelope;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod http;
