@@ -258,7 +258,11 @@ impl Connection {
 
     fn open(&mut self, now: Instant, negotiation: Negotiation) -> Vec<Action> {
         let (endpoint, protocol) = (negotiation.endpoint.clone(), negotiation.protocol);
-        let request = self.session.first_request(protocol.generation());
+        let mut request = self.session.first_request(protocol.generation());
+        if negotiation.is_in_doubt {
+            // Without a version a server answers at once, so silence can be told from patience.
+            request.version.clear();
+        }
         let phase = Phase::Opening(now);
         self.state = State::Open(Box::new(Open {
             negotiation,
@@ -459,10 +463,12 @@ impl Connection {
 }
 
 impl Open {
-    /// When this phase ends by itself. Over HTTP the source's own limits end it.
+    /// When this phase ends by itself. Over HTTP the source's own limits end it, as a server may
+    /// hold the answer to a first request for 30 s where it has nothing new.
     fn phase_deadline(&self) -> Option<Instant> {
         match (self.negotiation.protocol, self.phase) {
-            (Protocol::Http, _) | (_, Phase::Accepted(_)) => None,
+            (_, Phase::Accepted(_)) => None,
+            (Protocol::Http, _) if !self.negotiation.is_in_doubt => None,
             (_, Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
             (_, Phase::Ready(since)) => Some(since + SILENT_ACCEPTANCE),
         }

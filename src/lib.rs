@@ -21,6 +21,7 @@ pub mod output;
 mod proto;
 pub mod proxy;
 pub mod publish;
+pub mod pulse;
 pub mod receiver;
 pub mod render;
 pub mod report;

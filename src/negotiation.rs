@@ -93,6 +93,8 @@ pub struct Negotiation {
     alternatives: Vec<Protocol>,
     /// What was not served here, and why.
     refusals: Vec<String>,
+    /// Whether nothing has shown yet that anything is served here at all.
+    pub is_in_doubt: bool,
 }
 
 impl Negotiation {
@@ -110,6 +112,7 @@ impl Negotiation {
             protocol,
             alternatives,
             refusals: Vec::new(),
+            is_in_doubt: false,
         })
     }
 
@@ -120,7 +123,10 @@ impl Negotiation {
         let only_http = match end.kind {
             EndKind::UnknownService => false,
             EndKind::UnknownTransport => true,
-            EndKind::Unready if unready.count_one_more() => true,
+            EndKind::Unready if unready.count_one_more() => {
+                self.is_in_doubt = true;
+                true
+            }
             EndKind::Unready | EndKind::Outage => return false,
         };
         if only_http {

@@ -4,10 +4,11 @@
 
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, select};
 
 use crate::connection::{Action, Connection, Event, Snapshot};
 use crate::network::Network;
+use crate::pulse::Pulse;
 use crate::source::background::BackgroundDied;
 
 /// What the main thread asks of the receiver. It ends when the channel of these is closed.
@@ -54,16 +55,23 @@ pub struct ReceiverThread {
     connection: Connection,
     network: Network,
     snapshots: SnapshotSender,
+    pulse: Pulse,
 }
 
 impl ReceiverThread {
     /// A receiver that does what `connection` decides.
     #[must_use]
-    pub fn new(connection: Connection, network: Network, snapshots: SnapshotSender) -> Self {
+    pub fn new(
+        connection: Connection,
+        network: Network,
+        snapshots: SnapshotSender,
+        pulse: Pulse,
+    ) -> Self {
         Self {
             connection,
             network,
             snapshots,
+            pulse,
         }
     }
 
@@ -76,13 +84,16 @@ impl ReceiverThread {
             while let Some(event) = self.network.poll()? {
                 self.step(event);
             }
+            let wake_at = self
+                .pulse
+                .waiting(Instant::now(), self.connection.deadline());
             select! {
                 recv(self.network.woken()) -> _ => {}
                 recv(commands) -> command => match command {
                     Ok(Command::HangUp) => self.step(Event::HangUp),
                     Err(_) => return Ok(()),
                 },
-                recv(self.connection.deadline().map_or_else(never, at)) -> _ => {
+                recv(at(wake_at)) -> _ => {
                     self.step(Event::Time);
                 }
             }
@@ -91,6 +102,7 @@ impl ReceiverThread {
 
     /// One event, and all that follows from it.
     fn step(&mut self, event: Event) {
+        self.pulse.working(Instant::now());
         let mut next = Some(event);
         while let Some(event) = next.take() {
             for action in self.connection.step(Instant::now(), fastrand::f64(), event) {

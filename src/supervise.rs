@@ -6,18 +6,21 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::backoff::Reminder;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
+use crate::pulse::Pulse;
 use crate::receiver::{Command, ReceiverThread, snapshot_channel};
 use crate::session::Session;
 use crate::source::background::BackgroundDied;
@@ -32,6 +35,9 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// When the process ends although the main thread itself hangs, in the start-up checks of a
 /// hanging file system.
 const LAST_RESORT: Duration = Duration::from_millis(1800);
+
+/// How often to look whether the threads keep their word.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the daemon ended by itself.
 #[derive(Debug)]
@@ -97,21 +103,26 @@ pub fn run(config: Config) -> Result<(), RunError> {
         log::warn!("{warning}");
     }
 
+    let start = Instant::now();
     let (ends, ended) = unbounded();
     let (stop_writer, writer_stopped) = bounded::<Infallible>(0);
     let (commands, command_receiver) = unbounded();
     let (snapshot_sender, snapshots) = snapshot_channel();
+    let mut watch = Watch::new(start, file.path());
     let session = Session::new(config.name);
     let security = config.resolver.address.security();
-    let connection = Connection::new(session, config.pins, security, Instant::now());
+    let connection = Connection::new(session, config.pins, security, start);
     let network = Network::new(config.resolver);
-    let receiver = ReceiverThread::new(connection, network, snapshot_sender);
+    let pulse = watch.receiver.clone();
+    let receiver = ReceiverThread::new(connection, network, snapshot_sender, pulse);
+    let pulse = watch.writer.clone();
     spawn("writer", ends.clone(), move || {
-        writer::run(file, &snapshots, &writer_stopped);
+        writer::run(file, &snapshots, &writer_stopped, &pulse);
         Ok(())
     })?;
     spawn("receiver", ends, move || receiver.run(&command_receiver))?;
 
+    let ticks = tick(WATCH_INTERVAL);
     loop {
         select! {
             recv(signals) -> signal => match signal {
@@ -122,11 +133,45 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 _ => break,
             },
             recv(ended) -> end => return Err(unasked_end(end.ok())),
+            recv(ticks) -> _ => watch.look(Instant::now()),
         }
     }
     log::info!("stopping, as asked by a signal");
     stop(commands, stop_writer, &ended);
     Ok(())
+}
+
+/// Looks whether the threads keep their word, and tells where one does not.
+struct Watch {
+    receiver: Pulse,
+    writer: Pulse,
+    output: PathBuf,
+    reminder: Reminder,
+}
+
+impl Watch {
+    fn new(start: Instant, output: &Path) -> Self {
+        Self {
+            receiver: Pulse::new(start),
+            writer: Pulse::new(start),
+            output: output.to_owned(),
+            reminder: Reminder::default(),
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        let hang = match (self.writer.overdue(now), self.receiver.overdue(now)) {
+            (Some(_), _) => format!(
+                "the writer thread hangs: does the file system of {}?",
+                self.output.display()
+            ),
+            (None, Some(_)) => "the receiver thread hangs: is the machine starved?".to_owned(),
+            (None, None) => return,
+        };
+        if self.reminder.due(now).is_some() {
+            log::error!("{hang}");
+        }
+    }
 }
 
 /// First the receiver, so that nothing more is acknowledged, then the writer, which still writes

@@ -4,25 +4,33 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, at, never, select};
+use crossbeam_channel::{Receiver, at, select};
 
 use crate::connection::Snapshot;
 use crate::output::{Action, Event, Output};
 use crate::publish::OutputFile;
+use crate::pulse::Pulse;
 use crate::render::render;
 
 /// Runs until `snapshots` is disconnected or `stop` is; writes what is still to be written first.
-pub fn run(mut file: OutputFile, snapshots: &Receiver<Snapshot>, stop: &Receiver<Infallible>) {
+pub fn run(
+    mut file: OutputFile,
+    snapshots: &Receiver<Snapshot>,
+    stop: &Receiver<Infallible>,
+    pulse: &Pulse,
+) {
     let mut output = Output::new(Instant::now());
     loop {
+        let wake_at = pulse.waiting(Instant::now(), output.deadline());
         let event = select! {
             recv(snapshots) -> snapshot => match snapshot {
                 Ok(snapshot) => Event::Wanted(render(&snapshot.targets)),
                 Err(_) => break,
             },
             recv(stop) -> _ => break,
-            recv(timer(output.deadline())) -> _ => Event::Time,
+            recv(at(wake_at)) -> _ => Event::Time,
         };
+        pulse.working(Instant::now());
         perform(&mut output, &mut file, event);
     }
     if let Ok(snapshot) = snapshots.try_recv() {
@@ -55,8 +63,4 @@ fn perform(output: &mut Output, file: &mut OutputFile, event: Event) {
             }
         }
     }
-}
-
-fn timer(deadline: Option<Instant>) -> Receiver<Instant> {
-    deadline.map_or_else(never, at)
 }

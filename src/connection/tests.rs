@@ -334,6 +334,23 @@ fn a_channel_that_is_not_ready_twice_in_a_row_has_http_tried_as_well() {
 }
 
 #[test]
+fn a_server_in_doubt_is_asked_over_http_for_ten_seconds_and_without_a_version() {
+    let mut story = connected();
+    let resumed = "open gRPC v1 at cp:5676, version \"a\"";
+    story.play(vec![
+        (100.0, ended(EndKind::Outage), &["close"]),
+        (101.0, Event::Time, &["resolve"]),
+        (101.0, found(), &[resumed]),
+        (111.0, Event::Time, &["close", "diagnose"]),
+        (111.0, Event::Diagnosed(None), &["close"]),
+        (112.6, Event::Time, &["resolve"]),
+        (112.6, found(), &[resumed]),
+        (122.6, Event::Time, &["close", OPEN_HTTP]),
+        (132.6, Event::Time, &["close", "diagnose"]),
+    ]);
+}
+
+#[test]
 fn a_server_that_hangs_up_without_a_word_is_diagnosed_before_the_pause() {
     let mut story = Story::new(Pins::default());
     story.play(vec![

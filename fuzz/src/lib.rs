@@ -1,0 +1,50 @@
+//! The way from the wire to the file, as the daemon goes it, with the promises that hold for any
+//! bytes at all.
+
+#[path = "../../tests/parts/support/prometheus.rs"]
+mod prometheus;
+
+use kuma_prometheus_sd::assignment::Generation;
+use kuma_prometheus_sd::render::render;
+use kuma_prometheus_sd::session::{Response, Session};
+use kuma_prometheus_sd::source::{envelope, http};
+
+/// The longest reason that a NACK may carry, in bytes.
+const LONGEST_REASON: usize = 4096;
+
+/// A message of a gRPC stream.
+pub fn grpc(generation: Generation, message: &[u8]) {
+    if let Ok(response) = envelope::decode(message.to_vec()) {
+        to_file(generation, response);
+    }
+}
+
+/// The body of an answer over HTTP.
+pub fn http(body: &[u8]) {
+    if let Ok(response) = http::decode(body) {
+        to_file(Generation::V1, response);
+    }
+}
+
+/// Either the response is rejected, with a reason that can be sent; or there is a file, one that
+/// Prometheus accepts, whatever the order of arrival.
+fn to_file(generation: Generation, response: Response) {
+    let (version, nonce) = (response.version.clone(), response.nonce.clone());
+    let mut session = Session::new("kuma_sd".to_owned());
+    match session.receive(generation, response) {
+        Ok(accepted) => {
+            assert_eq!((accepted.ack.version, accepted.ack.nonce), (version, nonce));
+            let mut targets = accepted.assignments.targets;
+            let content = render(&targets);
+            let groups = prometheus::groups(content.bytes());
+            assert_eq!(groups.len(), content.groups());
+            targets.reverse();
+            assert_eq!(render(&targets), content, "the order of arrival shows in the file");
+        }
+        Err(rejected) => {
+            assert_eq!((rejected.nack.version, rejected.nack.nonce), (String::new(), nonce));
+            let reason = rejected.nack.rejection.expect("a NACK has a reason");
+            assert!(!reason.is_empty() && reason.len() <= LONGEST_REASON);
+        }
+    }
+}
