@@ -398,8 +398,8 @@ fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option
 #[must_use]
 pub fn help() -> String {
     let mut text = String::from(
-        "kuma-prometheus-sd keeps a file of scrape targets for Prometheus (file_sd) up to date\n\
-         with the monitoring assignments of a Kuma control plane.\n\
+        "kuma-prometheus-sd keeps a file of scrape targets for Prometheus (file_sd)\n\
+         up to date with the monitoring assignments of a Kuma control plane.\n\
          \n\
          Usage: kuma-prometheus-sd run [FLAGS]\n\
          \n\

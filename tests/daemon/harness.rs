@@ -7,15 +7,16 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::streams::{Collected, excerpt};
 
 /// Long enough for anything that is to happen, on a machine with better things to do.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -111,6 +112,11 @@ impl Launch {
     /// The output file.
     pub(crate) fn output_path(&self) -> &Path {
         &self.output
+    }
+
+    /// Puts a file into the folder, in place of one that may be there.
+    pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.folder().join(name), content).expect("a file can be written");
     }
 
     /// Starts it.
@@ -210,7 +216,10 @@ impl Daemon {
 
     /// How many lines of its log have a text in them.
     pub(crate) fn lines_with(&self, text: &str) -> usize {
-        self.log().lines().filter(|line| line.contains(text)).count()
+        self.log()
+            .lines()
+            .filter(|line| line.contains(text))
+            .count()
     }
 
     /// Waits until the file has exactly this content.
@@ -218,7 +227,10 @@ impl Daemon {
     pub(crate) fn wait_for_file(&self, expected: &str) {
         let read = || self.file().is_some_and(|file| file == expected);
         if !wait_until(SOON, read) {
-            panic!("the file did not become, within {SOON:?}:\n{}", excerpt(expected));
+            panic!(
+                "the file did not become, within {SOON:?}:\n{}",
+                excerpt(expected)
+            );
         }
     }
 
@@ -228,12 +240,28 @@ impl Daemon {
         self.wait_for_log_count(text, 1)
     }
 
+    /// As `wait_for_log`, for what takes longer by its nature.
+    #[track_caller]
+    pub(crate) fn wait_for_log_within(&self, text: &str, timeout: Duration) -> String {
+        self.stderr
+            .wait_for(timeout, |line| line.contains(text), 1)
+            .unwrap_or_else(|| panic!("not in the log within {timeout:?}: {text:?}"))
+    }
+
     /// Waits until its log has so many lines with this text, and returns the last of these.
     #[track_caller]
     pub(crate) fn wait_for_log_count(&self, text: &str, count: usize) -> String {
         self.stderr
             .wait_for(SOON, |line| line.contains(text), count)
             .unwrap_or_else(|| panic!("not {count} times in the log within {SOON:?}: {text:?}"))
+    }
+
+    /// Waits until an attempt to connect has failed, and returns the line that tells of the first.
+    #[track_caller]
+    pub(crate) fn wait_for_trouble(&self) -> String {
+        let line = self.wait_for_log("no connection to the control plane: ");
+        assert!(line.contains("next attempt in"), "{line}");
+        line
     }
 
     /// Whether it has not ended.
@@ -262,11 +290,15 @@ impl Daemon {
     /// Ends it by a signal, and sees that this takes less than 2 s and is no failure.
     #[track_caller]
     pub(crate) fn end_by(mut self, signal: &str) -> Finished {
-        self.started = Instant::now();
         self.signal(signal);
+        self.started = Instant::now();
         let finished = self.finish();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        assert!(finished.time <= STOP_LIMIT, "ended after {:?}", finished.time);
+        assert!(
+            finished.time <= STOP_LIMIT,
+            "ended after {:?}",
+            finished.time
+        );
         finished
     }
 
@@ -320,85 +352,6 @@ impl Drop for Daemon {
     }
 }
 
-/// What a stream has brought so far, line by line.
-struct Collected {
-    shared: Arc<(Mutex<Lines>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Lines {
-    lines: Vec<String>,
-    ended: bool,
-}
-
-impl Collected {
-    fn from(stream: impl Read + Send + 'static) -> Collected {
-        let shared = Arc::new((Mutex::new(Lines::default()), Condvar::new()));
-        let collector = Arc::clone(&shared);
-        let thread = thread::spawn(move || collect(stream, &collector));
-        Collected {
-            shared,
-            thread: Some(thread),
-        }
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn text(&self) -> String {
-        self.lines().lines.concat()
-    }
-
-    /// Waits for the `count`-th line that is wanted.
-    fn wait_for(
-        &self,
-        timeout: Duration,
-        is_wanted: impl Fn(&str) -> bool,
-        count: usize,
-    ) -> Option<String> {
-        let deadline = Instant::now() + timeout;
-        let mut lines = self.lines();
-        loop {
-            let wanted = |line: &&String| is_wanted(line);
-            if let Some(line) = lines.lines.iter().filter(wanted).nth(count - 1) {
-                return Some(line.trim_end().to_owned());
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if lines.ended || left.is_zero() {
-                return None;
-            }
-            let waited = self.shared.1.wait_timeout(lines, left);
-            lines = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn wait_for_end(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("a stream can be read to its end");
-        }
-    }
-}
-
-fn collect(stream: impl Read, (lines, changed): &(Mutex<Lines>, Condvar)) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = Vec::new();
-        let length = reader.read_until(b'\n', &mut line).unwrap_or(0);
-        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if length == 0 {
-            lines.ended = true;
-        } else {
-            lines.lines.push(String::from_utf8_lossy(&line).into_owned());
-        }
-        changed.notify_all();
-        if length == 0 {
-            return;
-        }
-    }
-}
-
 /// Waits until a condition holds that nothing announces; says whether it came to hold.
 pub(crate) fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + timeout;
@@ -420,15 +373,4 @@ pub(crate) fn read_if_there(path: &Path) -> Option<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => panic!("cannot read {}: {error}", path.display()),
     }
-}
-
-/// The beginning and the end of a long text.
-fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 10_000;
-    if text.len() <= 2 * SHOWN {
-        return text.to_owned();
-    }
-    let start = &text[..text.floor_char_boundary(SHOWN)];
-    let end = &text[text.floor_char_boundary(text.len() - SHOWN)..];
-    format!("{start}\n… {} bytes …\n{end}", text.len() - start.len() - end.len())
 }

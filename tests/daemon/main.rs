@@ -3,6 +3,31 @@
 //! One test binary, because linking is slow; one module for each thing that an operator or a
 //! control plane can see of the daemon. The harness starts it and waits for what it does.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod addresses;
+mod api_server;
+mod check;
+mod check_result;
+mod command_line;
+mod contract;
+mod dead_peer;
+mod file;
 mod harness;
+mod http_faults;
+mod logging;
 mod mesh;
+mod peer;
+mod pins;
+mod place;
+mod plaintext_or_tls;
+mod proxies;
+mod secure;
+mod signals;
+mod strangers;
+mod streams;
+mod tls;
+mod tls_files;
+mod token;
+mod upgrades;
 mod wire;

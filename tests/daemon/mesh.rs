@@ -43,7 +43,12 @@ pub(crate) fn file(generation: Generation, mesh: &[Dataplane]) -> String {
                 Generation::V1 => dataplane.service.as_str(),
                 Generation::V1Alpha1 => "",
             };
-            let key = [&dataplane.mesh, service, &dataplane.name, &dataplane.address];
+            let key = [
+                &dataplane.mesh,
+                service,
+                &dataplane.name,
+                &dataplane.address,
+            ];
             (key, group(service, dataplane))
         })
         .collect();
@@ -60,6 +65,32 @@ pub(crate) fn file_v1(mesh: &[Dataplane]) -> String {
     file(Generation::V1, mesh)
 }
 
+/// The assignment of a dataplane as JSON of v1.
+pub(crate) fn json(dataplane: &Dataplane) -> serde_json::Value {
+    let service = ("kuma_io_service".to_owned(), dataplane.service.clone());
+    let tags = dataplane.tags.iter().chain([(&service.0, &service.1)]);
+    let labels: BTreeMap<String, String> = tags
+        .flat_map(|(name, value)| {
+            [
+                (name.clone(), value.clone()),
+                (format!("{name}s"), format!(",{value},")),
+            ]
+        })
+        .collect();
+    serde_json::json!({
+        "@type": Generation::V1.type_url(),
+        "mesh": dataplane.mesh,
+        "service": dataplane.service,
+        "targets": [{
+            "name": dataplane.name,
+            "scheme": dataplane.scheme,
+            "address": dataplane.address,
+            "metrics_path": dataplane.metrics_path,
+            "labels": labels,
+        }],
+    })
+}
+
 fn group(service: &str, dataplane: &Dataplane) -> String {
     let mut labels: BTreeMap<String, String> = [
         ("__metrics_path__", &dataplane.metrics_path),
@@ -73,7 +104,11 @@ fn group(service: &str, dataplane: &Dataplane) -> String {
     .map(|(name, value)| (name.to_owned(), value.clone()))
     .into();
     let service_tag = ("kuma_io_service".to_owned(), dataplane.service.clone());
-    for (name, value) in dataplane.tags.iter().chain([(&service_tag.0, &service_tag.1)]) {
+    for (name, value) in dataplane
+        .tags
+        .iter()
+        .chain([(&service_tag.0, &service_tag.1)])
+    {
         labels.insert(name.clone(), value.clone());
         labels.insert(format!("{name}s"), format!(",{value},"));
     }

@@ -2,12 +2,10 @@
 //! apart from what is changed on purpose: no empty groups for targets that are gone, `[]` for a
 //! first empty answer, no labels without a value, and one order.
 
-use std::collections::BTreeMap;
-
 use kuma_prometheus_sd::assignment::Generation;
 use kuma_prometheus_sd::render::render;
 use kuma_prometheus_sd::session::{Response, Session};
-use kuma_prometheus_sd::source::{grpc, http};
+use kuma_prometheus_sd::source::{envelope, http};
 
 use crate::support::captures::{self, GrpcStep, HttpStep, OriginalGroup};
 use crate::support::prometheus::{Group, groups};
@@ -127,7 +125,9 @@ fn kuma_2_12_with_mesh_metric_gives_the_file_of_kuma_2_6_without_tags() {
 fn the_file_has_exactly_these_bytes() {
     let expected = include_str!("golden/2.6-A-gateway-and-two-inbounds.json");
     let files = over_grpc("2.6-A/grpc-v1.json", Generation::V1);
-    let file = files.into_iter().find(|(step, _)| step == "gateway-and-two-inbounds");
+    let file = files
+        .into_iter()
+        .find(|(step, _)| step == "gateway-and-two-inbounds");
     assert_eq!(String::from_utf8(file.unwrap().1).unwrap(), expected);
 }
 
@@ -158,11 +158,15 @@ fn the_example_of_the_first_readme_gives_the_group_it_promises() {
             ("dataplane", "backend-01"),
             ("env", "prod"),
         ])],
-        labels: pairs(&[("job", "backend"), ("mesh", "default"), ("service", "backend")]),
+        labels: pairs(&[
+            ("job", "backend"),
+            ("mesh", "default"),
+            ("service", "backend"),
+        ]),
     };
     let response = discovery_response("1", "1", Generation::V1alpha1, &[assignment.protobuf()]);
     let mut session = Session::new("kuma_sd".to_owned());
-    let response = grpc::decode(response).unwrap();
+    let response = envelope::decode(response).unwrap();
     let file = accept(&mut session, Generation::V1alpha1, response);
     let expected = concat!(
         "[\n",
@@ -200,10 +204,11 @@ fn without_intended_changes(original: &[OriginalGroup]) -> Vec<Group> {
             assert!(group.targets.is_empty() && group.labels.is_empty());
             continue;
         };
-        let labels: BTreeMap<_, _> = group.labels.clone().into_iter().collect();
+        let mut labels = group.labels.clone();
+        labels.retain(|_, value| !value.is_empty());
         groups.push(Group {
             address: address.clone(),
-            labels: labels.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+            labels,
         });
     }
     groups.sort_by_key(|group| {
@@ -219,7 +224,7 @@ fn over_grpc(name: &str, generation: Generation) -> Files {
     let mut session = Session::new("kuma_sd".to_owned());
     let steps = captures::load::<Vec<GrpcStep>>(name);
     let files = steps.into_iter().map(|captured| {
-        let response = grpc::decode(captured.response()).unwrap();
+        let response = envelope::decode(captured.response()).unwrap();
         assert!(!response.nonce.is_empty(), "{name}: {}", captured.step);
         let file = accept(&mut session, generation, response);
         (captured.step, file)

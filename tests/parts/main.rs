@@ -3,6 +3,8 @@
 //!
 //! One binary, because linking C-core takes longer than these tests.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod cli;
 mod config;
 mod endpoint;
@@ -10,8 +12,8 @@ mod golden;
 mod labels;
 mod properties;
 mod publish;
-mod publish_disk;
-mod publish_links;
 mod render;
+mod requests;
+mod resources;
 mod session;
 mod support;

@@ -81,7 +81,9 @@ pub(crate) fn all() -> Vec<String> {
         .into_iter()
         .flat_map(|folder| {
             let files = names(&root().join(&folder));
-            files.into_iter().map(move |file| format!("{folder}/{file}"))
+            files
+                .into_iter()
+                .map(move |file| format!("{folder}/{file}"))
         })
         .collect();
     all.sort();

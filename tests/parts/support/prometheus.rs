@@ -163,7 +163,8 @@ fn the_strict_reader_refuses_everything_else() {
         group("\"targets\":[\"a\"],\n\"labels\":{}"),
         "[{\"targets\":[\"a\"],\"labels\":{}}]\n".to_owned(),
         "[\n{\"targets\":[\"a\"],\"labels\":{}}\n]".to_owned(),
-        "[\n{\"targets\":[\"a\"],\"labels\":{}}, {\"targets\":[\"b\"],\"labels\":{}}\n]\n".to_owned(),
+        "[\n{\"targets\":[\"a\"],\"labels\":{}}, {\"targets\":[\"b\"],\"labels\":{}}\n]\n"
+            .to_owned(),
     ] {
         assert!(read(file.as_bytes()).is_err(), "{file}");
     }

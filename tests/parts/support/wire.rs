@@ -67,7 +67,9 @@ impl V1 {
         let object = |fields: Vec<(&str, Value)>| -> Value {
             let is_set = |value: &Value| *value != json!("") && *value != json!({});
             let fields = fields.into_iter().filter(|(_, value)| is_set(value));
-            fields.map(|(name, value)| (name.to_owned(), value)).collect()
+            fields
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
         };
         let labels = |labels: &Pairs| json!(labels.iter().cloned().collect::<BTreeMap<_, _>>());
         let target = |target: &V1Target| {
@@ -161,20 +163,22 @@ fn map(number: usize, labels: &Pairs, into: &mut Vec<u8>) {
     }
 }
 
-/// proto3 leaves out what is empty.
-fn text(number: usize, value: &str, into: &mut Vec<u8>) {
+/// A field of text; proto3 leaves out what is empty.
+pub(crate) fn text(number: usize, value: &str, into: &mut Vec<u8>) {
     if !value.is_empty() {
         field(number, value.as_bytes(), into);
     }
 }
 
-fn field(number: usize, value: &[u8], into: &mut Vec<u8>) {
+/// A field that has a length.
+pub(crate) fn field(number: usize, value: &[u8], into: &mut Vec<u8>) {
     varint(number << 3 | 2, into);
     varint(value.len(), into);
     into.extend_from_slice(value);
 }
 
-fn varint(mut value: usize, into: &mut Vec<u8>) {
+/// A number, as protobuf writes it.
+pub(crate) fn varint(mut value: usize, into: &mut Vec<u8>) {
     while value >= 0x80 {
         into.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
         value >>= 7;

@@ -1,0 +1,235 @@
+//! What stands in the output file, and when it is written: always one complete list that the
+//! control plane has sent, and never the same one twice.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use kuma_stand_in::{Answers, ControlPlane, Dataplane, Generation, Kuma, Plan, free_port};
+
+use crate::harness::{Launch, SOON};
+use crate::mesh::{EMPTY, backend, backends, file, file_v1};
+use crate::peer::OLD;
+
+/// What changes when a file is written: its inode and its time of modification.
+fn written(path: &Path) -> (u64, i64, i64) {
+    let metadata = fs::metadata(path).expect("the file is there");
+    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+#[test]
+fn an_empty_first_answer_makes_an_empty_list() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let launch = Launch::follow(&plane.grpc_url());
+    fs::write(launch.output_path(), OLD).unwrap();
+    let daemon = launch.start();
+    daemon.wait_for_file("[]\n");
+    plane.events().expect_request(SOON);
+    plane.events().expect_ack(SOON);
+}
+
+#[test]
+fn it_follows_the_mesh_as_it_grows_and_shrinks() {
+    for kuma in [Kuma::V0_7, Kuma::V2_6, Kuma::V2_12] {
+        let generation = match kuma {
+            Kuma::V0_7 => Generation::V1Alpha1,
+            _ => Generation::V1,
+        };
+        let plane = ControlPlane::start(kuma);
+        let daemon = Launch::follow(&plane.grpc_url()).start();
+        for count in [0, 1, 40, 7, 0, 3] {
+            let mesh = backends(count);
+            plane.publish(&mesh);
+            daemon.wait_for_file(&file(generation, &mesh));
+        }
+        // Others in the place of all: nothing of a removed target is left.
+        let others = [Dataplane::new("web", "web-01", "[fd00::1]:80").in_mesh("second")];
+        plane.publish(&others);
+        daemon.wait_for_file(&file(generation, &others));
+    }
+}
+
+#[test]
+fn it_has_one_group_a_line_sorted_by_mesh_service_and_instance() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let daemon = Launch::follow(&plane.grpc_url()).start();
+    let mut api = Dataplane::new("api", "api-01", "192.168.0.4:5670");
+    api.metrics_path = "/stats \"quoted\"".to_owned();
+    api.scheme = "https".to_owned();
+    plane.publish(&[
+        Dataplane::new("backend", "backend-02", "192.168.0.1:5670"),
+        Dataplane::new("backend", "backend-01", "192.168.0.9:5670").tag("env", "prod"),
+        Dataplane::new("backend", "backend-01", "192.168.0.10:5670").in_mesh("another"),
+        api,
+    ]);
+    daemon.wait_for_file(concat!(
+        "[\n",
+        r#"{"targets":["192.168.0.10:5670"],"labels":{"__metrics_path__":"/metrics","#,
+        r#""__scheme__":"http","dataplane":"backend-01","instance":"backend-01","job":"backend","#,
+        r#""kuma_io_service":"backend","kuma_io_services":",backend,","mesh":"another","#,
+        r#""service":"backend"}},"#,
+        "\n",
+        r#"{"targets":["192.168.0.4:5670"],"labels":{"__metrics_path__":"/stats \"quoted\"","#,
+        r#""__scheme__":"https","dataplane":"api-01","instance":"api-01","job":"api","#,
+        r#""kuma_io_service":"api","kuma_io_services":",api,","mesh":"default","#,
+        r#""service":"api"}},"#,
+        "\n",
+        r#"{"targets":["192.168.0.9:5670"],"labels":{"__metrics_path__":"/metrics","#,
+        r#""__scheme__":"http","dataplane":"backend-01","env":"prod","envs":",prod,","#,
+        r#""instance":"backend-01","job":"backend","kuma_io_service":"backend","#,
+        r#""kuma_io_services":",backend,","mesh":"default","service":"backend"}},"#,
+        "\n",
+        r#"{"targets":["192.168.0.1:5670"],"labels":{"__metrics_path__":"/metrics","#,
+        r#""__scheme__":"http","dataplane":"backend-02","instance":"backend-02","job":"backend","#,
+        r#""kuma_io_service":"backend","kuma_io_services":",backend,","mesh":"default","#,
+        r#""service":"backend"}}"#,
+        "\n]\n",
+    ));
+}
+
+#[test]
+fn a_control_plane_that_restarts_with_other_versions_and_order_changes_nothing() {
+    let mesh = backends(50);
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish(&mesh);
+    let daemon = Launch::follow(&plane.grpc_url()).start();
+    daemon.wait_for_file(&file_v1(&mesh));
+    let before = written(daemon.output_path());
+
+    plane.restart();
+    daemon.wait_for_log("the file holds these 50 targets already");
+    assert_eq!(written(daemon.output_path()), before);
+
+    // The same again, as a new version on the same stream.
+    plane.publish(&mesh);
+    daemon.wait_for_log_count("the file holds these 50 targets already", 2);
+    assert_eq!(written(daemon.output_path()), before);
+
+    plane.publish(&mesh[1..]);
+    daemon.wait_for_file(&file_v1(&mesh[1..]));
+    assert_ne!(written(daemon.output_path()), before);
+}
+
+#[test]
+fn a_daemon_that_restarts_onto_an_equal_file_writes_nothing() {
+    let mesh = backends(50);
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish(&mesh);
+    let launch = Launch::follow(&plane.grpc_url());
+    let daemon = launch.start();
+    daemon.wait_for_file(&file_v1(&mesh));
+    daemon.terminate();
+    let before = written(launch.output_path());
+
+    let daemon = launch.start();
+    daemon.wait_for_log("the file holds these 50 targets already");
+    assert_eq!(written(launch.output_path()), before);
+    plane.publish(&mesh[1..]);
+    daemon.wait_for_file(&file_v1(&mesh[1..]));
+}
+
+#[test]
+fn a_snapshot_of_20_mib_is_received_whole() {
+    let long = "x".repeat(600);
+    let mesh: Vec<Dataplane> = backends(16_000)
+        .into_iter()
+        .map(|dataplane| dataplane.tag("long", &long))
+        .collect();
+    let expected = file_v1(&mesh);
+    assert!(expected.len() > 20 << 20);
+    for kuma in [Kuma::V2_6, Kuma::V2_12] {
+        let plane = ControlPlane::start(kuma);
+        plane.publish(&mesh);
+        let daemon = Launch::follow(&plane.grpc_url()).start();
+        daemon.wait_for_file(&expected);
+        plane.publish(&[]);
+        daemon.wait_for_file(EMPTY);
+    }
+}
+
+#[test]
+fn a_daemon_can_start_before_its_control_plane() {
+    let port = free_port().unwrap();
+    let launch = Launch::follow(&format!("grpc://127.0.0.1:{port}"));
+    fs::write(launch.output_path(), OLD).unwrap();
+    let daemon = launch.start();
+    let line = daemon.wait_for_log("no connection to the control plane");
+    assert!(line.contains("next attempt in"), "{line}");
+    assert_eq!(daemon.file().as_deref(), Some(OLD));
+
+    let plan = Plan {
+        port: Some(port),
+        ..Plan::new(Kuma::V2_6)
+    };
+    let _plane = plan.start().unwrap();
+    daemon.wait_for_file(EMPTY);
+    let line = daemon.wait_for_log("connected to MADS");
+    assert!(line.contains("without a connection"), "{line}");
+}
+
+#[test]
+fn a_control_plane_that_is_connected_and_silent_leaves_the_file_as_it_is() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.set_answers(Answers::Scripted);
+    let launch = Launch::follow(&plane.grpc_url());
+    fs::write(launch.output_path(), OLD).unwrap();
+    let before = written(launch.output_path());
+    let daemon = launch.start();
+    // Silence is healthy, so it is told as a connection after a while.
+    daemon.wait_for_log("connected to MADS");
+    assert_eq!(written(launch.output_path()), before);
+    assert_eq!(daemon.file().as_deref(), Some(OLD));
+    assert_eq!(daemon.lines_with("next attempt"), 0);
+}
+
+#[test]
+fn a_control_plane_that_goes_away_leaves_the_file_as_it_is() {
+    let mesh = backends(3);
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish(&mesh);
+    let daemon = Launch::follow(&plane.api_url()).start();
+    daemon.wait_for_file(&file_v1(&mesh));
+    let before = written(daemon.output_path());
+    plane.go_away();
+    daemon.wait_for_log_count("next attempt in", 2);
+    assert_eq!(written(daemon.output_path()), before);
+
+    plane.publish(&mesh[..2]);
+    plane.come_back().unwrap();
+    daemon.wait_for_file(&file_v1(&mesh[..2]));
+}
+
+#[test]
+fn a_target_without_an_address_is_skipped_and_named_and_the_others_are_used() {
+    let cases = [
+        (
+            Kuma::V2_6,
+            Generation::V1,
+            r#"target "backend-00001" of assignment "default/backend""#,
+        ),
+        (
+            Kuma::V0_7,
+            Generation::V1Alpha1,
+            r#"of assignment "/meshes/default/dataplanes/backend-00001""#,
+        ),
+        (
+            Kuma::V2_12,
+            Generation::V1,
+            r#"target "backend-00001" of assignment "default/backend""#,
+        ),
+    ];
+    for (kuma, generation, name) in cases {
+        let plane = ControlPlane::start(kuma);
+        let mut homeless = backend(1);
+        homeless.address.clear();
+        plane.publish(&[backend(0), homeless, backend(2)]);
+        let daemon = Launch::follow(&plane.grpc_url()).start();
+        daemon.wait_for_file(&file(generation, &[backend(0), backend(2)]));
+        let line = daemon.wait_for_log("WARN ] skipped 1 target without an address: ");
+        assert!(line.contains(name), "{line}");
+        plane.events().expect_request(SOON);
+        let ack = plane.events().expect_request(SOON);
+        assert_eq!(Some(ack.version_info), plane.version(generation));
+        assert_eq!(ack.error_detail, None);
+    }
+}

@@ -1,0 +1,367 @@
+//! Long polling over HTTP: what is asked and when, and what becomes of each answer that is no list.
+
+use std::time::{Duration, Instant};
+
+use kuma_stand_in::{Body, ControlPlane, Event, Generation, HttpAnswer, Kuma, SeenRequest};
+use serde_json::json;
+
+use crate::harness::{Daemon, Launch, SOON};
+use crate::mesh::{EMPTY, backend, file_v1};
+use crate::strangers::{at_once, expect_waiting_poll};
+
+/// Polls start at least this far apart.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the clocks of two processes may differ by in the time of one event.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// The control plane, and a daemon that has its list and waits for the next.
+fn following() -> (ControlPlane, Daemon) {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    plane.publish(&[backend(0)]);
+    let daemon = Launch::follow(&plane.http_url()).start();
+    daemon.wait_for_file(&file_v1(&[backend(0)]));
+    expect_waiting_poll(&plane);
+    plane.events().discard();
+    (plane, daemon)
+}
+
+fn body_of(request: &SeenRequest) -> serde_json::Value {
+    let http = request.http.as_ref().expect("it came over HTTP");
+    serde_json::from_slice(&http.body).expect("its body is JSON")
+}
+
+#[test]
+fn a_poll_has_the_three_fields_and_nothing_else() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let _daemon = Launch::follow(&plane.http_url())
+        .argument("--name=prometheus-01")
+        .start();
+    let first = plane.events().expect_request(SOON);
+    let http = first.http.clone().expect("it came over HTTP");
+    assert_eq!(http.method, "POST");
+    let target = "/v3/discovery:monitoringassignments?fetch-timeout=30s";
+    assert_eq!(http.target, target);
+    assert_eq!(http.header("content-type"), Some("application/json"));
+    assert_eq!(http.header("accept"), Some("application/json"));
+    assert_eq!(http.header("authorization"), None);
+    let body = |version: &str| {
+        json!({
+            "version_info": version,
+            "node": {"id": "prometheus-01"},
+            "type_url": Generation::V1.type_url(),
+        })
+    };
+    assert_eq!(body_of(&first), body(""));
+    let second = plane.events().expect_request(SOON);
+    let version = plane.version(Generation::V1).expect("there is a snapshot");
+    assert_eq!(body_of(&second), body(&version));
+}
+
+#[test]
+fn one_connection_carries_all_polls() {
+    let (plane, daemon) = following();
+    for number in 1..3 {
+        plane.publish(&[backend(number)]);
+        daemon.wait_for_file(&file_v1(&[backend(number)]));
+    }
+    let requests = plane.events().seen().into_iter().filter_map(request);
+    let streams: Vec<_> = requests.map(|request| request.stream).collect();
+    assert!(streams.len() >= 3);
+    assert!(
+        streams.iter().all(|stream| *stream == streams[0]),
+        "{streams:?}"
+    );
+}
+
+fn request(event: Event) -> Option<SeenRequest> {
+    match event {
+        Event::Request(request) => Some(request),
+        _ => None,
+    }
+}
+
+#[test]
+fn after_a_304_the_next_poll_asks_for_the_same() {
+    let (plane, daemon) = following();
+    let version = plane.version(Generation::V1).expect("there is a snapshot");
+    for _ in 0..2 {
+        plane.answer_http(HttpAnswer::with_body(304, Body::Full(Vec::new())));
+        let next = plane.events().expect_request(SOON);
+        assert_eq!(next.version_info, version);
+    }
+    assert_eq!(daemon.lines_with("WARN"), 0);
+    plane.publish(&[backend(1)]);
+    daemon.wait_for_file(&file_v1(&[backend(1)]));
+}
+
+/// The times between so many polls that are each answered at once.
+fn pauses(plane: &ControlPlane, count: usize) -> Vec<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        times.push(plane.events().expect_request(SOON).at);
+    }
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn polls_that_are_answered_at_once_start_a_second_apart() {
+    let list = |version: &str| {
+        let type_url = Generation::V1.type_url();
+        let list = json!({"version_info": version, "type_url": type_url});
+        HttpAnswer::json(200, &list)
+    };
+    let not_modified = HttpAnswer::with_body(304, Body::Full(Vec::new()));
+    // Two replicas behind one balancer answer every poll with another version.
+    at_once([list("of the other replica"), not_modified], |answer| {
+        let plane = ControlPlane::start(Kuma::V2_12);
+        plane.answer_every_http(Some(answer));
+        let daemon = Launch::follow(&plane.http_url()).start();
+        for pause in pauses(&plane, 4) {
+            assert!(pause + SLACK >= POLL_INTERVAL, "{pause:?}");
+            // It is no failure either: no backoff that grows.
+            assert!(pause < POLL_INTERVAL * 5, "{pause:?}");
+        }
+        assert_eq!(daemon.lines_with("no connection"), 0);
+    });
+}
+
+#[test]
+fn a_rejected_list_is_asked_for_again_after_a_pause_that_grows() {
+    let (plane, daemon) = following();
+    let version = plane.version(Generation::V1);
+    let broken = json!({
+        "version_info": "broken",
+        "type_url": Generation::V1.type_url(),
+        "resources": [{"@type": Generation::V1.type_url(), "targets": "none"}],
+    });
+    plane.answer_every_http(Some(HttpAnswer::json(200, &broken)));
+    let pauses = pauses(&plane, 3);
+    for (pause, shortest) in pauses.iter().zip([0.8, 1.28]) {
+        assert!(
+            pause.as_secs_f64() + SLACK.as_secs_f64() >= shortest,
+            "{pauses:?}"
+        );
+    }
+    // Not advancing the version is the NACK of HTTP.
+    let next = plane.events().expect_request(SOON);
+    assert_eq!(Some(next.version_info), version);
+    daemon.wait_for_log("rejected a response, so the last good list stays");
+    assert_eq!(daemon.file(), Some(file_v1(&[backend(0)])));
+}
+
+/// Answers that are no list, and what the log tells of each.
+fn faults() -> Vec<(&'static str, HttpAnswer, &'static str)> {
+    let type_url = Generation::V1.type_url();
+    let list = json!({"version_info": "1", "type_url": type_url}).to_string();
+    let half = list.as_bytes()[..list.len() / 2].to_vec();
+    vec![
+        (
+            "500 with another body",
+            HttpAnswer::new(500, "text/plain", "upstream\nis\u{1b}[2J gone"),
+            "status 500: upstream is\\u{1b}[2J gone",
+        ),
+        (
+            "502 without a body",
+            HttpAnswer::with_body(502, Body::Full(Vec::new())),
+            "status 502;",
+        ),
+        (
+            "a redirect",
+            HttpAnswer::redirect(307, "http://127.0.0.1:9/elsewhere"),
+            "redirected to \"http://127.0.0.1:9/elsewhere\", which is not followed",
+        ),
+        (
+            "a page",
+            HttpAnswer::new(200, "text/html", "<html>Log in</html>"),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "nothing",
+            HttpAnswer::new(200, "application/json", ""),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "an array",
+            HttpAnswer::new(200, "application/json", "[]"),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "half a list",
+            HttpAnswer::new(200, "application/json", half.clone()),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "a list that is cut",
+            HttpAnswer::with_body(
+                200,
+                Body::Truncated {
+                    sent: half,
+                    promised: 4096,
+                },
+            ),
+            "POST http://",
+        ),
+        (
+            "a chunk that is cut",
+            HttpAnswer::Raw(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"version".to_vec(),
+            ),
+            "POST http://",
+        ),
+        (
+            "no end of a head",
+            HttpAnswer::Raw(b"HTTP/1.1 200 OK\r\nContent-Type: appl".to_vec()),
+            "POST http://",
+        ),
+        (
+            "no HTTP",
+            HttpAnswer::Raw(b"220 mail.example ESMTP\r\n".to_vec()),
+            "POST http://",
+        ),
+        ("not a word", HttpAnswer::Raw(Vec::new()), "POST http://"),
+    ]
+}
+
+#[test]
+fn an_error_is_told_by_its_title_and_details() {
+    let details = "unknown field \"x\"";
+    let error = |body: serde_json::Value, status| HttpAnswer::json(status, &body);
+    let cases = [
+        // As Kuma has it since 2.1: the field of RFC 9457 beside the one of before.
+        (
+            HttpAnswer::error(400, "Bad body", details),
+            "status 400: Bad body: unknown field \"x\";",
+        ),
+        (
+            HttpAnswer::error(500, "Could not fetch", "none"),
+            "status 500: Could not fetch: none;",
+        ),
+        (
+            error(json!({"title": "A", "details": "b"}), 401),
+            "status 401: A: b;",
+        ),
+        (
+            error(json!({"title": "A", "detail": "b", "status": 429}), 429),
+            "status 429: A: b;",
+        ),
+        (
+            error(json!({"title": "A", "details": ""}), 503),
+            "status 503: A",
+        ),
+        (error(json!({"title": "A"}), 503), "status 503: A;"),
+        (
+            error(json!({"message": "A"}), 503),
+            "status 503: {\"message\":\"A\"};",
+        ),
+    ];
+    at_once(cases, |(answer, expected)| {
+        let (plane, daemon) = following();
+        plane.answer_http(answer);
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains(expected), "{expected:?}: {line}");
+    });
+}
+
+#[test]
+fn what_is_no_list_is_told_and_the_file_stays_until_there_is_one() {
+    at_once(faults(), |(fault, answer, expected)| {
+        let (plane, mut daemon) = following();
+        plane.answer_http(answer);
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains(expected), "{fault}: {line}");
+        assert!(line.contains("WARN"), "{fault}: {line}");
+        assert!(line.contains("the file stays as it is"), "{fault}: {line}");
+        assert_eq!(daemon.file(), Some(file_v1(&[backend(0)])), "{fault}");
+        plane.publish(&[backend(1)]);
+        daemon.wait_for_file(&file_v1(&[backend(1)]));
+        assert!(daemon.is_running(), "{fault}");
+    });
+}
+
+#[test]
+fn what_is_no_list_from_the_beginning_is_told_too() {
+    at_once(faults(), |(fault, answer, expected)| {
+        let plane = ControlPlane::start(Kuma::V2_12);
+        plane.answer_http(answer);
+        let daemon = Launch::follow(&plane.http_url()).start();
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains(expected), "{fault}: {line}");
+        assert_eq!(daemon.file(), None, "{fault}");
+        daemon.wait_for_file(EMPTY);
+    });
+}
+
+#[test]
+fn the_pause_after_a_failure_grows_and_the_last_version_is_kept() {
+    let (plane, _daemon) = following();
+    let version = plane.version(Generation::V1);
+    plane.answer_every_http(Some(HttpAnswer::error(500, "Broken", "really")));
+    let mut last = Instant::now();
+    for (shortest, longest) in [(0.8, 1.2), (1.28, 1.92), (2.048, 3.072)] {
+        let request = plane.events().expect_request(SOON);
+        assert_eq!(Some(request.version_info), version);
+        let pause = (request.at - last).as_secs_f64();
+        // The upper bound is that of the next pause but one: this machine has other things to do.
+        assert!(pause + SLACK.as_secs_f64() >= shortest, "{pause} s");
+        assert!(pause < longest * 2.56, "{pause} s");
+        last = request.at;
+    }
+}
+
+#[test]
+fn a_list_over_256_mib_is_refused() {
+    let (plane, mut daemon) = following();
+    plane.answer_http(HttpAnswer::with_body(
+        200,
+        Body::Endless(vec![b' '; 1 << 20]),
+    ));
+    let text = "the response is larger than the limit of 256 MiB";
+    daemon.wait_for_log_within(text, SOON * 4);
+    assert_eq!(daemon.file(), Some(file_v1(&[backend(0)])));
+    plane.publish(&[backend(1)]);
+    daemon.wait_for_file(&file_v1(&[backend(1)]));
+    assert!(daemon.is_running());
+}
+
+#[test]
+fn a_length_over_256_mib_is_refused_before_the_body() {
+    let (plane, daemon) = following();
+    let body = Body::Truncated {
+        sent: b"{".to_vec(),
+        promised: (256 << 20) + 1,
+    };
+    plane.answer_http(HttpAnswer::with_body(200, body));
+    let line = daemon.wait_for_trouble();
+    let text = "the response is larger than the limit of 256 MiB";
+    assert!(line.contains(text), "{line}");
+}
+
+#[test]
+fn unknown_fields_in_a_list_are_ignored() {
+    let plane = ControlPlane::start(Kuma::V2_14);
+    let list = json!({
+        "versionInfo": "1",
+        "type_url": Generation::V1.type_url(),
+        "control_plane": {"identifier": "new"},
+        "resources": [{
+            "@type": Generation::V1.type_url(),
+            "mesh": "default",
+            "service": "backend",
+            "weight": 7,
+            "targets": [{
+                "name": "b-1",
+                "scheme": "http",
+                "address": "10.0.0.1:5670",
+                "metrics_path": "/metrics",
+                "labels": null,
+                "params": {"a": ["b"]},
+            }],
+        }],
+    });
+    plane.answer_http(HttpAnswer::json(200, &list));
+    let daemon = Launch::follow(&plane.http_url()).start();
+    daemon.wait_for_log("1 assignments, 1 targets");
+    assert_eq!(plane.events().expect_request(SOON).version_info, "");
+    assert_eq!(plane.events().expect_request(SOON).version_info, "1");
+}

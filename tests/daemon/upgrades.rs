@@ -1,0 +1,155 @@
+//! A control plane that is upgraded, and rolled back, under one running daemon: it follows by
+//! itself, and a reader of the file never sees anything but lists that a control plane has sent.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use kuma_stand_in::{ControlPlane, Dataplane, Generation, Kuma};
+
+use crate::harness::{Daemon, Launch, SOON, read_if_there};
+use crate::mesh::{backends, file};
+
+/// From 0.7 by each step to 2.12 and one back; then every other pair in each direction.
+const WALK: [Kuma; 13] = [
+    Kuma::V0_7,
+    Kuma::V1_2,
+    Kuma::V2_6,
+    Kuma::V2_12,
+    Kuma::V2_6,
+    Kuma::V0_7,
+    Kuma::V2_6,
+    Kuma::V1_2,
+    Kuma::V0_7,
+    Kuma::V2_12,
+    Kuma::V1_2,
+    Kuma::V2_12,
+    Kuma::V0_7,
+];
+
+/// The backoff's first two pauses, and time for a busy machine.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often the file is read: as often as leaves other tests room.
+const READ_AGAIN: Duration = Duration::from_micros(100);
+
+/// Reads a file again and again, and keeps each content that it sees.
+struct Reader {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Option<String>>>>,
+}
+
+impl Reader {
+    fn start(path: &Path) -> Reader {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (path, over): (PathBuf, _) = (path.to_owned(), Arc::clone(&is_over));
+        let read = move || {
+            let mut seen: Vec<Option<String>> = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let content = read_if_there(&path);
+                if seen.last() != Some(&content) {
+                    seen.push(content);
+                }
+                thread::sleep(READ_AGAIN);
+            }
+            seen
+        };
+        Reader {
+            is_over,
+            thread: Some(thread::spawn(read)),
+        }
+    }
+
+    /// Each content that was seen, in order; `None` where there was no file.
+    fn finish(mut self) -> Vec<Option<String>> {
+        self.is_over.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().expect("it is taken here only");
+        thread.join().expect("a file can be read")
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The generation that the daemon speaks with a version of Kuma.
+fn generation(kuma: Kuma) -> Generation {
+    match kuma {
+        Kuma::V0_7 | Kuma::V1_1 => Generation::V1Alpha1,
+        _ => Generation::V1,
+    }
+}
+
+/// Lets a daemon follow a control plane through `WALK`, where `change` brings about each step.
+fn follow(address: impl Fn(&ControlPlane) -> String, change: impl Fn(&ControlPlane, Kuma)) {
+    let mut mesh = backends(100);
+    let plane = ControlPlane::start(WALK[0]);
+    plane.publish(&mesh);
+    let daemon = Launch::follow(&address(&plane)).start();
+    let mut lists = vec![file(generation(WALK[0]), &mesh)];
+    daemon.wait_for_file(&lists[0]);
+    let reader = Reader::start(daemon.output_path());
+
+    for kuma in &WALK[1..] {
+        plane.events().discard();
+        let changed = Instant::now();
+        change(&plane, *kuma);
+        let first = plane.events().expect_request(SOON);
+        let elapsed = changed.elapsed();
+        assert!(
+            elapsed < FOLLOWED_WITHIN,
+            "{kuma} was followed after {elapsed:?}"
+        );
+        assert_eq!(first.generation, generation(*kuma), "{kuma}");
+        // The same mesh; then one that has changed, which shows that the new way works.
+        expect(&daemon, &mut lists, *kuma, &mesh);
+        mesh.pop();
+        plane.publish(&mesh);
+        expect(&daemon, &mut lists, *kuma, &mesh);
+    }
+    let seen = reader.finish();
+    let lists: Vec<Option<String>> = lists.into_iter().map(Some).collect();
+    assert!(
+        seen == lists,
+        "{} contents seen, not the {} lists",
+        seen.len(),
+        lists.len()
+    );
+}
+
+/// The file becomes that of `mesh`, which a new generation may tell in another way.
+fn expect(daemon: &Daemon, lists: &mut Vec<String>, kuma: Kuma, mesh: &[Dataplane]) {
+    let list = file(generation(kuma), mesh);
+    daemon.wait_for_file(&list);
+    if lists.last() != Some(&list) {
+        lists.push(list);
+    }
+}
+
+#[test]
+fn a_daemon_at_mads_itself_follows_every_upgrade_and_rollback() {
+    follow(ControlPlane::grpc_url, ControlPlane::upgrade_to);
+}
+
+#[test]
+fn a_daemon_at_the_api_server_follows_every_upgrade_and_rollback() {
+    follow(ControlPlane::api_url, ControlPlane::upgrade_to);
+}
+
+#[test]
+fn a_daemon_at_mads_by_an_http_address_follows_every_upgrade_and_rollback() {
+    follow(ControlPlane::http_url, ControlPlane::upgrade_to);
+}
+
+#[test]
+fn a_control_plane_that_is_away_during_its_upgrade_is_followed() {
+    follow(ControlPlane::api_url, |plane, kuma| {
+        plane.go_away();
+        plane.upgrade_to(kuma);
+        plane.come_back().expect("its ports are free");
+    });
+}

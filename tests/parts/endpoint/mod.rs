@@ -1,0 +1,23 @@
+//! Where MADS is.
+
+mod address;
+mod answers;
+
+use kuma_prometheus_sd::endpoint::{Address, Endpoint};
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The endpoint as one line: its security, authority and base path, and who says so.
+pub(crate) fn line(endpoint: &Endpoint) -> String {
+    let Endpoint {
+        security,
+        base_path,
+        origin,
+        ..
+    } = endpoint;
+    let authority = endpoint.authority();
+    format!("{security:?} {authority}{base_path} by {origin:?}")
+}

@@ -1,0 +1,133 @@
+//! Any sequence of streams and of good and bad responses, against a model of the rules.
+
+use std::collections::BTreeMap;
+
+use kuma_prometheus_sd::assignment::{Generation, Resource};
+use kuma_prometheus_sd::session::{Request, Response, Session};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{config, generation};
+use crate::support::wire::protobuf_resource;
+
+/// What may happen in a session.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A new stream.
+    Connect(Generation),
+    /// A response, which can be accepted or not.
+    Receive {
+        generation: Generation,
+        version: String,
+        nonce: String,
+        flaw: Option<Flaw>,
+    },
+}
+
+#[derive(Debug, Clone)]
+enum Flaw {
+    /// The response has this type.
+    Type(String),
+    /// One of its resources has this type.
+    ResourceType(String),
+    /// One of its resources cannot be decoded.
+    Undecodable,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let type_url = prop_oneof!["[a-z./]{0,9}", any::<String>(), "\\PC{2000,3000}"];
+    let flaw = prop_oneof![
+        type_url.clone().prop_map(Flaw::Type),
+        type_url.prop_map(Flaw::ResourceType),
+        Just(Flaw::Undecodable),
+    ];
+    let version = prop_oneof!["[a-c]", any::<String>()];
+    let receive = (
+        generation(),
+        version,
+        "[0-9]{1,2}",
+        proptest::option::of(flaw),
+    );
+    prop_oneof![
+        1 => generation().prop_map(Step::Connect),
+        4 => receive.prop_map(|(generation, version, nonce, flaw)| Step::Receive {
+            generation,
+            version,
+            nonce,
+            flaw,
+        }),
+    ]
+}
+
+/// A response with that flaw.
+fn response(generation: Generation, version: &str, nonce: &str, flaw: Option<Flaw>) -> Response {
+    let mut type_url = generation.type_url().to_owned();
+    let mut resources = vec![protobuf_resource(generation, Vec::new())];
+    match flaw {
+        None => {}
+        Some(Flaw::Type(other)) => type_url = other,
+        Some(Flaw::ResourceType(other)) => {
+            let mut foreign = protobuf_resource(generation, Vec::new());
+            if let Resource::Protobuf { type_url, .. } = &mut foreign {
+                *type_url = other;
+            }
+            resources.push(foreign);
+        }
+        Some(Flaw::Undecodable) => resources.push(protobuf_resource(generation, vec![0xff; 11])),
+    }
+    Response {
+        version: version.to_owned(),
+        nonce: nonce.to_owned(),
+        type_url,
+        resources,
+    }
+}
+
+proptest! {
+    #![proptest_config(config(256))]
+
+    #[test]
+    fn a_session_keeps_to_the_rules_of_ack_and_nack(steps in vec(step(), 0..20)) {
+        let mut session = Session::new("kuma_sd".to_owned());
+        let mut accepted: BTreeMap<&'static str, String> = BTreeMap::new();
+        let expected = |generation: Generation, accepted: &BTreeMap<_, String>, nonce: &str| {
+            let version = accepted.get(generation.type_url()).cloned();
+            Request {
+                generation,
+                node_id: "kuma_sd".to_owned(),
+                version: version.unwrap_or_default(),
+                nonce: nonce.to_owned(),
+                rejection: None,
+            }
+        };
+        for step in steps {
+            match step {
+                Step::Connect(generation) => {
+                    let request = session.first_request(generation);
+                    prop_assert_eq!(request, expected(generation, &accepted, ""));
+                }
+                Step::Receive { generation, version, nonce, flaw } => {
+                    let is_good = flaw.is_none();
+                    let response = response(generation, &version, &nonce, flaw);
+                    let request = match session.receive(generation, response) {
+                        Ok(found) => {
+                            prop_assert!(is_good);
+                            // The version of the other generation is dropped.
+                            accepted = BTreeMap::from([(generation.type_url(), version)]);
+                            found.ack
+                        }
+                        Err(rejected) => {
+                            prop_assert!(!is_good);
+                            let mut nack = rejected.nack;
+                            let reason = nack.rejection.take().unwrap();
+                            prop_assert!(!reason.is_empty() && reason.len() <= 4096);
+                            prop_assert!(rejected.reason.to_string().starts_with(&reason));
+                            nack
+                        }
+                    };
+                    prop_assert_eq!(request, expected(generation, &accepted, &nonce));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The output file on a real disk.
+
+mod claim;
+mod disk;
+mod inspect;
+mod links;
+mod replace;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kuma_prometheus_sd::assignment::{Labels, Target};
+use kuma_prometheus_sd::publish::OutputFile;
+use kuma_prometheus_sd::render::{Content, render};
+use tempfile::TempDir;
+
+/// A list of so many targets.
+pub(crate) fn list(targets: usize) -> Arc<Content> {
+    let target = |number| Target {
+        address: format!("10.0.0.1:{number}"),
+        labels: Labels::from([("instance".to_owned(), format!("dataplane-{number}"))]),
+    };
+    Arc::new(render(&(0..targets).map(target).collect::<Vec<_>>()))
+}
+
+/// An output that can be claimed, without problems that may pass.
+#[track_caller]
+pub(crate) fn claim(path: &Path) -> OutputFile {
+    claim_with_mode(path, 0o644)
+}
+
+#[track_caller]
+pub(crate) fn claim_with_mode(path: &Path, mode: u32) -> OutputFile {
+    let (output, problem) = OutputFile::claim(path, mode).unwrap();
+    assert!(problem.is_none(), "{problem:?}");
+    output
+}
+
+/// The text of the error of a claim.
+#[track_caller]
+pub(crate) fn refusal(path: &Path) -> String {
+    OutputFile::claim(path, 0o644).unwrap_err().to_string()
+}
+
+/// The names in a directory, sorted.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+pub(crate) fn folder() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("kuma.json");
+    (folder, path)
+}
+
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}

@@ -1,0 +1,145 @@
+//! The model of the output file and of the disk it lies on: writes that fail before or after the
+//! rename, a disk that hangs, and somebody else's hands.
+
+use std::time::Duration;
+
+use kuma_prometheus_sd::output::Inspection;
+use kuma_prometheus_sd::render::Content;
+
+use crate::dice::{Dice, milliseconds, seconds};
+
+/// How the disk behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DiskManner {
+    Healthy,
+    /// Every write fails before the rename, as on a full or a read-only disk.
+    Full,
+    /// The flush of the directory fails: the new content is in place, but the write has failed.
+    Unflushable,
+    /// Any act fails now and then.
+    Flaky,
+    /// Nothing can be read, but all can be written.
+    Unreadable,
+    /// Every act takes seconds.
+    Slow,
+    /// Every act takes minutes.
+    Hanging,
+}
+
+impl DiskManner {
+    pub(crate) const BAD: [Self; 6] = [
+        Self::Full,
+        Self::Unflushable,
+        Self::Flaky,
+        Self::Unreadable,
+        Self::Slow,
+        Self::Hanging,
+    ];
+}
+
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) manner: DiskManner,
+    /// What a reader sees; `None` where there is no file.
+    pub(crate) file: Option<Vec<u8>>,
+    /// Whether somebody else has touched it since the daemon last looked or wrote.
+    pub(crate) is_touched: bool,
+    has_right_mode: bool,
+}
+
+impl Disk {
+    /// With no file, or one of another time.
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let file = dice.chance(0.5).then(|| b"[\n]".to_vec());
+        Self {
+            manner: DiskManner::Healthy,
+            file,
+            is_touched: true,
+            has_right_mode: true,
+        }
+    }
+
+    /// How long an act takes until it shows, and then until it returns.
+    pub(crate) fn latency(&self, dice: &mut Dice) -> Duration {
+        match self.manner {
+            DiskManner::Slow => dice.between(milliseconds(50), seconds(2)),
+            DiskManner::Hanging => dice.between(seconds(5), seconds(300)),
+            _ => dice.between(Duration::ZERO, milliseconds(20)),
+        }
+    }
+
+    pub(crate) fn inspect(
+        &mut self,
+        expected: &Content,
+        dice: &mut Dice,
+    ) -> Result<Inspection, String> {
+        let fails = match self.manner {
+            DiskManner::Unreadable => true,
+            DiskManner::Flaky => dice.chance(0.3),
+            _ => false,
+        };
+        if fails {
+            // What cannot be read may be anything, so it may be replaced.
+            self.is_touched = true;
+            return Err("cannot read the file".to_owned());
+        }
+        self.is_touched = false;
+        Ok(match &self.file {
+            None => Inspection::Missing,
+            Some(bytes) if bytes == expected.bytes() && self.has_right_mode => Inspection::Same,
+            Some(bytes) => Inspection::Different(bytes.clone()),
+        })
+    }
+
+    pub(crate) fn replace(&mut self, content: &Content, dice: &mut Dice) -> Result<(), String> {
+        let is_full = match self.manner {
+            DiskManner::Full => true,
+            DiskManner::Flaky => dice.chance(0.3),
+            _ => false,
+        };
+        if is_full {
+            return Err("no space left on device".to_owned());
+        }
+        self.file = Some(content.bytes().to_vec());
+        self.has_right_mode = true;
+        self.is_touched = false;
+        let is_unflushable = match self.manner {
+            DiskManner::Unflushable => true,
+            DiskManner::Flaky => dice.chance(0.3),
+            _ => false,
+        };
+        if is_unflushable {
+            return Err("cannot flush the directory".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a write of `content` would change nothing that a reader can see.
+    pub(crate) fn holds(&self, content: &[u8]) -> bool {
+        self.has_right_mode && self.file.as_deref() == Some(content)
+    }
+
+    /// Somebody else edits the file, removes it, or makes it unreadable for others.
+    pub(crate) fn is_meddled_with(&mut self, dice: &mut Dice) -> &'static str {
+        self.is_touched = true;
+        match dice.below(4) {
+            0 => {
+                self.file = None;
+                "removes"
+            }
+            1 if self.file.is_some() => {
+                self.has_right_mode = false;
+                "changes the mode of"
+            }
+            2 => {
+                self.file = Some(b"[]\n".to_vec());
+                "empties"
+            }
+            _ => {
+                let foreign = format!("[\n{{\"targets\":[\"foreign:{}\"]}}\n]\n", dice.below(9));
+                self.file = Some(foreign.into_bytes());
+                "edits"
+            }
+        }
+    }
+}

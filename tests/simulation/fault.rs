@@ -1,0 +1,102 @@
+//! Faults to plant around the machines, which have no hooks for such things and need none: each
+//! makes the performer do what a faulty machine would have it do.
+
+use crate::watch::Invariant;
+
+/// One thing done wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// After a failure, nobody ever tries again.
+    ForgottenRetry,
+    /// The pause is about 1 s after every failure, as if a rejection reset the backoff.
+    BackoffAlwaysReset,
+    /// A version is sent whatever generation it was accepted in.
+    VersionOfAnotherGeneration,
+    /// The ACK goes out before the list is handed over.
+    AckBeforeHandOver,
+    /// An ACK carries the nonce of the response before.
+    NonceOfResponseBefore,
+    /// A NACK carries the version that it rejects.
+    NackWithRejectedVersion,
+    /// A source is left open when it has failed.
+    ForgottenClose,
+    /// What an abandoned source still says counts.
+    AbandonedSourceCounts,
+    /// Polls follow one another at once.
+    HastyPolls,
+    /// A full channel keeps the old list.
+    NewestListDropped,
+    /// A control plane that is away empties the list.
+    EmptyWhileAway,
+    /// Equal content is taken for different.
+    EqualTakenForDifferent,
+    /// Nobody looks whether the file is still ours.
+    InspectionSkipped,
+    /// A failed write is taken for done.
+    FailedWriteTakenForDone,
+    /// A failed write is tried again at once, again and again.
+    HastyRetries,
+    /// More than ten replacements a second.
+    HastyReplacements,
+    /// The file is written in place.
+    WrittenInPlace,
+    /// Every failed attempt is logged.
+    EveryFailureLogged,
+    /// What was acknowledged is not written at the end.
+    NothingWrittenAtTheEnd,
+}
+
+impl Fault {
+    /// Every fault, and the invariants of which one must be found violated.
+    pub(crate) const ALL: [(Self, &[Invariant]); 19] = [
+        (Self::ForgottenRetry, &[Invariant::CalmConverges]),
+        (Self::BackoffAlwaysReset, &[Invariant::PausesGrow]),
+        (
+            Self::VersionOfAnotherGeneration,
+            &[Invariant::VersionStaysInItsGeneration],
+        ),
+        (Self::AckBeforeHandOver, &[Invariant::AckAfterHandOver]),
+        (
+            Self::NonceOfResponseBefore,
+            &[Invariant::AckNamesItsResponse],
+        ),
+        (
+            Self::NackWithRejectedVersion,
+            &[Invariant::NackKeepsLastAcceptedVersion],
+        ),
+        (Self::ForgottenClose, &[Invariant::OneSourceAtATime]),
+        (
+            Self::AbandonedSourceCounts,
+            &[
+                Invariant::AckNamesItsResponse,
+                Invariant::GoodListIsHandedOver,
+            ],
+        ),
+        (Self::HastyPolls, &[Invariant::PollsOneSecondApart]),
+        (Self::NewestListDropped, &[Invariant::WritesTheNewestList]),
+        (Self::EmptyWhileAway, &[Invariant::EmptyOnlyWhenSaid]),
+        (
+            Self::EqualTakenForDifferent,
+            &[Invariant::EqualContentIsNotWritten],
+        ),
+        (
+            Self::InspectionSkipped,
+            &[Invariant::FileIsPutRight, Invariant::WrittenBeforeTheEnd],
+        ),
+        (
+            Self::FailedWriteTakenForDone,
+            &[Invariant::FileIsPutRight, Invariant::WrittenBeforeTheEnd],
+        ),
+        (Self::HastyRetries, &[Invariant::WritesBackOff]),
+        (
+            Self::HastyReplacements,
+            &[Invariant::TenReplacementsASecond],
+        ),
+        (Self::WrittenInPlace, &[Invariant::FileIsACompleteList]),
+        (Self::EveryFailureLogged, &[Invariant::LogIsBounded]),
+        (
+            Self::NothingWrittenAtTheEnd,
+            &[Invariant::WrittenBeforeTheEnd],
+        ),
+    ];
+}

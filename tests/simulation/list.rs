@@ -1,0 +1,229 @@
+//! What a control plane has to say: a list of scrape targets, in the wire's form of either
+//! generation, and as the file that must come of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kuma_prometheus_sd::assignment::{Generation, Resource, Target};
+use kuma_prometheus_sd::render::render;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::dice::Dice;
+
+const SERVICES: usize = 3;
+const MOST_TARGETS: usize = 6;
+
+/// One data plane; without an address it is left out of the file.
+#[derive(Debug, Clone)]
+struct DataPlane {
+    service: usize,
+    name: String,
+    address: String,
+}
+
+/// A complete list, as one generation of the control plane's state.
+#[derive(Debug, Clone)]
+pub(crate) struct List {
+    data_planes: Vec<DataPlane>,
+    /// The bytes of the file that must come of it.
+    pub(crate) file: Arc<[u8]>,
+}
+
+/// What is wrong with a response, so that all of it must be rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    WrongTypeUrl,
+    ForeignResource,
+    UndecodableResource,
+}
+
+impl List {
+    pub(crate) fn empty() -> Self {
+        Self::of(Vec::new())
+    }
+
+    fn of(data_planes: Vec<DataPlane>) -> Self {
+        let targets: Vec<Target> = data_planes.iter().filter_map(DataPlane::target).collect();
+        let file = render(&targets).bytes().into();
+        Self { data_planes, file }
+    }
+
+    /// The next state of the mesh: something more, something less, or the same as before.
+    pub(crate) fn next(&self, dice: &mut Dice) -> Self {
+        let mut data_planes = self.data_planes.clone();
+        match dice.below(12) {
+            0 => data_planes.clear(),
+            1 => {}
+            2..6 if !data_planes.is_empty() => {
+                data_planes.swap_remove(dice.below(data_planes.len()));
+            }
+            6 if !data_planes.is_empty() => {
+                let index = dice.below(data_planes.len());
+                data_planes[index].address = address(dice);
+            }
+            _ if data_planes.len() < MOST_TARGETS => data_planes.push(DataPlane {
+                service: dice.below(SERVICES),
+                name: format!("dp-{}", dice.below(1000)),
+                address: address(dice),
+            }),
+            _ => data_planes.truncate(2),
+        }
+        Self::of(data_planes)
+    }
+
+    /// The resources of a response, in any order.
+    pub(crate) fn resources(
+        &self,
+        generation: Generation,
+        is_json: bool,
+        dice: &mut Dice,
+    ) -> Vec<Resource> {
+        let mut data_planes = self.data_planes.clone();
+        dice.shuffle(&mut data_planes);
+        data_planes
+            .iter()
+            .map(|data_plane| match (generation, is_json) {
+                (Generation::V1, false) => data_plane.v1(),
+                (Generation::V1, true) => data_plane.json(),
+                (Generation::V1alpha1, _) => data_plane.v1alpha1(),
+            })
+            .collect()
+    }
+}
+
+fn address(dice: &mut Dice) -> String {
+    if dice.chance(0.05) {
+        return String::new();
+    }
+    format!("192.168.0.{}:{}", dice.below(250), 5670 + dice.below(3))
+}
+
+impl DataPlane {
+    fn service(&self) -> String {
+        format!("service-{}", self.service)
+    }
+
+    fn target(&self) -> Option<Target> {
+        let labels = [
+            ("mesh", "default".to_owned()),
+            ("service", self.service()),
+            ("job", self.service()),
+            ("dataplane", self.name.clone()),
+            ("instance", self.name.clone()),
+            ("__scheme__", "http".to_owned()),
+            ("__metrics_path__", "/metrics".to_owned()),
+        ];
+        let labels: BTreeMap<String, String> = labels
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        (!self.address.is_empty()).then(|| Target {
+            address: self.address.clone(),
+            labels,
+        })
+    }
+
+    fn v1(&self) -> Resource {
+        let target = message(&[
+            (1, self.name.as_bytes()),
+            (2, b"http"),
+            (3, self.address.as_bytes()),
+            (4, b"/metrics"),
+        ]);
+        let service = self.service();
+        protobuf(
+            Generation::V1,
+            message(&[(2, b"default"), (3, service.as_bytes()), (4, &target)]),
+        )
+    }
+
+    fn v1alpha1(&self) -> Resource {
+        let service = self.service();
+        let own = [
+            ("__address__", self.address.as_str()),
+            ("dataplane", &self.name),
+            ("instance", &self.name),
+        ];
+        let shared = [
+            ("mesh", "default"),
+            ("service", &service),
+            ("job", &service),
+            ("__scheme__", "http"),
+            ("__metrics_path__", "/metrics"),
+        ];
+        let name = format!("/meshes/default/dataplanes/{}", self.name);
+        let mut assignment = message(&[(1, name.as_bytes()), (2, &labels(1, &own))]);
+        assignment.extend(labels(3, &shared));
+        protobuf(Generation::V1alpha1, assignment)
+    }
+
+    fn json(&self) -> Resource {
+        json_resource(&json!({
+            "@type": Generation::V1.type_url(),
+            "mesh": "default",
+            "service": self.service(),
+            "targets": [{
+                "name": self.name,
+                "scheme": "http",
+                "address": self.address,
+                "metrics_path": "/metrics",
+            }],
+        }))
+    }
+}
+
+/// A resource that makes its whole response unacceptable.
+pub(crate) fn bad_resource(generation: Generation, is_json: bool, defect: Defect) -> Resource {
+    let type_url = match defect {
+        Defect::ForeignResource => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        Defect::WrongTypeUrl | Defect::UndecodableResource => generation.type_url(),
+    };
+    if is_json {
+        return json_resource(&json!({ "@type": type_url, "targets": "none" }));
+    }
+    Resource::Protobuf {
+        type_url: type_url.to_owned(),
+        value: Bytes::from_static(b"\xff\xff"),
+    }
+}
+
+fn json_resource(value: &serde_json::Value) -> Resource {
+    Resource::Json(RawValue::from_string(value.to_string()).unwrap())
+}
+
+fn protobuf(generation: Generation, value: Vec<u8>) -> Resource {
+    Resource::Protobuf {
+        type_url: generation.type_url().to_owned(),
+        value: value.into(),
+    }
+}
+
+/// Length-delimited fields, each shorter than 16 KiB.
+fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (number, value) in fields {
+        bytes.push(number << 3 | 2);
+        let low = u8::try_from(value.len() & 0x7f).unwrap();
+        let high = u8::try_from(value.len() >> 7).unwrap();
+        if high == 0 {
+            bytes.push(low);
+        } else {
+            bytes.extend([low | 0x80, high]);
+        }
+        bytes.extend_from_slice(value);
+    }
+    bytes
+}
+
+/// A map field: one entry for each label.
+fn labels(number: u8, labels: &[(&str, &str)]) -> Vec<u8> {
+    labels
+        .iter()
+        .flat_map(|(name, value)| {
+            let entry = message(&[(1, name.as_bytes()), (2, value.as_bytes())]);
+            message(&[(number, &entry)])
+        })
+        .collect()
+}

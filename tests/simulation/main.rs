@@ -1,0 +1,136 @@
+//! A deterministic simulation of the two state machines together, from a seed: a model control
+//! plane, network, disk and operator do their worst to a daemon in virtual time, and after every
+//! step the invariants in `watch/` are checked.
+//!
+//! `SIMULATION_SEEDS=N` plays N stories instead of the usual ones; `SIMULATION_SEED=S` plays one
+//! and shows its end. A failure names its seed.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod control_plane;
+mod daemon;
+mod dice;
+mod disk;
+mod fault;
+mod list;
+mod network;
+mod receiver;
+mod server;
+mod story;
+mod watch;
+mod weather;
+mod world;
+mod writer;
+
+use std::any::Any;
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
+use std::time::Duration;
+
+use dice::minutes;
+use fault::Fault;
+use story::Story;
+use watch::{Invariant, Violation};
+use world::World;
+
+/// How long a story is.
+const LENGTH: Duration = minutes(4 * 60);
+
+/// How many stories the ordinary tests play.
+const STORIES: u64 = 500;
+
+/// Within so many stories every planted fault must be found.
+const STORIES_FOR_A_FAULT: u64 = 50;
+
+/// Seeds that once found something, each with what that was.
+const REGRESSIONS: &[(u64, &str)] = &[];
+
+/// Plays the story of a seed.
+fn play(seed: u64, fault: Option<Fault>) -> Result<(), Violation> {
+    let mut world = World::new(seed, fault, Story::new(false));
+    let played = catch_unwind(AssertUnwindSafe(|| world.play(LENGTH)));
+    played.unwrap_or_else(|panic| {
+        Err(Violation {
+            invariant: Invariant::NoPanic,
+            at: world.now,
+            words: panic_in_words(&*panic),
+        })
+    })
+}
+
+/// Plays it again, and tells how it ends.
+fn told(seed: u64, fault: Option<Fault>) -> String {
+    let mut world = World::new(seed, fault, Story::new(true));
+    let played = catch_unwind(AssertUnwindSafe(|| world.play(LENGTH)));
+    let end = match played {
+        Ok(Ok(())) => "all is well".to_owned(),
+        Ok(Err(violation)) => violation.to_string(),
+        Err(panic) => panic_in_words(&*panic),
+    };
+    format!("{}{end}", world.story)
+}
+
+fn panic_in_words(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a panic: {}", words.unwrap_or_default())
+}
+
+#[track_caller]
+fn assert_is_well(seed: u64) {
+    if let Err(violation) = play(seed, None) {
+        panic!(
+            "{violation}\n\n{}\n\nTo play it again: SIMULATION_SEED={seed} cargo test --test \
+             simulation every_story -- --nocapture",
+            told(seed, None)
+        );
+    }
+}
+
+fn from_environment<T: FromStr>(name: &str) -> Option<T> {
+    let value = env::var(name).ok()?;
+    match value.parse() {
+        Ok(value) => Some(value),
+        Err(_) => panic!("{name}={value} is no number"),
+    }
+}
+
+#[test]
+fn every_story_keeps_all_invariants() {
+    if let Some(seed) = from_environment("SIMULATION_SEED") {
+        println!("{}", told(seed, None));
+        assert_is_well(seed);
+        return;
+    }
+    let stories = from_environment("SIMULATION_SEEDS").unwrap_or(STORIES);
+    for seed in 0..stories {
+        assert_is_well(seed);
+    }
+    let hours = LENGTH.as_secs() * stories / 3600;
+    println!(
+        "{hours} hours in {stories} stories, seeds 0 to {}",
+        stories.saturating_sub(1)
+    );
+}
+
+#[test]
+fn stories_that_once_found_something_are_well() {
+    for (seed, _) in REGRESSIONS {
+        assert_is_well(*seed);
+    }
+}
+
+#[test]
+fn every_planted_fault_is_found() {
+    for (fault, expected) in Fault::ALL {
+        let found = (0..STORIES_FOR_A_FAULT).find_map(|seed| play(seed, Some(fault)).err());
+        let Some(violation) = found else {
+            panic!("{fault:?} is not found in {STORIES_FOR_A_FAULT} stories");
+        };
+        assert!(
+            expected.contains(&violation.invariant),
+            "{fault:?} is found as something else: {violation}"
+        );
+    }
+}

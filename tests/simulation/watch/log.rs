@@ -1,0 +1,85 @@
+//! Watches the log: how many lines an operator has to read in any minute.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use kuma_prometheus_sd::{output, report};
+use log::Level;
+
+use super::{Invariant, Verdict};
+use crate::dice::seconds;
+
+const MINUTE: Duration = seconds(60);
+
+/// Lines about the connection, whatever a control plane does: outages told at once and their ends,
+/// rejections, skipped targets, the way.
+const CONNECTION_LINES: usize = 15;
+
+/// Lines about the connection while nothing at all is heard of a control plane.
+const LINES_WHILE_AWAY: usize = 4;
+
+/// Lines about the file, whatever happens: its replacements, foreign changes, which are found every
+/// 5 s, and trouble with the disk.
+const FILE_LINES: usize = 60;
+
+#[derive(Debug, Default)]
+pub(crate) struct LogWatch {
+    connection: Window,
+    file: Window,
+    last_heard: Duration,
+}
+
+/// When lines were logged within the last minute.
+#[derive(Debug, Default)]
+struct Window(VecDeque<Duration>);
+
+impl Window {
+    fn add(&mut self, now: Duration) -> usize {
+        self.0.push_back(now);
+        while self.0.front().is_some_and(|first| *first + MINUTE <= now) {
+            self.0.pop_front();
+        }
+        self.0.len()
+    }
+
+    fn since(&self, start: Duration) -> usize {
+        self.0.iter().filter(|time| **time > start).count()
+    }
+}
+
+impl LogWatch {
+    /// Something was heard of a control plane.
+    pub(crate) fn heard(&mut self, now: Duration) {
+        self.last_heard = now;
+    }
+
+    pub(crate) fn connection(
+        &mut self,
+        now: Duration,
+        report: &report::Report,
+        verdict: &mut Verdict,
+    ) {
+        // An operator who asks gets a line each time.
+        if report.level() > Level::Info || *report == report::Report::HungUp {
+            return;
+        }
+        let lines = self.connection.add(now);
+        verdict.require(lines <= CONNECTION_LINES, Invariant::LogIsBounded, || {
+            format!("{lines} lines about the connection in a minute, now {report:?}")
+        });
+        let lines = self.connection.since(self.last_heard);
+        verdict.require(lines <= LINES_WHILE_AWAY, Invariant::LogIsBounded, || {
+            format!("{lines} lines in a minute of an outage, now {report:?}")
+        });
+    }
+
+    pub(crate) fn file(&mut self, now: Duration, report: &output::Report, verdict: &mut Verdict) {
+        if report.level() > Level::Info {
+            return;
+        }
+        let lines = self.file.add(now);
+        verdict.require(lines <= FILE_LINES, Invariant::LogIsBounded, || {
+            format!("{lines} lines about the file in a minute, now {report:?}")
+        });
+    }
+}
