@@ -12,6 +12,7 @@ use protobuf::Message;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::json::Object;
 use crate::proto::{mads_v1, mads_v1alpha1};
 
 /// Labels by name.
@@ -193,12 +194,12 @@ fn decode_resource(
             }
         }
         Resource::Json(json) => {
-            let typed: Typed = serde_json::from_str(json.get())
+            let Object(typed): Object<Typed> = serde_json::from_str(json.get())
                 .map_err(|error| Problem::Content(error.to_string()))?;
             if typed.type_url != generation.type_url() {
                 return Err(Problem::Type(typed.type_url));
             }
-            let assignment: AssignmentV1 = serde_json::from_str(json.get())
+            let Object(assignment): Object<AssignmentV1> = serde_json::from_str(json.get())
                 .map_err(|error| Problem::Content(error.to_string()))?;
             assignment.collect(into);
             Ok(())
@@ -223,7 +224,7 @@ struct AssignmentV1 {
     #[serde(deserialize_with = "null_is_default")]
     service: String,
     #[serde(deserialize_with = "null_is_default")]
-    targets: Vec<TargetV1>,
+    targets: Vec<Object<TargetV1>>,
     #[serde(deserialize_with = "null_is_default")]
     labels: Labels,
 }
@@ -254,12 +255,14 @@ where
 
 impl From<mads_v1::MonitoringAssignment> for AssignmentV1 {
     fn from(assignment: mads_v1::MonitoringAssignment) -> Self {
-        let target = |target: mads_v1::monitoring_assignment::Target| TargetV1 {
-            name: target.name,
-            scheme: target.scheme,
-            address: target.address,
-            metrics_path: target.metrics_path,
-            labels: target.labels.into_iter().collect(),
+        let target = |target: mads_v1::monitoring_assignment::Target| {
+            Object(TargetV1 {
+                name: target.name,
+                scheme: target.scheme,
+                address: target.address,
+                metrics_path: target.metrics_path,
+                labels: target.labels.into_iter().collect(),
+            })
         };
         Self {
             mesh: assignment.mesh,
@@ -274,7 +277,7 @@ impl AssignmentV1 {
     /// The assignment's labels win over the target's; the fields win over both.
     fn collect(self, into: &mut Assignments) {
         let shared = valid_names(self.labels);
-        for target in self.targets {
+        for Object(target) in self.targets {
             if target.address.is_empty() {
                 into.skipped.push(SkippedTarget {
                     assignment: format!("{}/{}", self.mesh, self.service),
@@ -316,10 +319,14 @@ fn collect_v1alpha1(assignment: mads_v1alpha1::MonitoringAssignment, into: &mut 
             }
             _ => into.skipped.push(SkippedTarget {
                 assignment: assignment.name.clone(),
-                target: own.get("instance").cloned().unwrap_or_default(),
+                target: instance(&own).or(instance(&shared)).unwrap_or_default(),
             }),
         }
     }
+}
+
+fn instance(labels: &Labels) -> Option<String> {
+    labels.get("instance").cloned()
 }
 
 /// An empty value means the same to Prometheus as no label.

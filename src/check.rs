@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{at, select};
 use x509_parser::parse_x509_certificate;
 
+use crate::address::Security;
 use crate::config::Config;
 use crate::connection::{Action, Connection, Event};
-use crate::endpoint::Security;
+use crate::diagnosis::peer_certificate;
 use crate::excerpt::excerpt;
 use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
 use crate::report::Report;
 use crate::session::Session;
-use crate::source::diagnosis::peer_certificate;
 
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -320,11 +320,12 @@ pub fn parse(
     let mut parser = Parser::from_args(arguments);
     let mut subcommand: Option<&'static str> = None;
     let mut values = Values::default();
+    let mut is_version = false;
     let mut detailed = false;
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Invocation::Help),
-            Arg::Long("version") => return Ok(Invocation::Version { detailed }),
+            Arg::Long("version") => is_version = true,
             Arg::Long("detailed") => detailed = true,
             Arg::Long(name) => match FLAGS.iter().find(|flag| flag.name == name) {
                 Some(flag) => {
@@ -354,6 +355,7 @@ pub fn parse(
         }
     }
     match subcommand {
+        _ if is_version => Ok(Invocation::Version { detailed }),
         Some("help") => Ok(Invocation::Help),
         Some("version") => Ok(Invocation::Version { detailed }),
         _ if detailed => Err(CommandLineError::DetailedWithoutVersion),

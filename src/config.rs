@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
+use crate::address::{Address, AddressError, Scheme, Security};
 use crate::assignment::Generation;
 use crate::cli::{self, Flag, Values};
-use crate::endpoint::resolve::Resolver;
-use crate::endpoint::{Address, AddressError, Scheme, Security};
 use crate::http_client::HttpSettings;
 use crate::negotiation::{Pins, Transport};
 use crate::proxy::{Proxies, ProxyError};
+use crate::resolve::Resolver;
 use crate::tls::{ClientFiles, TlsSettings};
 
 /// The settings of one daemon.

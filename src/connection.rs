@@ -9,10 +9,11 @@
 use std::time::{Duration, Instant};
 
 use crate::absence::Absence;
+use crate::address::Security;
 use crate::assignment::{SkippedTarget, Target};
 use crate::backoff::{Backoff, Reminder};
-use crate::endpoint::resolve::Question;
-use crate::endpoint::{Endpoint, Security};
+use crate::endpoint::Endpoint;
+use crate::endpoint::Question;
 use crate::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
 use crate::report::{Report, WayNote};
 use crate::session::{Accepted, Rejected, Request, Response, Session};

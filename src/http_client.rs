@@ -9,7 +9,7 @@ use std::time::Duration;
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Error};
 
-use crate::endpoint::Security;
+use crate::address::Security;
 use crate::excerpt::excerpt;
 use crate::proxy::Proxies;
 use crate::tls::{self, TlsFileError, TlsSettings};

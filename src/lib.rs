@@ -5,15 +5,18 @@
 //! same parts. `ARCHITECTURE.md` shows the rooms and what each owns.
 
 pub mod absence;
+pub mod address;
 pub mod assignment;
 pub mod backoff;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod diagnosis;
 pub mod endpoint;
 mod excerpt;
 pub mod http_client;
+mod json;
 pub mod logging;
 pub mod negotiation;
 pub mod network;
@@ -25,6 +28,7 @@ pub mod pulse;
 pub mod receiver;
 pub mod render;
 pub mod report;
+pub mod resolve;
 pub mod session;
 pub mod source;
 pub mod supervise;

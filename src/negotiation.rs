@@ -6,8 +6,9 @@
 
 use std::fmt;
 
+use crate::address::Security;
 use crate::assignment::Generation;
-use crate::endpoint::{Endpoint, Security};
+use crate::endpoint::Endpoint;
 
 /// After this many attempts in a row in which something accepted connections but did not speak
 /// HTTP/2, HTTP is tried as well.

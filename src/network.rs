@@ -7,12 +7,12 @@ use std::task::{Wake, Waker};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::connection::Event;
+use crate::diagnosis::diagnose;
 use crate::endpoint::Endpoint;
-use crate::endpoint::resolve::Resolver;
 use crate::negotiation::{End, EndKind, Protocol};
+use crate::resolve::Resolver;
 use crate::session::Request;
 use crate::source::background::{Background, BackgroundDied};
-use crate::source::diagnosis::diagnose;
 #[cfg(feature = "grpc")]
 use crate::source::grpc;
 use crate::source::{Source, http};

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::endpoint::Security;
+use crate::address::Security;
 
 /// What the environment says about proxies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,7 +180,7 @@ fn contains(network: IpAddr, length: u32, ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Proxies, ProxyError};
-    use crate::endpoint::Security::{self, Plaintext, Tls};
+    use crate::address::Security::{self, Plaintext, Tls};
     use std::ffi::OsString;
 
     fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, ProxyError> {

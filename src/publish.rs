@@ -388,7 +388,8 @@ fn require_file(path: &Path) -> Result<(), ClaimError> {
         path: path.to_owned(),
         what,
     };
-    if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
         return Err(not_a_file("a directory"));
     }
     match fs::metadata(path) {

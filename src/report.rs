@@ -9,9 +9,10 @@ use std::time::Duration;
 use log::Level;
 
 use crate::absence::Failure;
+use crate::address::Security;
 use crate::assignment::SkippedTarget;
-use crate::endpoint::resolve::Question;
-use crate::endpoint::{Endpoint, Origin, Security, Silence};
+use crate::endpoint::Question;
+use crate::endpoint::{Endpoint, Origin, Silence};
 use crate::excerpt::excerpt;
 use crate::negotiation::Protocol;
 use crate::session::Rejection;

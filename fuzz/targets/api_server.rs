@@ -2,7 +2,8 @@
 //! endpoint that can be named in a URL, or an error that can be told on one line.
 #![no_main]
 
-use kuma_prometheus_sd::endpoint::{Address, Answer, from_catalog, from_config};
+use kuma_prometheus_sd::address::Address;
+use kuma_prometheus_sd::endpoint::{Answer, from_catalog, from_config};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {

@@ -6,8 +6,9 @@ use log::Level;
 use serde_json::value::RawValue;
 
 use super::{Action, Connection, Event};
+use crate::address::Security;
 use crate::assignment::{Generation, Resource};
-use crate::endpoint::{Endpoint, Origin, Security, Silence};
+use crate::endpoint::{Endpoint, Origin, Silence};
 use crate::negotiation::{End, EndKind, Pins, Protocol, Transport};
 use crate::session::{Request, Response, Session};
 

@@ -9,11 +9,13 @@ use ureq::Agent;
 
 use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
+use crate::address::{Security, TLS_IS_SPOKEN};
 use crate::assignment::Resource;
 use crate::connection::Event;
-use crate::endpoint::{Endpoint, Security, TLS_IS_SPOKEN, is_tls_expected};
+use crate::endpoint::{Endpoint, is_tls_expected};
 use crate::excerpt::excerpt;
 use crate::http_client::{describe, is_not_http};
+use crate::json::Object;
 use crate::negotiation::{End, EndKind};
 use crate::session::{Request, Response};
 
@@ -192,7 +194,7 @@ fn poll_once(url: &str, agent: &Agent, request: &Request) -> Result<Event, End> 
 /// # Errors
 /// Where the body is not the JSON of a `DiscoveryResponse`.
 pub fn decode(body: &[u8]) -> serde_json::Result<Response> {
-    let response: DiscoveryResponse = serde_json::from_slice(body)?;
+    let Object(response): Object<DiscoveryResponse> = serde_json::from_slice(body)?;
     Ok(Response {
         version: response.version_info.unwrap_or_default(),
         nonce: String::new(),

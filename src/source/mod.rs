@@ -1,11 +1,9 @@
-//! Where responses come from: the only place, with `endpoint`, that touches the network, and the
-//! only one that knows a wire.
+//! Where responses come from: the only place that knows a wire.
 //!
 //! A source is opened with a first request, takes further ones, and says what happens as events
 //! of the connection. It never decides and never retries: its end is an event like others.
 
 pub mod background;
-pub mod diagnosis;
 pub mod envelope;
 #[cfg(feature = "grpc")]
 pub mod grpc;

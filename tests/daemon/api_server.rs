@@ -10,7 +10,7 @@ use crate::secure::{api_url, plane as secure_plane, server_of, trusting};
 use crate::strangers::{Stranger, at_once};
 
 /// `/config` of a control plane, with its port of MADS in a section of this content.
-fn set_config(plane: &ControlPlane, section: Value) {
+fn set_config(plane: &ControlPlane, section: &Value) {
     let config = json!({"monitoringAssignmentServer": section});
     plane.api().set("/config", HttpAnswer::json(200, &config));
 }
@@ -45,7 +45,7 @@ fn the_port_is_that_of_either_field_and_0_is_none() {
         json!({"port": port, "tlsCertFile": "/x", "aNewerField": {"port": 1}}),
     ];
     for section in cases {
-        set_config(&plane, section.clone());
+        set_config(&plane, &section);
         let daemon = Launch::follow(&plane.api_url()).start();
         let line = daemon.wait_for_log("connected to MADS");
         let text = format!("127.0.0.1:{port} over gRPC v1, as /config of the API server says");
@@ -61,7 +61,7 @@ fn a_port_that_is_none_is_told() {
         json!({"port": 0}),
         json!({"port": 0, "grpcPort": 0}),
     ] {
-        set_config(&plane, section);
+        set_config(&plane, &section);
         let line = Launch::follow(&plane.api_url()).start().wait_for_trouble();
         assert!(
             line.contains("monitoringAssignmentServer has no port"),
@@ -73,7 +73,7 @@ fn a_port_that_is_none_is_told() {
         json!({"port": "x"}),
         json!({"port": -1}),
     ] {
-        set_config(&plane, section);
+        set_config(&plane, &section);
         let line = Launch::follow(&plane.api_url()).start().wait_for_trouble();
         assert!(
             line.contains("/config: not the JSON of a Kuma control plane"),
@@ -277,13 +277,13 @@ fn an_answer_that_is_cut_is_told_and_asked_for_again() {
 #[test]
 fn mads_that_is_disabled_is_told_and_waited_for() {
     let plane = ControlPlane::start(Kuma::V2_14);
-    set_config(&plane, json!({"enabled": false, "port": plane.port()}));
+    set_config(&plane, &json!({"enabled": false, "port": plane.port()}));
     let daemon = Launch::follow(&plane.api_url()).start();
     let line = daemon.wait_for_trouble();
     let text = "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there";
     assert!(line.contains(text), "{line}");
     daemon.wait_for_log_count(text, 2);
-    set_config(&plane, json!({"enabled": true, "port": plane.port()}));
+    set_config(&plane, &json!({"enabled": true, "port": plane.port()}));
     daemon.wait_for_file(EMPTY);
 }
 

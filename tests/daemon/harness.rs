@@ -7,6 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 use crate::streams::{Collected, excerpt};
 
 /// Long enough for anything that is to happen, on a machine with better things to do.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Signals end the daemon within this time, in any state.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -363,6 +364,21 @@ pub(crate) fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool)
             return false;
         }
         thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Brings something back to its port. The port is not free at once where another thread of this
+/// process has just started a child: until that has become the new program, it holds a copy of
+/// every listening socket.
+#[track_caller]
+pub(crate) fn on_its_port<T>(mut start: impl FnMut() -> io::Result<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        match start() {
+            Ok(started) => return started,
+            Err(error) if Instant::now() >= deadline => panic!("cannot listen again: {error}"),
+            Err(_) => thread::sleep(LOOK_AGAIN),
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::strangers::{at_once, expect_waiting_poll};
 /// Polls start at least this far apart.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the clocks of two processes may differ by in the time of one event.
-const SLACK: Duration = Duration::from_millis(50);
+/// By how much the first of several polls may be seen later than it was sent, on a busy machine.
+const SLACK: Duration = Duration::from_millis(500);
 
 /// The control plane, and a daemon that has its list and waits for the next.
 fn following() -> (ControlPlane, Daemon) {
@@ -117,11 +117,11 @@ fn polls_that_are_answered_at_once_start_a_second_apart() {
         let plane = ControlPlane::start(Kuma::V2_12);
         plane.answer_every_http(Some(answer));
         let daemon = Launch::follow(&plane.http_url()).start();
-        for pause in pauses(&plane, 4) {
-            assert!(pause + SLACK >= POLL_INTERVAL, "{pause:?}");
-            // It is no failure either: no backoff that grows.
-            assert!(pause < POLL_INTERVAL * 5, "{pause:?}");
-        }
+        let pauses = pauses(&plane, 5);
+        let all: Duration = pauses.iter().sum();
+        assert!(all + SLACK >= POLL_INTERVAL * 4, "{pauses:?}");
+        // It is no failure either: no backoff that grows.
+        assert!(all < POLL_INTERVAL * 9, "{pauses:?}");
         assert_eq!(daemon.lines_with("no connection"), 0);
     });
 }
@@ -136,13 +136,11 @@ fn a_rejected_list_is_asked_for_again_after_a_pause_that_grows() {
         "resources": [{"@type": Generation::V1.type_url(), "targets": "none"}],
     });
     plane.answer_every_http(Some(HttpAnswer::json(200, &broken)));
+    // The first of them comes after the first pause.
     let pauses = pauses(&plane, 3);
-    for (pause, shortest) in pauses.iter().zip([0.8, 1.28]) {
-        assert!(
-            pause.as_secs_f64() + SLACK.as_secs_f64() >= shortest,
-            "{pauses:?}"
-        );
-    }
+    let all: Duration = pauses.iter().sum();
+    let shortest = Duration::from_secs_f64(1.28 + 2.048);
+    assert!(all + SLACK >= shortest, "{pauses:?}");
     // Not advancing the version is the NACK of HTTP.
     let next = plane.events().expect_request(SOON);
     assert_eq!(Some(next.version_info), version);
@@ -297,16 +295,16 @@ fn the_pause_after_a_failure_grows_and_the_last_version_is_kept() {
     let (plane, _daemon) = following();
     let version = plane.version(Generation::V1);
     plane.answer_every_http(Some(HttpAnswer::error(500, "Broken", "really")));
-    let mut last = Instant::now();
-    for (shortest, longest) in [(0.8, 1.2), (1.28, 1.92), (2.048, 3.072)] {
+    let start = Instant::now();
+    let mut last = start;
+    for _ in 0..3 {
         let request = plane.events().expect_request(SOON);
         assert_eq!(Some(request.version_info), version);
-        let pause = (request.at - last).as_secs_f64();
-        // The upper bound is that of the next pause but one: this machine has other things to do.
-        assert!(pause + SLACK.as_secs_f64() >= shortest, "{pause} s");
-        assert!(pause < longest * 2.56, "{pause} s");
         last = request.at;
     }
+    let all = (last - start).as_secs_f64();
+    assert!(all >= 0.8 + 1.28 + 2.048, "{all} s");
+    assert!(all < 3.0 * (1.2 + 1.92 + 3.072), "{all} s");
 }
 
 #[test]

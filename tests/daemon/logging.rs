@@ -3,8 +3,8 @@
 
 use kuma_stand_in::{Answers, ControlPlane, Generation, Kuma};
 
-use crate::harness::{Finished, Launch, SOON};
-use crate::mesh::{EMPTY, backends, file_v1, undecodable};
+use crate::harness::{Finished, Launch, SOON, on_its_port};
+use crate::mesh::{EMPTY, backends, undecodable};
 
 /// The lines of a log without their time, `LEVEL] message`.
 fn messages(finished: &Finished) -> Vec<&str> {
@@ -57,12 +57,12 @@ fn a_normal_life_is_a_handful_of_lines() {
 fn an_outage_is_told_at_its_start_and_at_its_end() {
     let plane = ControlPlane::start(Kuma::V2_6);
     let daemon = follow_at("info", &plane.grpc_url()).start();
-    daemon.wait_for_file(EMPTY);
+    daemon.wait_for_log("wrote 0 targets");
     plane.go_away();
     daemon.wait_for_log("no connection to the control plane");
     plane.publish(&backends(1));
-    plane.come_back().unwrap();
-    daemon.wait_for_file(&file_v1(&backends(1)));
+    on_its_port(|| plane.come_back());
+    daemon.wait_for_log("wrote 1 target");
     let finished = daemon.terminate();
     let levels: Vec<&str> = messages(&finished).iter().map(|line| &line[..4]).collect();
     assert_eq!(

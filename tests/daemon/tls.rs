@@ -108,7 +108,7 @@ fn the_system_trust_store_counts_where_no_authority_is_given() {
     let authority = Authority::new("the authority");
     let plane = plane(&server_of(&authority));
     let launch = Launch::follow(&api_url(&plane)).variable("SSL_CERT_FILE", "store.pem");
-    launch.put("store.pem", &authority.pem());
+    launch.put("store.pem", authority.pem());
     launch.start().wait_for_file(EMPTY);
 }
 
@@ -117,7 +117,7 @@ fn the_system_trust_store_does_not_count_where_an_authority_is_given() {
     let authority = Authority::new("the authority");
     let plane = plane(&server_of(&authority));
     let launch = trusting(&Authority::new("another"), &api_url(&plane));
-    launch.put("store.pem", &authority.pem());
+    launch.put("store.pem", authority.pem());
     let daemon = launch.variable("SSL_CERT_FILE", "store.pem").start();
     let line = daemon.wait_for_trouble();
     assert!(line.contains("of an unknown issuer"), "{line}");
@@ -180,7 +180,7 @@ fn an_unknown_issuer_is_told_with_the_system_trust_store_too() {
     let authority = Authority::new("the authority");
     let plane = plane(&server_of(&authority));
     let launch = Launch::follow(&api_url(&plane)).variable("SSL_CERT_FILE", "store.pem");
-    launch.put("store.pem", &Authority::new("another").pem());
+    launch.put("store.pem", Authority::new("another").pem());
     let line = launch.start().wait_for_trouble();
     assert!(line.contains("of an unknown issuer"), "{line}");
 }

@@ -136,7 +136,7 @@ fn a_file_that_is_not_there_is_named() {
     let daemon = launch.start();
     let line = daemon.wait_for_trouble();
     assert!(line.contains("cannot read ca.pem: "), "{line}");
-    launch.put("ca.pem", &authority.pem());
+    launch.put("ca.pem", authority.pem());
     daemon.wait_for_file(EMPTY);
 }
 
@@ -208,9 +208,26 @@ fn an_issuer_that_is_replaced_on_disk_is_trusted_at_the_next_connect() {
     tls.rotate(&server_of(&successor));
     plane.front().cut();
     daemon.wait_for_log("of an unknown issuer");
-    launch.put("ca.pem", &successor.pem());
+    launch.put("ca.pem", successor.pem());
     plane.publish(&[backend(0)]);
     daemon.wait_for_file(&file_v1(&[backend(0)]));
+}
+
+#[test]
+fn an_issuer_that_is_on_disk_before_it_is_needed_costs_no_failure() {
+    let authority = Authority::new("the authority");
+    let tls = server_of(&authority);
+    let plane = plane(&tls);
+    let launch = trusting(&authority, &api_url(&plane));
+    let daemon = following(&launch);
+    let successor = Authority::new("the next authority");
+    launch.put("ca.pem", authority.pem() + &successor.pem());
+    tls.rotate(&server_of(&successor));
+    // Between two polls, so that only the next connection finds out.
+    plane.front().cut();
+    plane.publish(&[backend(0)]);
+    daemon.wait_for_file(&file_v1(&[backend(0)]));
+    assert_eq!(daemon.lines_with("unknown issuer"), 0);
 }
 
 #[test]

@@ -320,6 +320,11 @@ fn a_password_in_an_address_is_never_shown() {
         "http://user:secret@localhost:5681",
         "grpc://secret@a",
         "https://:secret@a/b",
+        "http://user:sec#ret@localhost",
+        "http://user:sec?ret@localhost",
+        "http://user:sec/ret@localhost",
+        "htp://user:secret@localhost",
+        "user:secret@localhost:5681",
     ] {
         assert_eq!(
             complaint(&[&format!("--cp-address={address}")], &[]),

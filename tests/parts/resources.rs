@@ -50,7 +50,7 @@ fn a_v1alpha1_target_without_an_address_is_skipped_and_named_and_the_others_are_
     let addresses: Vec<_> = found.targets.iter().map(|target| &target.address).collect();
     assert_eq!(addresses, ["b:1"]);
     let name = "/meshes/default/dataplanes/backend-01";
-    assert_eq!(found.skipped, [skipped(name, "a"), skipped(name, "")]);
+    assert_eq!(found.skipped, [skipped(name, "a"), skipped(name, "shared")]);
 }
 
 fn skipped(assignment: &str, target: &str) -> SkippedTarget {

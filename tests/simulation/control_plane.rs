@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use kuma_prometheus_sd::address::Security;
 use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::endpoint::{Endpoint, Origin, Security, Silence};
+use kuma_prometheus_sd::endpoint::{Endpoint, Origin, Silence};
 use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::session::Response;
 

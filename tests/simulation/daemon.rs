@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use kuma_prometheus_sd::address::Security;
 use kuma_prometheus_sd::connection::{Connection, Snapshot};
-use kuma_prometheus_sd::endpoint::Security;
 use kuma_prometheus_sd::negotiation::Pins;
 use kuma_prometheus_sd::output::{Action, Event as OutputEvent, Output};
 use kuma_prometheus_sd::session::Session;

@@ -1,8 +1,6 @@
 //! Faults to plant around the machines, which have no hooks for such things and need none: each
 //! makes the performer do what a faulty machine would have it do.
 
-use crate::watch::Invariant;
-
 /// One thing done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -44,59 +42,4 @@ pub(crate) enum Fault {
     EveryFailureLogged,
     /// What was acknowledged is not written at the end.
     NothingWrittenAtTheEnd,
-}
-
-impl Fault {
-    /// Every fault, and the invariants of which one must be found violated.
-    pub(crate) const ALL: [(Self, &[Invariant]); 19] = [
-        (Self::ForgottenRetry, &[Invariant::CalmConverges]),
-        (Self::BackoffAlwaysReset, &[Invariant::PausesGrow]),
-        (
-            Self::VersionOfAnotherGeneration,
-            &[Invariant::VersionStaysInItsGeneration],
-        ),
-        (Self::AckBeforeHandOver, &[Invariant::AckAfterHandOver]),
-        (
-            Self::NonceOfResponseBefore,
-            &[Invariant::AckNamesItsResponse],
-        ),
-        (
-            Self::NackWithRejectedVersion,
-            &[Invariant::NackKeepsLastAcceptedVersion],
-        ),
-        (Self::ForgottenClose, &[Invariant::OneSourceAtATime]),
-        (
-            Self::AbandonedSourceCounts,
-            &[
-                Invariant::AckNamesItsResponse,
-                Invariant::GoodListIsHandedOver,
-            ],
-        ),
-        (Self::HastyPolls, &[Invariant::PollsOneSecondApart]),
-        (Self::NewestListDropped, &[Invariant::WritesTheNewestList]),
-        (Self::EmptyWhileAway, &[Invariant::EmptyOnlyWhenSaid]),
-        (
-            Self::EqualTakenForDifferent,
-            &[Invariant::EqualContentIsNotWritten],
-        ),
-        (
-            Self::InspectionSkipped,
-            &[Invariant::FileIsPutRight, Invariant::WrittenBeforeTheEnd],
-        ),
-        (
-            Self::FailedWriteTakenForDone,
-            &[Invariant::FileIsPutRight, Invariant::WrittenBeforeTheEnd],
-        ),
-        (Self::HastyRetries, &[Invariant::WritesBackOff]),
-        (
-            Self::HastyReplacements,
-            &[Invariant::TenReplacementsASecond],
-        ),
-        (Self::WrittenInPlace, &[Invariant::FileIsACompleteList]),
-        (Self::EveryFailureLogged, &[Invariant::LogIsBounded]),
-        (
-            Self::NothingWrittenAtTheEnd,
-            &[Invariant::WrittenBeforeTheEnd],
-        ),
-    ];
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kuma_prometheus_sd::connection::{Action, Event, Snapshot};
-use kuma_prometheus_sd::endpoint::resolve::Question;
+use kuma_prometheus_sd::endpoint::Question;
 use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::report::Report;
 use log::Level;
@@ -140,7 +140,7 @@ impl World {
                 );
             }
             Action::Open(endpoint, protocol, request) => {
-                if self.dice.chance(0.001) {
+                if self.weather.is_trouble() && self.dice.chance(0.001) {
                     return Some(ended(EndKind::Outage));
                 }
                 let number = self.under_way();

@@ -25,7 +25,7 @@ const GOOD_STREAM: Duration = seconds(65);
 const SOON: Duration = seconds(3);
 
 /// The longest flood; a thousand pushes a second take their time even in a simulation.
-const LONGEST_FLOOD: Duration = seconds(2);
+const LONGEST_FLOOD: Duration = milliseconds(1200);
 
 #[derive(Debug, Default)]
 pub(crate) struct Weather {
@@ -49,6 +49,13 @@ enum Season {
     Steady,
     Changed,
     Interrupted,
+}
+
+impl Weather {
+    /// Whether anything may fail at present.
+    pub(crate) fn is_trouble(&self) -> bool {
+        matches!(self.season, Season::Trouble { .. })
+    }
 }
 
 impl World {
@@ -161,12 +168,19 @@ impl World {
             }
             25 => self.hang_up(),
             26 if self.dice.chance(0.5) => self.daemon_is_killed(),
-            26 => self.daemon_is_asked_to_end(),
+            26 => {
+                // In the midst of changes there is something left to write.
+                for _ in 0..2 {
+                    let pause = self.dice.between(Duration::ZERO, milliseconds(60));
+                    self.plan(pause, Happening::ListChanges);
+                }
+                self.plan(milliseconds(80), Happening::SigTerm);
+            }
             _ => self.machine_sleeps(),
         }
     }
 
-    fn list_changes(&mut self) {
+    pub(crate) fn list_changes(&mut self) {
         let list = self.control_plane.list.next(&mut self.dice);
         let defect = self.control_plane.defect;
         self.control_plane.change(list, defect, &mut self.dice);
@@ -210,6 +224,9 @@ impl World {
         };
         self.tell(|| format!("the control plane becomes {manner:?}"));
         self.control_plane.manner = manner;
+        if self.dice.chance(0.2) {
+            self.control_plane.api_manner = ApiManner::Discreet;
+        }
         match manner {
             Manner::Refusing => self.end_link(EndKind::Outage),
             Manner::Unreachable => self.cut_link(),
@@ -226,7 +243,7 @@ impl World {
                 if let Some(number) = stream {
                     self.push(number);
                 }
-                let length = self.dice.between(Duration::ZERO, LONGEST_FLOOD);
+                let length = self.dice.about(LONGEST_FLOOD / 6);
                 self.plan(length, Happening::FloodEnds);
             }
             _ => {}

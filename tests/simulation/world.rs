@@ -44,6 +44,10 @@ pub(crate) enum Happening {
     DiskReturns(u64),
     /// The grace of that daemon after SIGTERM is over.
     GraceEnds(u64),
+    /// The control plane has something else to say.
+    ListChanges,
+    /// Somebody asks the daemon to end.
+    SigTerm,
     /// A new daemon starts.
     DaemonStarts,
     /// Time for something else.
@@ -55,7 +59,7 @@ pub(crate) enum Happening {
 struct Planned {
     time: Duration,
     number: u64,
-    happening: Happening,
+    happening: Box<Happening>,
 }
 
 impl PartialEq for Planned {
@@ -166,7 +170,7 @@ impl World {
         self.plans.push(Reverse(Planned {
             time,
             number,
-            happening,
+            happening: Box::new(happening),
         }));
     }
 
@@ -199,7 +203,7 @@ impl World {
             Waiting::Writer => self.writer_wakes(),
             Waiting::Nobody => {
                 if let Some(Reverse(planned)) = self.plans.pop() {
-                    self.happens(planned.happening);
+                    self.happens(*planned.happening);
                 }
             }
         }
@@ -220,6 +224,8 @@ impl World {
             Happening::DiskActs(operation) => self.disk_acts(operation),
             Happening::DiskReturns(operation) => self.disk_returns(operation),
             Happening::GraceEnds(daemon) => self.grace_ends(daemon),
+            Happening::ListChanges => self.list_changes(),
+            Happening::SigTerm => self.daemon_is_asked_to_end(),
             Happening::DaemonStarts => self.daemon_starts(),
             Happening::WeatherChanges => self.weather_changes(),
         }

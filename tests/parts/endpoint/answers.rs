@@ -1,9 +1,8 @@
 //! What the API servers of all Kumas answer, or whatever else is at their address, and where that
 //! leads.
 
-use kuma_prometheus_sd::endpoint::{
-    Answer, AnswerError, Origin, Security, Silence, from_catalog, from_config,
-};
+use kuma_prometheus_sd::address::Security;
+use kuma_prometheus_sd::endpoint::{Answer, AnswerError, Origin, Silence, from_catalog, from_config};
 
 use super::{address, line};
 use crate::support::captures::{self, ApiAnswer, ApiServer};

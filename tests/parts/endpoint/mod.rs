@@ -3,7 +3,8 @@
 mod address;
 mod answers;
 
-use kuma_prometheus_sd::endpoint::{Address, Endpoint};
+use kuma_prometheus_sd::address::Address;
+use kuma_prometheus_sd::endpoint::Endpoint;
 
 pub(crate) fn address(text: &str) -> Address {
     text.parse()

@@ -14,7 +14,7 @@ use crate::support::prometheus;
 use crate::support::wire::{Pairs, V1, V1alpha1, discovery_response};
 
 proptest! {
-    #![proptest_config(config(256))]
+    #![proptest_config(config(128))]
 
     #[test]
     fn any_labels_of_v1_give_a_file_that_prometheus_2_accepts(

@@ -94,7 +94,7 @@ fn judge(response: &Response) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(config(512))]
+    #![proptest_config(config(256))]
 
     #[test]
     fn no_bytes_from_a_grpc_stream_cause_a_panic(bytes in broken(envelope())) {

@@ -57,6 +57,8 @@ pub(crate) struct PaceWatch {
 struct Source {
     protocol: Protocol,
     opened: Duration,
+    /// When it was opened, without the time that the machine has slept since.
+    awake_since: Duration,
     ready: Option<Duration>,
     is_connected: bool,
     last_poll: Duration,
@@ -132,6 +134,7 @@ impl PaceWatch {
                 self.source = Some(Source {
                     protocol: *protocol,
                     opened: now,
+                    awake_since: now,
                     ready: None,
                     is_connected: false,
                     last_poll: now,
@@ -195,7 +198,7 @@ impl PaceWatch {
         verdict.require(
             source.protocol == Protocol::Http
                 || source.ready.is_some()
-                || now <= source.opened + CONNECT_LIMIT + LATENESS,
+                || now <= source.awake_since + CONNECT_LIMIT + LATENESS,
             Invariant::AttemptEndsInTime,
             || format!("open since {:?}", source.opened),
         );
@@ -204,7 +207,7 @@ impl PaceWatch {
     /// The machine sleeps through `pause`, as on a suspended computer.
     pub(crate) fn sleeps(&mut self, pause: Duration) {
         if let Some(source) = &mut self.source {
-            source.opened += pause;
+            source.awake_since += pause;
         }
     }
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-use super::{Address, Answer, AnswerError, Endpoint, Security, from_catalog, from_config};
+use crate::address::{Address, Security};
+use crate::diagnosis::diagnose;
+use crate::endpoint::{Answer, AnswerError, Endpoint, Question, from_catalog, from_config};
 use crate::http_client::{HttpSettings, describe, is_not_http};
-use crate::source::diagnosis::diagnose;
 use crate::tls::TlsFileError;
 
 /// The longest time for all questions together.
@@ -25,17 +26,6 @@ pub struct Resolver {
     pub http: HttpSettings,
     /// Holds the bearer token for `/config`. It is read at each use, and sent to this address only.
     pub token_file: Option<PathBuf>,
-}
-
-/// A question to the API server, and what came of it, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// What was asked.
-    pub url: String,
-    /// Such as `status 200`.
-    pub outcome: String,
-    /// Whether there was an answer, whatever it was.
-    pub is_answered: bool,
 }
 
 /// Why it could not be found out where MADS is. All of it may pass.

@@ -13,7 +13,7 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
-use crate::endpoint::{NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
+use crate::address::{NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
 
 /// The longest time for connecting, and for each read and write after it.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -1,0 +1,156 @@
+//! The disk is full or read-only, or its folder may not be written to; then it is well again. The
+//! reader of the file sees the last good list throughout, and then the newest, and the log says
+//! what is wrong in a line or two.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use kuma_stand_in::{ControlPlane, Kuma};
+
+use crate::harness::{Daemon, Launch};
+use crate::lists;
+use crate::namespace;
+use crate::reader::Reader;
+
+/// So many lists are published while the disk is ill.
+const LISTS: usize = 20;
+
+/// Few enough targets for a small disk, and enough for a block of it.
+const TARGETS: usize = 200;
+
+/// Takes all the room for bytes that is left, and returns what gives it back.
+fn fill(disk: &Path) -> impl FnOnce() {
+    let path = disk.join("filler");
+    let mut filler = File::create(&path).expect("a file can be made");
+    while filler.write_all(&[b'x'; 4096]).is_ok() {}
+    move || fs::remove_file(path).expect("a file can be removed")
+}
+
+fn follow_onto(plane: &ControlPlane, disk: &Path) -> Launch {
+    Launch::follow(&plane.grpc_url())
+        .output(disk.join("kuma.file_sd.json"))
+        .argument("--log-level=info")
+}
+
+/// Makes a disk ill under a running daemon, publishes, and heals it.
+fn is_endured(disk: &Path, cause: &str, make_ill: impl FnOnce(), heal: impl FnOnce()) {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish(&lists::list(0, TARGETS));
+    let daemon = follow_onto(&plane, disk).start();
+    daemon.wait_for_file(&lists::file(0, TARGETS));
+    let reader = Reader::start(daemon.output_path());
+
+    make_ill();
+    for number in 1..=LISTS {
+        plane.publish(&lists::list(number, TARGETS));
+    }
+    let line = daemon.wait_for_log("cannot write the file");
+    assert!(line.contains("ERROR] ") && line.contains(cause), "{line}");
+    assert!(line.contains(&disk.display().to_string()), "{line}");
+    plane.publish(&lists::list(LISTS + 1, TARGETS));
+    assert_eq!(daemon.file(), Some(lists::file(0, TARGETS)));
+
+    heal();
+    daemon.wait_for_file(&lists::file(LISTS + 1, TARGETS));
+    assert_eq!(reader.finish().lists, [0, LISTS + 1], "{cause}");
+    let line = daemon.wait_for_log(&format!("wrote {TARGETS} targets: 0 added, 0 removed"));
+    println!("{line}");
+    assert!(line_count(&daemon) <= 8, "{}", daemon.log());
+    assert_eq!(leftovers(disk), Vec::<String>::new());
+}
+
+fn line_count(daemon: &Daemon) -> usize {
+    daemon.log().lines().count()
+}
+
+fn leftovers(disk: &Path) -> Vec<String> {
+    let entries = fs::read_dir(disk).expect("a folder can be listed");
+    entries
+        .map(|entry| entry.expect("it is there").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".tmp"))
+        .collect()
+}
+
+#[test]
+fn a_disk_that_fills_up_keeps_the_last_list_and_then_gets_the_newest() {
+    let test = "disk::a_disk_that_fills_up_keeps_the_last_list_and_then_gets_the_newest";
+    let Some(disk) = namespace::small_disk(test) else {
+        return;
+    };
+    let room = std::cell::Cell::new(None);
+    let make_ill = || room.set(Some(fill(&disk)));
+    let heal = || room.take().expect("it was filled")();
+    is_endured(&disk, "No space left on device", make_ill, heal);
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_waited_for() {
+    let Some(disk) = namespace::small_disk("disk::a_disk_that_is_full_at_the_start_is_waited_for")
+    else {
+        return;
+    };
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish(&lists::list(1, TARGETS));
+    fs::write(disk.join("kuma.file_sd.json"), lists::file(0, TARGETS)).expect("there is room");
+    let make_room = fill(&disk);
+    let daemon = follow_onto(&plane, &disk).start();
+    daemon.wait_for_log("No space left on device");
+    daemon.wait_for_log("connected to MADS");
+    assert_eq!(daemon.file(), Some(lists::file(0, TARGETS)));
+    make_room();
+    daemon.wait_for_file(&lists::file(1, TARGETS));
+    assert!(line_count(&daemon) <= 8, "{}", daemon.log());
+}
+
+#[test]
+fn a_file_system_that_becomes_read_only_keeps_the_last_list_and_then_gets_the_newest() {
+    let test =
+        "disk::a_file_system_that_becomes_read_only_keeps_the_last_list_and_then_gets_the_newest";
+    let Some(disk) = namespace::small_disk(test) else {
+        return;
+    };
+    let path = disk.display();
+    let make_ill = || {
+        namespace::shell(&format!(
+            "mount --bind {path} {path} && mount -o remount,bind,ro {path}"
+        ));
+    };
+    let heal = || namespace::shell(&format!("umount {path}"));
+    is_endured(&disk, "Read-only file system", make_ill, heal);
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_to_keeps_the_last_list_and_then_gets_the_newest() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let disk = folder.path();
+    let set = |mode| fs::set_permissions(disk, Permissions::from_mode(mode)).expect("it is ours");
+    set(0o555);
+    let is_root = File::create(disk.join("probe")).is_ok();
+    set(0o755);
+    if is_root {
+        return as_somebody_who_is_not_root(
+            "disk::a_folder_that_may_not_be_written_to_keeps_the_last_list_and_then_gets_the_newest",
+        );
+    }
+    is_endured(disk, "Permission denied", || set(0o555), || set(0o755));
+}
+
+/// Runs a test again without root's right to write anywhere.
+fn as_somebody_who_is_not_root(test: &str) {
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-all", "--inh-caps=-all"])
+        .arg(std::env::current_exe().expect("a running program has a path"))
+        .args(["--exact", "--nocapture", test])
+        .output();
+    match output {
+        Ok(output) => {
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{stdout}");
+        }
+        Err(error) => println!("not tried, as root may write everywhere: setpriv: {error}"),
+    }
+}

@@ -1,0 +1,24 @@
+//! The real binary under real faults: of the control plane, the network, the disk and the process
+//! itself. What each costs, what a reader of the file sees meanwhile, and that it passes.
+//!
+//! `RELIABILITY.md` lists them all. Where a machine forbids a fault, such as mounting a small disk,
+//! its test says so and returns.
+
+#[path = "../daemon/harness.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod harness;
+#[path = "../daemon/mesh.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod mesh;
+#[path = "../daemon/streams.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod streams;
+
+mod away;
+mod lists;
+mod observe;
+mod process;
+mod reader;
+mod disk;
+mod names;
+mod namespace;

@@ -1,0 +1,140 @@
+//! A control plane that is known by its name, and a name server that is silent, knows no such name
+//! or no address of it; when the daemon starts, and later.
+
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kuma_stand_in::{ControlPlane, Kuma};
+
+use crate::harness::{Daemon, Launch, wait_until};
+use crate::lists;
+use crate::namespace;
+use crate::observe::{OLD, assert_quiet};
+
+const BACK_WITHIN: Duration = Duration::from_secs(45);
+
+/// The hundredths of a core that a build without optimisation may use.
+const IDLE: u32 = 2;
+
+/// Answers a question about any name.
+#[derive(Clone, Copy)]
+enum Answer {
+    Silence = 0,
+    NoSuchName = 1,
+    NoAddress = 2,
+    ThisMachine = 3,
+}
+
+/// The type of a question for an IPv4 address.
+const TYPE_A: [u8; 2] = [0, 1];
+
+/// A name server on this machine's port 53.
+struct NameServer {
+    answer: Arc<AtomicU8>,
+}
+
+impl NameServer {
+    fn start() -> NameServer {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).expect("the port is ours");
+        let answer = Arc::new(AtomicU8::new(Answer::ThisMachine as u8));
+        let how = Arc::clone(&answer);
+        thread::spawn(move || {
+            let mut buffer = [0; 1500];
+            while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+                if let Some(reply) = reply(&buffer[..length], how.load(Ordering::Relaxed)) {
+                    // A client that has gone needs no answer.
+                    let _ = socket.send_to(&reply, client);
+                }
+            }
+        });
+        NameServer { answer }
+    }
+
+    fn set(&self, answer: Answer) {
+        self.answer.store(answer as u8, Ordering::Relaxed);
+    }
+}
+
+/// The reply to a query with one question, without the extensions that the query may have.
+fn reply(query: &[u8], how: u8) -> Option<Vec<u8>> {
+    const HEADER: usize = 12;
+    if how == Answer::Silence as u8 || query.len() < HEADER {
+        return None;
+    }
+    let name_end = HEADER + query[HEADER..].iter().position(|byte| *byte == 0)?;
+    let question = query.get(HEADER..name_end + 5)?;
+    let is_address = question[question.len() - 4..][..2] == TYPE_A;
+    let has_answer = how == Answer::ThisMachine as u8 && is_address;
+    let code = if how == Answer::NoSuchName as u8 { 3 } else { 0 };
+    let mut reply = query[..2].to_vec();
+    reply.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(has_answer), 0, 0, 0, 0]);
+    reply.extend(question);
+    if has_answer {
+        // The name of the question, IPv4, no time to live, 127.0.0.1.
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
+    }
+    Some(reply)
+}
+
+#[test]
+fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back() {
+    let prepare = "ip link set lo up && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
+                   && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
+    let test =
+        "names::while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back";
+    if namespace::enter(&["--mount", "--net"], prepare, test).is_none() {
+        return;
+    }
+    let names = NameServer::start();
+    let planes = [ControlPlane::start(Kuma::V2_6), ControlPlane::start(Kuma::V2_12)];
+    let address = |plane: &ControlPlane, index| match index {
+        0 => format!("grpc://mads.test:{}", plane.port()),
+        _ => format!("http://cp.test:{}", plane.api().address().port()),
+    };
+    let start = |plane: &ControlPlane, index| {
+        let launch = Launch::follow(&address(plane, index)).argument("--log-level=info");
+        fs::write(launch.output_path(), OLD).expect("a file can be written");
+        launch.start()
+    };
+    let mut daemons: Vec<Daemon> = Vec::new();
+    for (index, plane) in planes.iter().enumerate() {
+        plane.publish(&lists::list(1, 20));
+        let daemon = start(plane, index);
+        daemon.wait_for_file(&lists::file(1, 20));
+        daemons.push(daemon);
+    }
+
+    names.set(Answer::NoSuchName);
+    for (index, plane) in planes.iter().enumerate() {
+        // What runs loses its stream; what starts has none.
+        plane.restart();
+        plane.publish(&lists::list(2, 20));
+        daemons.push(start(plane, index));
+    }
+    for daemon in &daemons {
+        daemon.wait_for_trouble();
+    }
+    thread::scope(|scope| {
+        for (number, daemon) in daemons.iter().enumerate() {
+            let fault = format!("no such name, no address, no answer ({number})");
+            scope.spawn(move || assert_quiet(&fault, daemon, IDLE));
+        }
+        for answer in [Answer::NoAddress, Answer::Silence] {
+            thread::sleep(Duration::from_secs(3));
+            names.set(answer);
+        }
+    });
+
+    names.set(Answer::ThisMachine);
+    let back = Instant::now();
+    for (number, daemon) in daemons.iter().enumerate() {
+        let left = BACK_WITHIN.saturating_sub(back.elapsed());
+        let is_there = || daemon.file() == Some(lists::file(2, 20));
+        assert!(wait_until(left, is_there), "{number} is not back in time");
+        println!("{number}: back within {:?}", back.elapsed());
+    }
+}
