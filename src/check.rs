@@ -4,9 +4,10 @@
 //! It drives the daemon's own state machine, so that what it says is what the daemon would do.
 
 use std::io::Write;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, select};
+use crossbeam_channel::{at, bounded, select};
 use x509_parser::parse_x509_certificate;
 
 use crate::address::Security;
@@ -21,6 +22,9 @@ use crate::session::Session;
 
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time for a look at one certificate.
+const CERTIFICATE_LIMIT: Duration = Duration::from_secs(3);
 
 /// How the way to the control plane ended.
 enum Outcome {
@@ -210,15 +214,23 @@ impl<'a, W: Write> Check<'a, W> {
 
     fn show_certificate(&mut self, host: &str, port: u16, security: Security) {
         let server = Some((host.to_owned(), port));
-        if security == Security::Plaintext || self.shown == server {
+        let can_be_seen = security == Security::Tls && self.network.is_direct(host, port, security);
+        if !can_be_seen || self.shown == server {
             return;
         }
         self.shown = server;
         // Where there is no handshake at all, the steps that follow say why.
-        if let Ok(certificate) = peer_certificate(host, port) {
+        if let Some(certificate) = certificate_within_limit(host.to_owned(), port) {
             tell(self.out, &describe_certificate(host, &certificate));
         }
     }
+}
+
+/// A name look-up knows no limit of its own, so it is left behind where it takes too long.
+fn certificate_within_limit(host: String, port: u16) -> Option<Vec<u8>> {
+    let (sender, receiver) = bounded(1);
+    thread::spawn(move || sender.send(peer_certificate(&host, port)));
+    receiver.recv_timeout(CERTIFICATE_LIMIT).ok()?.ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

@@ -4,6 +4,7 @@
 //! wrong.
 
 use std::io::{self, ErrorKind};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::tls::TlsConfig;
@@ -12,7 +13,7 @@ use ureq::{Agent, Error};
 use crate::address::Security;
 use crate::excerpt::excerpt;
 use crate::proxy::Proxies;
-use crate::tls::{self, TlsFileError, TlsSettings};
+use crate::tls::{self, TlsFileError, TlsSettings, TlsStamp};
 
 /// The longest time for name resolution, and for connecting, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -33,6 +34,15 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
+    /// How a server is reached, in words to follow its URL; empty for the direct way.
+    #[must_use]
+    pub fn way(&self, host: &str, port: u16, security: Security) -> String {
+        match self.proxies.on_the_way_to(host, port, security) {
+            Some(proxy) => format!(" through {proxy}"),
+            None => String::new(),
+        }
+    }
+
     /// A client with connections of its own, for one server. `Agent::shutdown` ends whatever it
     /// is doing.
     ///
@@ -57,6 +67,67 @@ impl HttpSettings {
             .timeout_recv_body(Some(BODY_LIMIT))
             .build()
             .new_agent())
+    }
+}
+
+/// A client of one server that outlives its certificates: the files for TLS are looked at before
+/// each use, and where one has changed, connections are made anew.
+#[derive(Debug)]
+pub struct Client {
+    settings: HttpSettings,
+    host: String,
+    port: u16,
+    security: Security,
+    current: Mutex<(TlsStamp, Agent)>,
+}
+
+impl Client {
+    /// A client without a connection yet.
+    ///
+    /// # Errors
+    /// Where TLS is needed and one of its files cannot be used.
+    pub fn new(
+        settings: &HttpSettings,
+        host: &str,
+        port: u16,
+        security: Security,
+    ) -> Result<Self, TlsFileError> {
+        // The stamp first: a file that changes in between is read again at the next use.
+        let stamp = settings.tls.stamp();
+        let agent = settings.agent(host, port, security)?;
+        Ok(Self {
+            settings: settings.clone(),
+            host: host.to_owned(),
+            port,
+            security,
+            current: Mutex::new((stamp, agent)),
+        })
+    }
+
+    /// The agent for the next request.
+    ///
+    /// # Errors
+    /// Where TLS is needed and one of its files cannot be used.
+    pub fn agent(&self) -> Result<Agent, TlsFileError> {
+        let stamp = self.settings.tls.stamp();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.security == Security::Tls && current.0 != stamp {
+            let agent = self.settings.agent(&self.host, self.port, self.security)?;
+            *current = (stamp, agent);
+        }
+        Ok(current.1.clone())
+    }
+
+    /// How the server is reached, in words to follow its URL; empty for the direct way.
+    #[must_use]
+    pub fn way(&self) -> String {
+        self.settings.way(&self.host, self.port, self.security)
+    }
+
+    /// Ends what is under way.
+    pub fn shutdown(&self) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.1.clone().shutdown();
     }
 }
 

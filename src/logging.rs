@@ -6,9 +6,10 @@ use log::LevelFilter;
 /// Starts logging everything up to `level`. To be called once.
 pub fn start(level: LevelFilter) {
     // Libraries have their own idea of what is worth a line: to C-core a peer that is away is
-    // worth a screen. What an operator needs of it stands in our own lines.
+    // worth a screen. What an operator needs of it stands in our own lines. And never more than
+    // debug: at trace the HTTP library dumps what goes over the wire, tokens too.
     let libraries = if level == LevelFilter::Trace {
-        level
+        LevelFilter::Debug
     } else {
         LevelFilter::Off
     };

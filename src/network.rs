@@ -6,9 +6,11 @@ use std::task::{Wake, Waker};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::address::Security;
 use crate::connection::Event;
 use crate::diagnosis::diagnose;
 use crate::endpoint::Endpoint;
+use crate::http_client::Client;
 use crate::negotiation::{End, EndKind, Protocol};
 use crate::resolve::Resolver;
 use crate::session::Request;
@@ -98,6 +100,9 @@ impl Network {
 
     /// Begins to look why a server hung up; the answer is an `Event::Diagnosed`.
     pub fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
+        if !self.is_direct(&endpoint.host, endpoint.port, endpoint.security) {
+            return Some(Event::Diagnosed(None));
+        }
         let spawned = Background::spawn("diagnosis", self.waker.clone(), move |events| {
             let Endpoint {
                 host,
@@ -114,6 +119,13 @@ impl Network {
             }
             Err(_) => Some(Event::Diagnosed(None)),
         }
+    }
+
+    /// Whether a server is reached without a proxy, so that it can be looked at directly.
+    #[must_use]
+    pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
+        let proxies = &self.resolver.http.proxies;
+        proxies.on_the_way_to(host, port, security).is_none()
     }
 
     /// Opens a source. Where that fails at once, says how.
@@ -164,9 +176,9 @@ impl Network {
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
             Protocol::Http => {
-                let agent = self.resolver.http.agent(host, *port, *security);
-                let agent = agent.map_err(|error| error.to_string())?;
-                http::Poller::open(endpoint, agent, request, waker)
+                let client = Client::new(&self.resolver.http, host, *port, *security)
+                    .map_err(|error| error.to_string())?;
+                http::Poller::open(endpoint, client, request, waker)
                     .map(Source::Http)
                     .map_err(|error| format!("cannot start a thread: {error}"))
             }

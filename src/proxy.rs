@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::address::Security;
+use crate::address::{Security, authority};
 
 /// What the environment says about proxies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +31,16 @@ impl fmt::Debug for Proxy {
             "Proxy({}:{})",
             self.parsed.host(),
             self.parsed.port()
+        )
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the proxy {}",
+            authority(self.parsed.host(), self.parsed.port())
         )
     }
 }

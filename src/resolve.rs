@@ -101,6 +101,9 @@ impl Resolver {
         let asking = Asking {
             agent,
             address,
+            way: self
+                .http
+                .way(&address.host, address.port, address.security()),
             deadline: Instant::now() + RESOLVE_LIMIT,
         };
         let (catalog, answer) = asking.ask("/catalog", None, &mut tell)?;
@@ -140,6 +143,8 @@ fn read_token(path: &Path) -> Result<String, ResolveError> {
 struct Asking<'a> {
     agent: Agent,
     address: &'a Address,
+    /// How it is reached, in words to follow its URL.
+    way: String,
     deadline: Instant,
 }
 
@@ -152,6 +157,7 @@ impl Asking<'_> {
     ) -> Result<(String, Answer), ResolveError> {
         let url = self.address.url(self.address.scheme.text(), path);
         let result = self.get(&url, token);
+        let url = format!("{url}{}", self.way);
         let outcome = match &result {
             Ok(Answer::Http { status, .. }) => format!("status {status}"),
             Ok(Answer::NotHttp) => "no HTTP is spoken there".to_owned(),
@@ -167,8 +173,8 @@ impl Asking<'_> {
             Ok(answer) => Ok((url, answer)),
             Err(source) => {
                 let Address { host, port, .. } = self.address;
-                let hung_up = is_not_http(&source);
-                let diagnosis = hung_up
+                let may_be_looked_at = is_not_http(&source) && self.way.is_empty();
+                let diagnosis = may_be_looked_at
                     .then(|| diagnose(host, *port, Security::Tls))
                     .flatten();
                 Err(ResolveError::Request {

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::address::NO_TLS_IS_SPOKEN;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -33,6 +34,10 @@ pub struct ClientFiles {
     /// The key, in PEM.
     pub key_file: PathBuf,
 }
+
+/// What the files looked like at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsStamp(Vec<Option<(u64, SystemTime)>>);
 
 /// Why a file cannot be used for TLS.
 #[derive(Debug)]
@@ -64,6 +69,20 @@ impl fmt::Display for TlsFileError {
 impl std::error::Error for TlsFileError {}
 
 impl TlsSettings {
+    /// What the files look like now, to notice when one has changed.
+    #[must_use]
+    pub fn stamp(&self) -> TlsStamp {
+        let client = self
+            .client
+            .iter()
+            .flat_map(|client| [&client.cert_file, &client.key_file]);
+        let stamp = |path: &PathBuf| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.len(), metadata.modified().ok()?))
+        };
+        TlsStamp(self.ca_cert_file.iter().chain(client).map(stamp).collect())
+    }
+
     /// Reads the files, as they are now.
     ///
     /// # Errors
@@ -133,20 +152,39 @@ fn to_ureq(certificate: &CertificateDer<'_>) -> Certificate<'static> {
 /// What a failed handshake means, in the words of an operator.
 #[must_use]
 pub fn describe(error: &rustls::Error) -> String {
-    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
+    use rustls::Error::{AlertReceived, General, InvalidCertificate, InvalidMessage};
     match error {
         InvalidCertificate(reason) => describe_certificate(reason),
-        AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::BadCertificate,
-        ) => format!(
-            "the server refuses the handshake ({error}); where it demands a client certificate, \
-             give --client-cert-file and --client-key-file"
+        AlertReceived(alert) if is_about_our_certificate(*alert) => format!(
+            "the server refuses the handshake ({alert:?}); where it demands a client certificate, \
+             give one that it accepts as --client-cert-file and --client-key-file"
         ),
         InvalidMessage(_) => NO_TLS_IS_SPOKEN.to_owned(),
+        // The words of the library that looks for the system's trust store.
+        General(reason) if reason.contains("No CA certificates") => {
+            "this system has no trust store; install its CA certificates, \
+             or give the issuer's certificate as --ca-cert-file"
+                .to_owned()
+        }
         other => format!("TLS: {other}"),
     }
+}
+
+fn is_about_our_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+    )
 }
 
 fn describe_certificate(reason: &CertificateError) -> String {

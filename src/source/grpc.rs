@@ -91,7 +91,8 @@ impl Runtime {
 
 /// An open stream, or one that is being opened.
 pub struct Stream {
-    authority: String,
+    /// Whom the stream is with, as errors name it.
+    peer: String,
     channel: Channel,
     sender: ClientDuplexSender<RawMessage>,
     receiver: ClientDuplexReceiver<RawMessage>,
@@ -134,6 +135,10 @@ impl Stream {
             .enable_retry(false)
             .primary_user_agent(crate::USER_AGENT);
         // Left to itself, C-core would look for a proxy in the environment by rules of its own.
+        let peer = match proxy {
+            Some(proxy) => format!("{authority} through {proxy}"),
+            None => authority.clone(),
+        };
         let url = proxy.and_then(|proxy| CString::new(proxy.url()).ok());
         let channel = match url {
             Some(url) => channel.raw_cfg_string(c"grpc.http_proxy".to_owned(), url),
@@ -147,7 +152,7 @@ impl Stream {
         let (sender, receiver) =
             Client::new(channel.clone()).duplex_streaming(method, CallOption::default())?;
         let mut stream = Self {
-            authority,
+            peer,
             channel,
             sender,
             receiver,
@@ -180,7 +185,7 @@ impl Stream {
             Poll::Ready(Some(Err(error))) => Some(Event::Ended(self.end(&error))),
             Poll::Ready(None) => Some(Event::Ended(End {
                 kind: EndKind::Outage,
-                reason: format!("{} closed the stream", self.authority),
+                reason: format!("{} closed the stream", self.peer),
             })),
         }
     }
@@ -227,7 +232,7 @@ impl Stream {
                 kind: EndKind::Outage,
                 reason: format!(
                     "{} sent a response that cannot be decoded: {error}",
-                    self.authority
+                    self.peer
                 ),
             }),
         }
@@ -236,7 +241,7 @@ impl Stream {
     fn end(&self, error: &grpcio::Error) -> End {
         let (grpcio::Error::RpcFailure(status) | grpcio::Error::RpcFinished(Some(status))) = error
         else {
-            let reason = format!("{}: {}", self.authority, excerpt(&error.to_string()));
+            let reason = format!("{}: {}", self.peer, excerpt(&error.to_string()));
             return End {
                 kind: EndKind::Outage,
                 reason,
@@ -245,11 +250,11 @@ impl Stream {
         let was_ready = matches!(self.connectivity, Connectivity::Ready);
         let kind = end_kind(status, was_ready);
         let reason = if is_over_limit(status) {
-            format!("{}: {RESPONSE_LIMIT_TEXT}", self.authority)
+            format!("{}: {RESPONSE_LIMIT_TEXT}", self.peer)
         } else {
             format!(
                 "{}: {} {}",
-                self.authority,
+                self.peer,
                 code_name(status),
                 excerpt(status.message())
             )

@@ -4,8 +4,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::io;
+use std::sync::Arc;
 use std::task::Waker;
-use ureq::Agent;
+use ureq::Body;
+use ureq::http::{self, HeaderMap};
 
 use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
@@ -14,7 +16,7 @@ use crate::assignment::Resource;
 use crate::connection::Event;
 use crate::endpoint::{Endpoint, is_tls_expected};
 use crate::excerpt::excerpt;
-use crate::http_client::{describe, is_not_http};
+use crate::http_client::{Client, describe, is_not_http};
 use crate::json::Object;
 use crate::negotiation::{End, EndKind};
 use crate::session::{Request, Response};
@@ -26,7 +28,7 @@ const FETCH_TIMEOUT: &str = "30s";
 pub struct Poller {
     requests: Sender<Request>,
     background: Background,
-    agent: Agent,
+    client: Arc<Client>,
 }
 
 impl Poller {
@@ -36,7 +38,7 @@ impl Poller {
     /// Where the system refuses a thread.
     pub fn open(
         endpoint: &Endpoint,
-        agent: Agent,
+        client: Client,
         request: Request,
         waker: Waker,
     ) -> io::Result<Self> {
@@ -49,15 +51,20 @@ impl Poller {
             endpoint.authority(),
             endpoint.base_path
         );
-        let (sender, receiver) = unbounded();
-        let poll_agent = agent.clone();
+        let client = Arc::new(client);
+        let (requests, receiver) = unbounded();
+        let polling = Polling {
+            what: format!("POST {url}{}", client.way()),
+            url,
+        };
+        let poll_client = Arc::clone(&client);
         let background = Background::spawn("http poll", waker, move |events| {
-            poll_for_all(&receiver, &url, &poll_agent, events);
+            polling.poll_for_all(&receiver, &poll_client, events);
         })?;
         let poller = Self {
-            requests: sender,
+            requests,
             background,
-            agent,
+            client,
         };
         poller.send(request);
         Ok(poller)
@@ -80,16 +87,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        self.agent.clone().shutdown();
-    }
-}
-
-fn poll_for_all(requests: &Receiver<Request>, url: &str, agent: &Agent, events: &Events) {
-    for request in requests {
-        let event = poll_once(url, agent, &request).unwrap_or_else(Event::Ended);
-        if !events.send(event) {
-            return;
-        }
+        self.client.shutdown();
     }
 }
 
@@ -120,73 +118,111 @@ struct DiscoveryResponse {
 #[derive(Deserialize)]
 struct ErrorBody {
     title: Option<String>,
-    #[serde(alias = "detail")]
+    /// Kuma up to 2.6.
     details: Option<String>,
+    /// Later ones, which may send both.
+    detail: Option<String>,
 }
 
-fn poll_once(url: &str, agent: &Agent, request: &Request) -> Result<Event, End> {
-    let outage = |reason: String| End {
-        kind: EndKind::Outage,
-        reason: format!("POST {url}: {reason}"),
-    };
-    let body = DiscoveryRequest {
-        version_info: &request.version,
-        node: Node {
-            id: &request.node_id,
-        },
-        type_url: request.generation.type_url(),
-    };
-    let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes every write");
-    let mut response = agent
-        .post(url)
-        .header("content-type", "application/json")
-        .header("accept", "application/json")
-        .send(&body)
-        .map_err(|error| End {
-            // A server that hangs up without a word may expect TLS, or the reverse.
-            kind: if is_not_http(&error) {
-                EndKind::Unready
-            } else {
-                EndKind::Outage
+/// What the thread polls.
+struct Polling {
+    url: String,
+    /// The act, as errors name it.
+    what: String,
+}
+
+impl Polling {
+    fn poll_for_all(&self, requests: &Receiver<Request>, client: &Client, events: &Events) {
+        for request in requests {
+            let event = self.poll(client, &request).unwrap_or_else(Event::Ended);
+            if !events.send(event) {
+                return;
+            }
+        }
+    }
+
+    fn poll(&self, client: &Client, request: &Request) -> Result<Event, End> {
+        let body = DiscoveryRequest {
+            version_info: &request.version,
+            node: Node {
+                id: &request.node_id,
             },
-            reason: format!("POST {url}: {}", describe(&error)),
-        })?;
-    let status = response.status().as_u16();
-    if status == 304 {
-        return Ok(Event::Unchanged);
+            type_url: request.generation.type_url(),
+        };
+        let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
+        let agent = client
+            .agent()
+            .map_err(|error| self.outage(&error.to_string()))?;
+        let response = agent
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .send(&body)
+            // A server that hangs up without a word may expect TLS, or the reverse.
+            .map_err(|error| match is_not_http(&error) {
+                true => self.end(EndKind::Unready, &describe(&error)),
+                false => self.outage(&describe(&error)),
+            })?;
+        self.judge(response)
     }
-    if (300..400).contains(&status) {
-        let location = response.headers().get("location");
-        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        return Err(outage(format!(
-            "redirected to {:?}, which is not followed; give that address as --cp-address",
-            excerpt(&location.unwrap_or_default())
-        )));
+
+    fn judge(&self, mut response: http::Response<Body>) -> Result<Event, End> {
+        let status = response.status().as_u16();
+        if status == 304 {
+            return Ok(Event::Unchanged);
+        }
+        if (300..400).contains(&status) {
+            return Err(self.outage(&redirect(response.headers())));
+        }
+        let body = self.read(response.body_mut())?;
+        let text = error_text(&body);
+        match status {
+            200 => decode(&body).map(Event::Response).map_err(|error| {
+                let error = excerpt(&error.to_string());
+                self.outage(&format!("the answer cannot be decoded: {error}"))
+            }),
+            404 | 405 | 501 => {
+                Err(self.end(EndKind::UnknownService, &format!("status {status}{text}")))
+            }
+            _ if is_tls_expected(status, &body) => Err(self.outage(TLS_IS_SPOKEN)),
+            _ => Err(self.outage(&format!("status {status}{text}"))),
+        }
     }
-    let limit = u64::try_from(RESPONSE_LIMIT).unwrap_or(u64::MAX);
-    let body = response
-        .body_mut()
-        .with_config()
-        .limit(limit)
-        .read_to_vec()
-        .map_err(|error| match error {
-            ureq::Error::BodyExceedsLimit(_) => outage(RESPONSE_LIMIT_TEXT.to_owned()),
-            error => outage(describe(&error)),
-        })?;
-    match status {
-        200 => decode(&body).map(Event::Response).map_err(|error| {
-            outage(format!(
-                "the answer cannot be decoded: {}",
-                excerpt(&error.to_string())
-            ))
-        }),
-        404 | 405 | 501 => Err(End {
-            kind: EndKind::UnknownService,
-            reason: format!("POST {url}: status {status}{}", error_text(&body)),
-        }),
-        _ if is_tls_expected(status, &body) => Err(outage(TLS_IS_SPOKEN.to_owned())),
-        _ => Err(outage(format!("status {status}{}", error_text(&body)))),
+
+    fn read(&self, body: &mut Body) -> Result<Vec<u8>, End> {
+        let limit = u64::try_from(RESPONSE_LIMIT).unwrap_or(u64::MAX);
+        if body.content_length().is_some_and(|length| length > limit) {
+            return Err(self.outage(RESPONSE_LIMIT_TEXT));
+        }
+        body.with_config()
+            .limit(limit)
+            .read_to_vec()
+            .map_err(|error| match error {
+                ureq::Error::BodyExceedsLimit(_) => self.outage(RESPONSE_LIMIT_TEXT),
+                error => self.outage(&describe(&error)),
+            })
     }
+
+    fn outage(&self, reason: &str) -> End {
+        self.end(EndKind::Outage, reason)
+    }
+
+    fn end(&self, kind: EndKind, reason: &str) -> End {
+        End {
+            kind,
+            reason: format!("{}: {reason}", self.what),
+        }
+    }
+}
+
+fn redirect(headers: &HeaderMap) -> String {
+    let location = headers
+        .get("location")
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    format!(
+        "redirected to {:?}, which is not followed; give that address as --cp-address",
+        excerpt(&location.unwrap_or_default())
+    )
 }
 
 /// Decodes the envelope of an answer; unknown fields are ignored.
@@ -213,12 +249,12 @@ fn error_text(body: &[u8]) -> String {
     let text = match serde_json::from_slice(body) {
         Ok(ErrorBody {
             title: Some(title),
-            details: Some(details),
-        }) => format!("{title}: {details}"),
-        Ok(ErrorBody {
-            title: Some(title),
-            details: None,
-        }) => title,
+            details,
+            detail,
+        }) => match details.or(detail) {
+            Some(details) => format!("{title}: {details}"),
+            None => title,
+        },
         _ => String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned(),
     };
     if text.trim().is_empty() {

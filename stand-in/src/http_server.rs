@@ -3,6 +3,8 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::thread;
+use std::time::Duration;
 
 use crate::acceptor::{Acceptor, Connection};
 use crate::event::HttpRequest;
@@ -66,10 +68,17 @@ fn serve(connection: &Connection, tls: Option<&Tls>, handler: &Handler) -> io::R
     Ok(())
 }
 
+/// `POST` and the preface of HTTP/2 have their first letter in common, so one byte does not do; a
+/// peer that sends no second one is not waited for long.
 fn is_http2(connection: &Connection) -> io::Result<bool> {
     let mut start = [0; 2];
-    let length = connection.stream.peek(&mut start)?;
-    Ok(start[..length] == *b"PR")
+    for _ in 0..1000 {
+        match connection.stream.peek(&mut start)? {
+            1 if start[0] == b'P' => thread::sleep(Duration::from_millis(1)),
+            length => return Ok(start[..length] == *b"PR"),
+        }
+    }
+    Ok(false)
 }
 
 /// Answers requests until the connection ends.

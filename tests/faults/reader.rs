@@ -36,7 +36,9 @@ impl Reader {
         let thread = thread::spawn(move || {
             let mut seen = Seen::default();
             let mut last = Vec::new();
-            while !over.load(Ordering::Relaxed) {
+            loop {
+                // What is there at the end is always seen.
+                let is_last = over.load(Ordering::Relaxed);
                 seen.reads += 1;
                 match fs::read(&path) {
                     Ok(bytes) if bytes == last => thread::yield_now(),
@@ -51,8 +53,10 @@ impl Reader {
                         seen.wrong.insert(error.to_string());
                     }
                 }
+                if is_last {
+                    return seen;
+                }
             }
-            seen
         });
         Reader {
             is_over,

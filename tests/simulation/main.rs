@@ -42,7 +42,16 @@ const LENGTH: Duration = minutes(4 * 60);
 const STORIES: u64 = 500;
 
 /// Seeds that once found something, each with what that was.
-const REGRESSIONS: &[(u64, &str)] = &[];
+const REGRESSIONS: &[(u64, &str)] = &[
+    (
+        0,
+        "the poll after a rejected answer started 0.9 s after the one before",
+    ),
+    (
+        119,
+        "an API server that says where MADS is now and then was told of at every connect",
+    ),
+];
 
 /// Plays the story of a seed.
 fn play(seed: u64, fault: Option<Fault>) -> Result<(), Violation> {

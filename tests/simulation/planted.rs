@@ -31,7 +31,8 @@ macro_rules! found {
 }
 
 found! {
-    a_forgotten_retry: ForgottenRetry => CalmConverges | BackWithinThreeSeconds;
+    a_forgotten_retry: ForgottenRetry
+        => CalmConverges | FileIsPutRight | BackWithinThreeSeconds;
     a_backoff_that_is_always_reset: BackoffAlwaysReset => PausesGrow;
     a_version_of_another_generation: VersionOfAnotherGeneration => VersionStaysInItsGeneration;
     an_ack_before_the_hand_over: AckBeforeHandOver => AckAfterHandOver;
@@ -40,7 +41,7 @@ found! {
     a_forgotten_close: ForgottenClose => OneSourceAtATime;
     an_abandoned_source_that_counts: AbandonedSourceCounts
         => AckNamesItsResponse | GoodListIsHandedOver | NackOnlyForBadResponse;
-    polls_in_haste: HastyPolls => PollsOneSecondApart;
+    polls_in_haste: HastyPolls => PollsOneSecondApart | NackWaits;
     the_newest_list_dropped: NewestListDropped => WritesTheNewestList;
     an_empty_list_while_the_control_plane_is_away: EmptyWhileAway => EmptyOnlyWhenSaid;
     equal_content_written_again: EqualTakenForDifferent => EqualContentIsNotWritten;
@@ -48,7 +49,8 @@ found! {
     a_failed_write_taken_for_done: FailedWriteTakenForDone
         => FileIsPutRight | WrittenBeforeTheEnd | EqualContentIsNotWritten;
     retries_in_haste: HastyRetries => WritesBackOff;
-    replacements_in_haste: HastyReplacements => TenReplacementsASecond;
+    replacements_in_haste: HastyReplacements
+        => TenReplacementsASecond | FirstReplacementIsAtOnce;
     a_file_written_in_place: WrittenInPlace => FileIsACompleteList;
     every_failure_logged: EveryFailureLogged => LogIsBounded;
     nothing_written_at_the_end: NothingWrittenAtTheEnd => WrittenBeforeTheEnd;

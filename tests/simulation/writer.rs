@@ -26,12 +26,13 @@ impl World {
         let deadline = daemon.output.deadline().map(|deadline| self.time(deadline));
         let (now, fault) = (self.now, self.fault);
         let is_disk_in_doubt = self.watch.file.is_disk_in_doubt(now);
+        let is_retrying = self.watch.file.is_retrying();
         let daemon = self.daemon.as_mut()?;
         let alarm = daemon.writer_alarm.set(deadline, &mut self.dice)?;
         let is_soon = alarm < now + milliseconds(100);
         match fault {
             Some(Fault::HastyReplacements) if is_soon && !is_disk_in_doubt => Some(now),
-            Some(Fault::HastyRetries) => Some(alarm.min(now + milliseconds(200))),
+            Some(Fault::HastyRetries) if is_retrying => Some(alarm.min(now + milliseconds(200))),
             _ => Some(alarm),
         }
     }

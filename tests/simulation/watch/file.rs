@@ -223,6 +223,11 @@ impl FileWatch {
         );
     }
 
+    /// Whether a failed write waits for its next attempt.
+    pub(crate) fn is_retrying(&self) -> bool {
+        self.retry_not_before.is_some()
+    }
+
     /// Whether trouble with the disk may still be felt.
     pub(crate) fn is_disk_in_doubt(&self, now: Duration) -> bool {
         self.is_disk_bad || now < self.recovering_until + LATENESS

@@ -12,11 +12,14 @@ use crate::dice::seconds;
 const MINUTE: Duration = seconds(60);
 
 /// Lines about the connection, whatever a control plane does: outages told at once and their ends,
-/// rejections, skipped targets, the way.
+/// rejections, skipped targets.
 const CONNECTION_LINES: usize = 15;
 
 /// Lines about the connection while nothing at all is heard of a control plane.
 const LINES_WHILE_AWAY: usize = 4;
+
+/// Lines about the way to MADS, however often the API server changes its mind.
+const WAY_LINES: usize = 3;
 
 /// Lines about the file, whatever happens: its replacements, foreign changes, which are found every
 /// 5 s, and trouble with the disk.
@@ -25,6 +28,7 @@ const FILE_LINES: usize = 60;
 #[derive(Debug, Default)]
 pub(crate) struct LogWatch {
     connection: Window,
+    way: Window,
     file: Window,
     last_heard: Duration,
 }
@@ -61,6 +65,13 @@ impl LogWatch {
     ) {
         // An operator who asks gets a line each time.
         if report.level() > Level::Info || *report == report::Report::HungUp {
+            return;
+        }
+        if let report::Report::Way(_) = report {
+            let lines = self.way.add(now);
+            verdict.require(lines <= WAY_LINES, Invariant::WayIsToldNowAndThen, || {
+                format!("{lines} lines about the way in a minute, now {report:?}")
+            });
             return;
         }
         let lines = self.connection.add(now);

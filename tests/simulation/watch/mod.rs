@@ -69,6 +69,8 @@ pub(crate) enum Invariant {
     /// 10: a few lines of log a minute while the control plane is away, and a bounded number
     /// whatever happens.
     LogIsBounded,
+    /// 10: what there is to know about the way is not told at every connect.
+    WayIsToldNowAndThen,
     /// Issue 5: the machines are at rest between events: no deadline is served again and again.
     NoBusyLoop,
     /// Issue 5: after a short outage everything is as before within 3 s.
@@ -77,8 +79,12 @@ pub(crate) enum Invariant {
     NoPanic,
 }
 
-/// Invariants that are violated at present, each with where that is reported. Must be empty.
-const KNOWN_VIOLATIONS: &[Invariant] = &[Invariant::PollsAfterRejectionsOneSecondApart];
+/// Invariants that are violated at present, for as long as the program is not put right: it must be
+/// empty in what is delivered. `REGRESSIONS` has the seeds.
+const KNOWN_VIOLATIONS: &[Invariant] = &[
+    Invariant::PollsAfterRejectionsOneSecondApart,
+    Invariant::WayIsToldNowAndThen,
+];
 
 /// What was violated, and how.
 #[derive(Debug, Clone)]

@@ -1,0 +1,114 @@
+//! A thousand lists a second: all different, or all the same. The file changes ten times a second
+//! at most, a reader sees nothing but whole lists in the order in which they were sent, the newest
+//! comes last, and log and memory stay small.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kuma_stand_in::{ControlPlane, Event, Generation, Kuma};
+
+use crate::harness::{Daemon, Launch};
+use crate::lists;
+use crate::observe::{expect_settled, written};
+use crate::process::{Figures, id_of};
+use crate::reader::Reader;
+
+/// The time between two lists.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+const DURATION: Duration = Duration::from_secs(5);
+
+const TARGETS: usize = 30;
+
+/// Lines at the level info for a flood of that duration: ten writes are told, then one in 6 s.
+const LINES: usize = 15;
+
+/// What C-core and the allocator keep for themselves.
+const MEMORY_KIB: u64 = 32 << 10;
+
+/// The control plane with list 0, and a daemon that has it.
+fn following(kuma: Kuma) -> (ControlPlane, Daemon) {
+    let plane = ControlPlane::start(kuma);
+    plane.publish(&lists::list(0, TARGETS));
+    let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
+    let daemon = launch.start();
+    daemon.wait_for_file(&lists::file(0, TARGETS));
+    expect_settled(&plane);
+    (plane, daemon)
+}
+
+/// Publishes for a while, and returns how often.
+fn publish_for_a_while(mut publish: impl FnMut(usize)) -> usize {
+    let start = Instant::now();
+    let mut number = 0;
+    while start.elapsed() < DURATION {
+        number += 1;
+        publish(number);
+        let next = start + INTERVAL * u32::try_from(number).expect("some thousands");
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    number
+}
+
+fn assert_small(daemon: &Daemon, before: Figures, lines: usize) {
+    let after = Figures::of(id_of(daemon));
+    let grown = after.resident_kib.saturating_sub(before.resident_kib);
+    let told = daemon.log().lines().count() - lines;
+    let cpu = after.cpu - before.cpu;
+    println!("{told} lines, {grown} KiB, {cpu:?} of processor time");
+    assert!(grown <= MEMORY_KIB, "{grown} KiB more");
+    assert!(told <= LINES, "{}", daemon.log());
+}
+
+fn accepted(plane: &ControlPlane) -> usize {
+    let is_request = |event: &&Event| matches!(event, Event::Request(_));
+    plane.events().seen().iter().filter(is_request).count()
+}
+
+#[test]
+fn a_thousand_different_lists_a_second_change_the_file_ten_times_a_second() {
+    for kuma in [Kuma::V2_6, Kuma::V2_12] {
+        let (plane, daemon) = following(kuma);
+        let reader = Reader::start(daemon.output_path());
+        let lines = daemon.log().lines().count();
+        let before = Figures::of(id_of(&daemon));
+        let start = Instant::now();
+        let last = publish_for_a_while(|number| plane.publish(&lists::list(number, TARGETS)));
+        daemon.wait_for_file(&lists::file(last, TARGETS));
+        let tenths = start.elapsed().as_millis() / 100;
+        let seen = reader.finish();
+        println!(
+            "{kuma}: {last} lists published, {} requests, {} lists in {} reads",
+            accepted(&plane),
+            seen.lists.len(),
+            seen.reads
+        );
+        assert!(seen.lists.is_sorted(), "{:?}", seen.lists);
+        assert!(seen.lists.len() as u128 <= tenths + 2, "{:?}", seen.lists);
+        assert_eq!(seen.lists.last(), Some(&last));
+        assert_small(&daemon, before, lines);
+    }
+}
+
+#[test]
+fn a_thousand_equal_lists_a_second_change_nothing() {
+    for kuma in [Kuma::V2_6, Kuma::V2_12] {
+        let (plane, daemon) = following(kuma);
+        let lines = daemon.log().lines().count();
+        let before = (written(daemon.output_path()), Figures::of(id_of(&daemon)));
+        // Another version and another order each time.
+        let published = AtomicUsize::new(0);
+        publish_for_a_while(|number| {
+            plane.publish(&lists::list(0, TARGETS));
+            published.store(number, Ordering::Relaxed);
+        });
+        plane.events().discard();
+        plane.publish(&lists::list(0, TARGETS));
+        expect_settled(&plane);
+        assert!(plane.version(Generation::V1).is_some());
+        assert_eq!(written(daemon.output_path()), before.0, "{kuma}");
+        println!("{kuma}: {published:?} lists published, {} requests", accepted(&plane));
+        assert_small(&daemon, before.1, lines);
+    }
+}
