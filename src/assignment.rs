@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use protobuf::Message;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::json::Object;
-use crate::proto::{mads_v1, mads_v1alpha1};
+use crate::proto::{mads_v1, mads_v1alpha1, parse};
 
 /// Labels by name.
 pub type Labels = BTreeMap<String, String>;
@@ -183,14 +182,12 @@ fn decode_resource(
             }
             let undecodable = |error: protobuf::Error| Problem::Content(error.to_string());
             match generation {
-                Generation::V1 => mads_v1::MonitoringAssignment::parse_from_tokio_bytes(value)
+                Generation::V1 => parse::<mads_v1::MonitoringAssignment>(value)
                     .map(|assignment| AssignmentV1::from(assignment).collect(into))
                     .map_err(undecodable),
-                Generation::V1alpha1 => {
-                    mads_v1alpha1::MonitoringAssignment::parse_from_tokio_bytes(value)
-                        .map(|assignment| collect_v1alpha1(assignment, into))
-                        .map_err(undecodable)
-                }
+                Generation::V1alpha1 => parse::<mads_v1alpha1::MonitoringAssignment>(value)
+                    .map(|assignment| collect_v1alpha1(assignment, into))
+                    .map_err(undecodable),
             }
         }
         Resource::Json(json) => {

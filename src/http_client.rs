@@ -4,16 +4,20 @@
 //! wrong.
 
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ureq::config::Config;
 use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector};
 use ureq::{Agent, Error};
 
 use crate::address::Security;
 use crate::excerpt::excerpt;
 use crate::proxy::Proxies;
-use crate::tls::{self, TlsFileError, TlsSettings, TlsStamp};
+use crate::tls::{self, TlsFileError, TlsSettings};
 
 /// The longest time for name resolution, and for connecting, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -43,12 +47,15 @@ impl HttpSettings {
         }
     }
 
-    /// A client with connections of its own, for one server. `Agent::shutdown` ends whatever it
-    /// is doing.
+    /// A client for some questions to one server.
     ///
     /// # Errors
     /// Where TLS is needed and one of its files cannot be used.
     pub fn agent(&self, host: &str, port: u16, security: Security) -> Result<Agent, TlsFileError> {
+        Ok(self.config(host, port, security)?.new_agent())
+    }
+
+    fn config(&self, host: &str, port: u16, security: Security) -> Result<Config, TlsFileError> {
         let tls = match security {
             Security::Plaintext => TlsConfig::default(),
             Security::Tls => self.tls.load()?,
@@ -65,20 +72,23 @@ impl HttpSettings {
             .timeout_connect(Some(CONNECT_LIMIT))
             .timeout_recv_response(Some(ANSWER_LIMIT))
             .timeout_recv_body(Some(BODY_LIMIT))
-            .build()
-            .new_agent())
+            .build())
     }
 }
 
-/// A client of one server that outlives its certificates: the files for TLS are looked at before
-/// each use, and where one has changed, connections are made anew.
+/// A client of one server with one connection. When that is closed, so is the client: whoever
+/// wants another one is to find out anew where and how to connect, and reads the files for TLS
+/// again.
+///
+/// Where a server closes the connection by its own announcement after each answer, the client goes
+/// on with a new one.
 #[derive(Debug)]
 pub struct Client {
     settings: HttpSettings,
     host: String,
     port: u16,
     security: Security,
-    current: Mutex<(TlsStamp, Agent)>,
+    agent: Mutex<Agent>,
 }
 
 impl Client {
@@ -92,30 +102,32 @@ impl Client {
         port: u16,
         security: Security,
     ) -> Result<Self, TlsFileError> {
-        // The stamp first: a file that changes in between is read again at the next use.
-        let stamp = settings.tls.stamp();
-        let agent = settings.agent(host, port, security)?;
+        let config = settings.config(host, port, security)?;
         Ok(Self {
             settings: settings.clone(),
             host: host.to_owned(),
             port,
             security,
-            current: Mutex::new((stamp, agent)),
+            agent: Mutex::new(agent_of_one_connection(config)),
         })
     }
 
     /// The agent for the next request.
+    #[must_use]
+    pub fn agent(&self) -> Agent {
+        self.lock().clone()
+    }
+
+    /// Takes notice of an answer that has been read: whether its connection is at its end.
     ///
     /// # Errors
     /// Where TLS is needed and one of its files cannot be used.
-    pub fn agent(&self) -> Result<Agent, TlsFileError> {
-        let stamp = self.settings.tls.stamp();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.security == Security::Tls && current.0 != stamp {
-            let agent = self.settings.agent(&self.host, self.port, self.security)?;
-            *current = (stamp, agent);
+    pub fn answered(&self, closes: bool) -> Result<(), TlsFileError> {
+        if closes {
+            let config = self.settings.config(&self.host, self.port, self.security)?;
+            *self.lock() = agent_of_one_connection(config);
         }
-        Ok(current.1.clone())
+        Ok(())
     }
 
     /// How the server is reached, in words to follow its URL; empty for the direct way.
@@ -126,8 +138,35 @@ impl Client {
 
     /// Ends what is under way.
     pub fn shutdown(&self) {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.1.clone().shutdown();
+        self.agent().shutdown();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Agent> {
+        // An agent is whole at any time, so a panic elsewhere does not spoil it.
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn agent_of_one_connection(config: Config) -> Agent {
+    let connector = OnlyOnce::default().chain(DefaultConnector::new());
+    Agent::with_parts(config, connector, DefaultResolver::default())
+}
+
+/// The first link in the chain that makes connections: lets one through.
+#[derive(Debug, Default)]
+struct OnlyOnce {
+    is_used: AtomicBool,
+}
+
+impl Connector<()> for OnlyOnce {
+    type Out = ();
+
+    fn connect(&self, _: &ConnectionDetails, chained: Option<()>) -> Result<Option<()>, Error> {
+        if self.is_used.swap(true, Ordering::Relaxed) {
+            let closed = "the connection was closed between two polls";
+            return Err(Error::Io(io::Error::new(ErrorKind::NotConnected, closed)));
+        }
+        Ok(chained)
     }
 }
 

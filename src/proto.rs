@@ -10,4 +10,19 @@
     reason = "generated code; proto/ is its documentation"
 )]
 
+use bytes::Bytes;
+use protobuf::{CodedInputStream, Message};
+
+/// Parses a message that is all of `bytes`.
+///
+/// The library's own entry points know no end but the input's: a part that is announced longer
+/// than what is left would be taken as it is, and a list that was cut short for a complete one.
+pub(crate) fn parse<M: Message>(bytes: &Bytes) -> protobuf::Result<M> {
+    let mut input = CodedInputStream::from_tokio_bytes(bytes);
+    input.push_limit(bytes.len() as u64)?;
+    let mut message = M::new();
+    message.merge_from(&mut input)?;
+    Ok(message)
+}
+
 include!(concat!(env!("OUT_DIR"), "/proto/mod.rs"));

@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use crate::address::NO_TLS_IS_SPOKEN;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -34,10 +33,6 @@ pub struct ClientFiles {
     /// The key, in PEM.
     pub key_file: PathBuf,
 }
-
-/// What the files looked like at one time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsStamp(Vec<Option<(u64, SystemTime)>>);
 
 /// Why a file cannot be used for TLS.
 #[derive(Debug)]
@@ -69,20 +64,6 @@ impl fmt::Display for TlsFileError {
 impl std::error::Error for TlsFileError {}
 
 impl TlsSettings {
-    /// What the files look like now, to notice when one has changed.
-    #[must_use]
-    pub fn stamp(&self) -> TlsStamp {
-        let client = self
-            .client
-            .iter()
-            .flat_map(|client| [&client.cert_file, &client.key_file]);
-        let stamp = |path: &PathBuf| {
-            let metadata = fs::metadata(path).ok()?;
-            Some((metadata.len(), metadata.modified().ok()?))
-        };
-        TlsStamp(self.ca_cert_file.iter().chain(client).map(stamp).collect())
-    }
-
     /// Reads the files, as they are now.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use protobuf::Message;
 
 use crate::assignment::Resource;
 use crate::proto::discovery::{DiscoveryRequest, DiscoveryResponse};
+use crate::proto::parse;
 use crate::session::{Request, Response};
 
 /// google.rpc.Code.INVALID_ARGUMENT, which a NACK carries.
@@ -17,7 +18,7 @@ const INVALID_ARGUMENT: i32 = 3;
 /// # Errors
 /// Where the bytes are not a `DiscoveryResponse`.
 pub fn decode(message: Vec<u8>) -> protobuf::Result<Response> {
-    let response = DiscoveryResponse::parse_from_tokio_bytes(&Bytes::from(message))?;
+    let response = parse::<DiscoveryResponse>(&Bytes::from(message))?;
     let resources = response.resources.into_iter();
     Ok(Response {
         version: response.version_info,

@@ -150,10 +150,8 @@ impl Polling {
             type_url: request.generation.type_url(),
         };
         let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
-        let agent = client
+        let response = client
             .agent()
-            .map_err(|error| self.outage(&error.to_string()))?;
-        let response = agent
             .post(&self.url)
             .header("content-type", "application/json")
             .header("accept", "application/json")
@@ -163,7 +161,12 @@ impl Polling {
                 true => self.end(EndKind::Unready, &describe(&error)),
                 false => self.outage(&describe(&error)),
             })?;
-        self.judge(response)
+        let closes = is_last_on_its_connection(&response);
+        let event = self.judge(response)?;
+        client
+            .answered(closes)
+            .map_err(|error| self.outage(&error.to_string()))?;
+        Ok(event)
     }
 
     fn judge(&self, mut response: http::Response<Body>) -> Result<Event, End> {
@@ -213,6 +216,13 @@ impl Polling {
             reason: format!("{}: {reason}", self.what),
         }
     }
+}
+
+/// Whether the server has announced that it closes the connection after this answer.
+fn is_last_on_its_connection(response: &http::Response<Body>) -> bool {
+    let connection = response.headers().get("connection");
+    let closes = connection.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    closes || response.version() == http::Version::HTTP_10
 }
 
 fn redirect(headers: &HeaderMap) -> String {

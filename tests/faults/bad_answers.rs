@@ -3,7 +3,6 @@
 //! garbled, closed after each answer, or has a list that must be rejected again and again. The last
 //! good list stays, nothing is flooded, and when the control plane is well, the daemon is too.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -171,13 +170,13 @@ fn heal(plane: &ControlPlane) {
 }
 
 #[test]
-fn bad_answers_over_http_flood_nothing_and_pass() {
-    all_pass(&http_answers());
-}
-
-#[test]
-fn bad_streams_over_grpc_flood_nothing_and_pass() {
-    all_pass(&grpc_streams());
+fn bad_answers_of_every_kind_flood_nothing_and_pass() {
+    let bad: Vec<Bad> = http_answers().into_iter().chain(grpc_streams()).collect();
+    thread::scope(|scope| {
+        for bad in &bad {
+            scope.spawn(move || passes(bad));
+        }
+    });
 }
 
 #[test]
@@ -189,31 +188,21 @@ fn a_stream_that_is_closed_after_every_answer_is_told_now_and_then() {
     daemon.wait_for_file(&lists::file(1, TARGETS));
     expect_settled(&plane);
     plane.set_answers(Answers::ThenClose(14));
-    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            // A resumed stream is answered when there is another version.
-            while !is_over.load(Ordering::Relaxed) {
-                plane.publish(&lists::list(1, TARGETS));
-                thread::sleep(Duration::from_millis(50));
-            }
+        let observer = scope.spawn(|| {
+            // Three times both the end and the beginning are told, and then nothing for a while.
+            daemon.wait_for_log_count("closed after the answer", 3);
+            assert_quiet("gRPC: closed after every answer", &daemon, BUSY);
         });
-        // Three times both the end and the beginning.
-        daemon.wait_for_log_count("closed after the answer", 3);
-        assert_quiet("gRPC: closed after every answer", &daemon, BUSY);
-        is_over.store(true, Ordering::Relaxed);
+        // A resumed stream is answered when there is another version.
+        while !observer.is_finished() {
+            plane.publish(&lists::list(1, TARGETS));
+            thread::sleep(Duration::from_millis(50));
+        }
     });
     plane.set_answers(Answers::Faithful);
     plane.publish(&lists::list(2, TARGETS));
     expect_file("closed after every answer", &daemon, &lists::file(2, TARGETS));
-}
-
-fn all_pass(bad: &[Bad]) {
-    thread::scope(|scope| {
-        for bad in bad {
-            scope.spawn(move || passes(bad));
-        }
-    });
 }
 
 fn passes(bad: &Bad) {

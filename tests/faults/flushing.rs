@@ -20,6 +20,7 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
         .args(["-f", "-y", "-e", "trace=fsync,fdatasync,/^rename", "-o"])
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_kuma-prometheus-sd"))
+        .arg("run")
         .arg(format!("--cp-address={}", plane.grpc_url()))
         .arg("--output-file")
         .arg(&output)

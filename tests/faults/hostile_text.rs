@@ -2,6 +2,8 @@
 //! from the API server, in every place where there is text. What comes over gRPC is in
 //! `tests/daemon/logging.rs`.
 
+use std::thread;
+
 use kuma_stand_in::{Answers, ControlPlane, Generation, HttpAnswer, Kuma};
 use serde_json::json;
 
@@ -51,22 +53,31 @@ fn answers() -> Vec<HttpAnswer> {
     ]
 }
 
+/// Does the same with each thing, and with all at once.
+fn each_by_itself<T: Send>(all: impl IntoIterator<Item = T>, test: impl Fn(T) + Copy + Send) {
+    thread::scope(|scope| {
+        for one in all {
+            scope.spawn(move || test(one));
+        }
+    });
+}
+
 #[test]
 fn over_http_it_reaches_no_terminal_as_it_is() {
     for level in ["debug", "trace"] {
-        for answer in answers() {
+        each_by_itself(answers(), |answer| {
             let plane = ControlPlane::start(Kuma::V2_12);
             plane.set_answers(Answers::Scripted);
             plane.answer_http(answer);
             let daemon = Launch::follow(&plane.http_url())
-                .argument(format!("--name={}", "evil"))
+                .argument("--name=evil")
                 .argument(format!("--log-level={level}"))
                 .start();
             // The one that was answered, and the one after it.
             plane.events().expect_request(SOON);
             plane.events().expect_request(SOON);
             assert_harmless(daemon, level);
-        }
+        });
     }
 }
 
@@ -86,15 +97,15 @@ fn from_the_api_server_it_reaches_no_terminal_as_it_is() {
         ),
     ];
     for level in ["debug", "trace"] {
-        for (path, document) in &documents {
+        each_by_itself(documents.clone(), |(path, document)| {
             let plane = ControlPlane::start(Kuma::V2_12);
-            plane.api().set(path, HttpAnswer::json(200, document));
+            plane.api().set(path, HttpAnswer::json(200, &document));
             let daemon = Launch::follow(&plane.api_url())
                 .argument("--name=evil")
                 .argument(format!("--log-level={level}"))
                 .start();
             daemon.wait_for_log("next attempt in");
             assert_harmless(daemon, level);
-        }
+        });
     }
 }

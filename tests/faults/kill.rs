@@ -9,7 +9,6 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,13 +19,15 @@ use crate::lists;
 use crate::reader::Reader;
 
 /// As many as an ordinary run has time for.
-const KILLS: u32 = 300;
+const KILLS: u32 = 150;
 
 /// Enough targets that writing them takes a while.
 const TARGETS: usize = 300;
 
 /// So many different lists are sent, again and again.
 const LISTS: usize = 20;
+
+const PUBLISHING_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The longest time from the start to the kill: some replacements.
 const LONGEST_LIFE: Duration = Duration::from_millis(200);
@@ -63,53 +64,29 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     daemon.wait_for_file(&lists::file(0, TARGETS));
     daemon.kill();
 
-    let is_over = AtomicBool::new(false);
-    let (mut with_leftovers, mut changed) = (0, 0);
-    let published = AtomicUsize::new(0);
     let reader = Reader::start(launch.output_path());
     let start = Instant::now();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for mesh in meshes.iter().cycle() {
-                if is_over.load(Ordering::Relaxed) {
-                    break;
-                }
-                plane.publish(mesh);
-                published.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(5));
+    let killed = thread::scope(|scope| {
+        let killer = scope.spawn(|| kill(&launch, &files, kills, &mut dice));
+        for mesh in meshes.iter().cycle() {
+            if killer.is_finished() {
+                break;
             }
-        });
-        let end = EndOnDrop(&is_over);
-        let mut last = read_if_there(launch.output_path());
-        for kill in 1..=kills {
-            let old = leftovers(launch.folder());
-            with_leftovers += u32::from(!old.is_empty());
-            let daemon = launch.start();
-            // The lock is held and leftovers are gone before this is told.
-            daemon.wait_for_log(" follows ");
-            let still_there: Vec<_> = leftovers(launch.folder())
-                .intersection(&old)
-                .cloned()
-                .collect();
-            assert!(still_there.is_empty(), "kill {kill}: {still_there:?}");
-            thread::sleep(LONGEST_LIFE.mul_f64(dice.f64()));
-            daemon.kill();
-            let file = read_if_there(launch.output_path());
-            let is_list = file.as_ref().is_some_and(|file| files.contains(file));
-            assert!(is_list, "kill {kill}: the file is no list: {file:?}");
-            changed += u32::from(file != last);
-            last = file;
+            plane.publish(mesh);
+            thread::sleep(PUBLISHING_INTERVAL);
         }
-        drop(end);
+        killer.join().expect("its story is above")
     });
     let seen = reader.finish();
     println!(
-        "{kills} kills in {:?}: {changed} times the file had changed before, {with_leftovers} \
-         times a temporary file was left; {published:?} lists published, a reader saw {} changes",
+        "{kills} kills in {:?}: {} times the file had changed before, {} times a temporary file \
+         was left; a reader saw {} changes",
         start.elapsed(),
+        killed.after_a_change,
+        killed.with_leftovers,
         seen.lists.len()
     );
-    assert!(changed > kills / 10, "most were killed before they wrote");
+    assert!(killed.after_a_change > kills / 10, "most died before they wrote");
 
     // Whatever the last one left behind: the next start makes it well.
     let daemon = launch.start();
@@ -119,11 +96,32 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     assert_eq!(leftovers(launch.folder()), BTreeSet::new());
 }
 
-/// Ends the publisher also where the test fails.
-struct EndOnDrop<'a>(&'a AtomicBool);
+/// How often a kill came at a moment of interest.
+#[derive(Default)]
+struct Killed {
+    after_a_change: u32,
+    with_leftovers: u32,
+}
 
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, dice: &mut fastrand::Rng) -> Killed {
+    let mut killed = Killed::default();
+    let mut last = read_if_there(launch.output_path());
+    for kill in 1..=kills {
+        let old = leftovers(launch.folder());
+        killed.with_leftovers += u32::from(!old.is_empty());
+        let daemon = launch.start();
+        // The lock is held and leftovers are gone before this is told.
+        daemon.wait_for_log(" follows ");
+        let now = leftovers(launch.folder());
+        let still_there: Vec<_> = now.intersection(&old).collect();
+        assert!(still_there.is_empty(), "kill {kill}: {still_there:?}");
+        thread::sleep(LONGEST_LIFE.mul_f64(dice.f64()));
+        daemon.kill();
+        let file = read_if_there(launch.output_path());
+        let is_list = file.as_ref().is_some_and(|file| files.contains(file));
+        assert!(is_list, "kill {kill}: the file is no list: {file:?}");
+        killed.after_a_change += u32::from(file != last);
+        last = file;
     }
+    killed
 }

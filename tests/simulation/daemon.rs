@@ -139,6 +139,7 @@ impl World {
         let number = daemon.number;
         self.link = None;
         self.tell(|| "SIGTERM".to_owned());
+        self.watch.receiver_ends();
         self.watch.file.daemon_ends();
         // Of an act that hangs or fails nobody can say how it ends.
         self.weather.is_end_clean = self.disk.manner == DiskManner::Healthy

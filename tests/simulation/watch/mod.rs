@@ -147,10 +147,15 @@ pub(crate) struct Watch {
 impl Watch {
     /// A new process knows nothing of the one before.
     pub(crate) fn daemon_starts(&mut self) {
-        self.protocol = ProtocolWatch::default();
-        self.pace = PaceWatch::default();
+        self.receiver_ends();
         self.log = LogWatch::default();
         self.file.daemon_starts();
+    }
+
+    /// Nothing more is asked of a control plane.
+    pub(crate) fn receiver_ends(&mut self) {
+        self.protocol = ProtocolWatch::default();
+        self.pace = PaceWatch::default();
     }
 
     /// Nothing has happened until `now`; `file` is what a reader saw all the time.
