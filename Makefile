@@ -20,8 +20,9 @@ build: prerequisites ## build the daemon and the demo control plane (the default
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
+# Most tests wait for something most of the time, so there may be more of them than processors.
 test: prerequisites ## install what is missing, build, run all tests
-	$(CARGO) test $(CARGO_FLAGS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test $(CARGO_FLAGS)
 
 run: build ## show the daemon at work with a demo control plane, until Ctrl-C or for DEMO_SECONDS=N
 	@scripts/demo.sh
