@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::absence::Absence;
 use crate::address::Security;
 use crate::assignment::{SkippedTarget, Target};
-use crate::backoff::{Backoff, Reminder};
+use crate::backoff::{Allowance, Backoff, Reminder};
 use crate::endpoint::Endpoint;
 use crate::endpoint::Question;
 use crate::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
@@ -30,6 +30,9 @@ const GOOD_STREAM: Duration = Duration::from_secs(60);
 
 /// Polls over HTTP start at least this far apart.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// So many notes about the way to MADS are told at once; after that, one a minute.
+const WAYS_TOLD_AT_ONCE: u32 = 2;
 
 /// What happened.
 #[derive(Debug)]
@@ -94,6 +97,7 @@ pub struct Connection {
     skipped: Vec<SkippedTarget>,
     skipped_reminder: Reminder,
     told_way: Option<WayNote>,
+    way_allowance: Allowance,
 }
 
 #[derive(Debug)]
@@ -144,6 +148,7 @@ impl Connection {
             skipped: Vec::new(),
             skipped_reminder: Reminder::default(),
             told_way: None,
+            way_allowance: Allowance::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
         }
     }
 
@@ -240,7 +245,8 @@ impl Connection {
         };
         let mut actions = Vec::new();
         let way = WayNote::about(&endpoint, self.address_security);
-        if self.told_way != way {
+        // Replicas behind one address may differ in what they say, at every connection anew.
+        if way.is_some() && way != self.told_way && self.way_allowance.take(now) {
             self.told_way.clone_from(&way);
             actions.extend(way.map(|note| Action::Report(Report::Way(note))));
         }
@@ -384,7 +390,7 @@ impl Connection {
         // A NACK that already waits is replaced, not delayed further.
         let at = match open.due {
             Some((at, _)) => at,
-            None => now + self.backoff.next_pause(random),
+            None => open.after_pause(now, self.backoff.next_pause(random)),
         };
         open.due = Some((at, rejected.nack));
         actions.push(Action::Report(Report::Rejected {
@@ -472,6 +478,14 @@ impl Open {
             (Protocol::Http, _) if !self.negotiation.is_in_doubt => None,
             (_, Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
             (_, Phase::Ready(since)) => Some(since + SILENT_ACCEPTANCE),
+        }
+    }
+
+    /// When to answer a rejected response: after the pause, and over HTTP with a poll.
+    fn after_pause(&self, now: Instant, pause: Duration) -> Instant {
+        match self.negotiation.protocol {
+            Protocol::Grpc(_) => now + pause,
+            Protocol::Http => self.next_poll(now + pause),
         }
     }
 

@@ -80,14 +80,14 @@ pub enum Report {
     Unchanged {
         /// How many target groups it has.
         targets: usize,
-        /// Whether this is the first list, which an operator wants to know of.
+        /// Whether this is the first list, or the first one after a trouble, of which an operator
+        /// wants to know.
         first: bool,
+        /// How long the file could not be written before that.
+        trouble: Option<Duration>,
     },
-    /// Somebody else deleted or changed the file.
-    Foreign {
-        /// Whether it is gone rather than changed.
-        missing: bool,
-    },
+    /// The file is not what it was left as.
+    Foreign(Foreign),
     /// The file could not be written; it will be tried again.
     Trouble {
         /// What happened, to what.
@@ -97,6 +97,17 @@ pub enum Report {
         /// Failures since the last such line, where this one is worth a line; `None` else.
         held_back: Option<u32>,
     },
+}
+
+/// What has become of a file that nobody else should touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreign {
+    /// It is gone.
+    Missing,
+    /// It has other content, or other permissions.
+    Changed,
+    /// It cannot be looked at, for this reason.
+    Unreadable(String),
 }
 
 /// The state machine.
@@ -110,6 +121,7 @@ pub struct Output {
     next_inspection: Instant,
     backoff: Backoff,
     trouble_since: Option<Instant>,
+    trouble_is_told: bool,
     trouble_reminder: Reminder,
     written_allowance: Allowance,
     untold_writes: u32,
@@ -145,6 +157,7 @@ impl Output {
             next_inspection: start,
             backoff: Backoff::default(),
             trouble_since: None,
+            trouble_is_told: false,
             trouble_reminder: Reminder::default(),
             written_allowance: Allowance::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
             untold_writes: 0,
@@ -187,6 +200,7 @@ impl Output {
                 vec![Action::Report(Report::Unchanged {
                     targets,
                     first: false,
+                    trouble: None,
                 })]
             }
             _ => {
@@ -234,28 +248,35 @@ impl Output {
             return Vec::new();
         };
         let (content, held) = (Arc::clone(content), *held);
-        // A file that cannot be looked at is replaced: if that fails too, its error says why.
-        let inspection = result.unwrap_or(Inspection::Different(Vec::new()));
-        let report = match &inspection {
-            Inspection::Same if held => None,
-            Inspection::Same => Some(Report::Unchanged {
-                targets: content.groups(),
-                first: true,
-            }),
-            Inspection::Different(_) if held => Some(Report::Foreign { missing: false }),
-            Inspection::Missing if held => Some(Report::Foreign { missing: true }),
-            Inspection::Different(_) | Inspection::Missing => None,
+        let (bytes, foreign) = match result {
+            Ok(Inspection::Same) => return self.found(now, content, held),
+            Ok(Inspection::Different(bytes)) => (bytes, Foreign::Changed),
+            Ok(Inspection::Missing) => (Vec::new(), Foreign::Missing),
+            // It is replaced nevertheless: if that fails too, its error says why.
+            Err(reason) => (Vec::new(), Foreign::Unreadable(reason)),
         };
-        let mut actions: Vec<Action> = report.map(Action::Report).into_iter().collect();
-        self.file = match inspection {
-            Inspection::Same => {
-                self.next_inspection = now + INSPECTION_INTERVAL;
-                self.recovered(now);
-                Knowledge::Holds(content)
-            }
-            Inspection::Different(bytes) => Knowledge::Foreign(bytes),
-            Inspection::Missing => Knowledge::Foreign(Vec::new()),
+        self.file = Knowledge::Foreign(bytes);
+        let report = held.then_some(Action::Report(Report::Foreign(foreign)));
+        let mut actions: Vec<Action> = report.into_iter().collect();
+        actions.extend(self.act(now));
+        actions
+    }
+
+    /// The file holds `content`, as it did before where it was `held`.
+    fn found(&mut self, now: Instant, content: Arc<Content>, held: bool) -> Vec<Action> {
+        let targets = content.groups();
+        self.file = Knowledge::Holds(content);
+        self.next_inspection = now + INSPECTION_INTERVAL;
+        let trouble = self.recovered(now);
+        let report = Report::Unchanged {
+            targets,
+            first: true,
+            trouble: trouble.map(|(trouble, _)| trouble),
         };
+        let mut actions: Vec<Action> = (!held)
+            .then_some(Action::Report(report))
+            .into_iter()
+            .collect();
         actions.extend(self.act(now));
         actions
     }
@@ -273,12 +294,13 @@ impl Output {
         self.next_inspection = now + INSPECTION_INTERVAL;
         let trouble = self.recovered(now);
         self.untold_writes += 1;
-        let is_worth_a_line = trouble.is_some() || self.written_allowance.take(now);
+        let ends_told_trouble = trouble.is_some_and(|(_, is_told)| is_told);
+        let is_worth_a_line = ends_told_trouble || self.written_allowance.take(now);
         let held_back = is_worth_a_line.then(|| std::mem::take(&mut self.untold_writes) - 1);
         let mut actions = vec![Action::Report(Report::Written {
             targets,
             changes,
-            trouble,
+            trouble: trouble.map(|(trouble, _)| trouble),
             held_back,
         })];
         actions.extend(self.act(now));
@@ -293,6 +315,7 @@ impl Output {
         self.trouble_since.get_or_insert(now);
         let retry_in = (!self.finishing).then_some(pause);
         let held_back = self.trouble_reminder.due(now);
+        self.trouble_is_told |= held_back.is_some();
         vec![Action::Report(Report::Trouble {
             reason,
             retry_in,
@@ -300,11 +323,12 @@ impl Output {
         })]
     }
 
-    /// How long the file could not be written, where that is over now.
-    fn recovered(&mut self, now: Instant) -> Option<Duration> {
+    /// How long the file could not be written, where that is over now, and whether it was told.
+    fn recovered(&mut self, now: Instant) -> Option<(Duration, bool)> {
         self.backoff.reset();
         let since = self.trouble_since.take()?;
-        Some(now.saturating_duration_since(since))
+        let is_told = std::mem::take(&mut self.trouble_is_told);
+        Some((now.saturating_duration_since(since), is_told))
     }
 }
 
@@ -317,7 +341,7 @@ impl Report {
                 held_back: Some(_), ..
             }
             | Self::Unchanged { first: true, .. } => Level::Info,
-            Self::Foreign { .. } => Level::Warn,
+            Self::Foreign(_) => Level::Warn,
             Self::Trouble {
                 held_back: Some(_), ..
             } => Level::Error,
@@ -342,27 +366,26 @@ impl fmt::Display for Report {
                         "; {count} more writes since the last such message"
                     )?;
                 }
-                match trouble {
-                    Some(trouble) => write!(
-                        formatter,
-                        "; the file can be written again after {}",
-                        Rounded(*trouble)
-                    ),
-                    None => Ok(()),
-                }
+                write_end_of_trouble(formatter, *trouble)
             }
-            Self::Unchanged { targets, .. } => {
+            Self::Unchanged {
+                targets, trouble, ..
+            } => {
                 write!(
                     formatter,
-                    "the file holds these {} already",
+                    "the file already holds {}",
                     Targets(*targets)
-                )
+                )?;
+                write_end_of_trouble(formatter, *trouble)
             }
-            Self::Foreign { missing: true } => {
+            Self::Foreign(Foreign::Missing) => {
                 formatter.write_str("the file is gone, so it is written again")
             }
-            Self::Foreign { missing: false } => {
+            Self::Foreign(Foreign::Changed) => {
                 formatter.write_str("the file was changed by somebody else, so it is written again")
+            }
+            Self::Foreign(Foreign::Unreadable(reason)) => {
+                write!(formatter, "{reason}; the file is written again")
             }
             Self::Trouble {
                 reason,
@@ -386,6 +409,22 @@ impl fmt::Display for Report {
                 }
             }
         }
+    }
+}
+
+fn write_end_of_trouble(
+    formatter: &mut fmt::Formatter<'_>,
+    trouble: Option<Duration>,
+) -> fmt::Result {
+    match trouble {
+        Some(trouble) => {
+            write!(
+                formatter,
+                "; the file can be written again after {}",
+                Rounded(trouble)
+            )
+        }
+        None => Ok(()),
     }
 }
 

@@ -156,7 +156,7 @@ fn a_restart_onto_an_equal_file_writes_nothing() {
         (0.0, wanted("ab"), &["inspect ab"]),
         (0.0, same(), &[]),
     ]);
-    story.assert_told(&["the file holds these 2 targets already"]);
+    story.assert_told(&["the file already holds 2 targets"]);
 }
 
 #[test]
@@ -250,6 +250,11 @@ fn a_write_that_failed_after_the_rename_is_not_repeated() {
         (11.0, same(), &[]),
         (16.0, Event::Time, &["inspect c"]),
     ]);
+    story.assert_told(&[
+        "cannot write the file: no space left; Prometheus keeps the targets it has, next attempt \
+         in 1.0 s",
+        "the file already holds 1 target; the file can be written again after 1.0 s",
+    ]);
 }
 
 #[test]
@@ -276,7 +281,7 @@ fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_ten_second
         ),
         (
             Event::Inspected(Err("cannot read it".to_owned())),
-            "the file was changed by somebody else, so it is written again",
+            "cannot read it; the file is written again",
         ),
     ];
     for (found, told) in rows {
