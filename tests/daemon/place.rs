@@ -174,7 +174,7 @@ fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {
     first.wait_for_file(&file_v1(&backends(1)));
     // The lock goes with its holder, however that ends.
     first.kill();
-    launch.start().wait_for_log("1 target already");
+    launch.start().wait_for_log("already holds 1 target");
 }
 
 #[test]
