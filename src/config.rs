@@ -8,7 +8,8 @@ use log::LevelFilter;
 
 use crate::address::{Address, AddressError, Scheme, Security};
 use crate::assignment::Generation;
-use crate::cli::{self, Flag, Values};
+use crate::cli::Values;
+use crate::flags::{self, Flag};
 use crate::http_client::HttpSettings;
 use crate::negotiation::{Pins, Transport};
 use crate::proxy::{Proxies, ProxyError};
@@ -220,25 +221,25 @@ impl Config {
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, ConfigError> {
         let setting = |flag: &Flag| Setting::find(flag, values, &environment);
-        let address = setting(&cli::CP_ADDRESS).address()?;
+        let address = setting(&flags::CP_ADDRESS).address()?;
         let pins = pins(&setting, &address)?;
         let proxies = Proxies::new(&environment).map_err(ConfigError::Proxy)?;
         let http = HttpSettings {
             tls: tls_settings(&setting)?,
             proxies,
         };
-        let token_file = setting(&cli::CP_TOKEN_FILE).optional_path();
+        let token_file = setting(&flags::CP_TOKEN_FILE).optional_path();
         Ok(Self {
             resolver: Resolver {
                 address,
                 http,
                 token_file,
             },
-            name: setting(&cli::NAME).text()?.to_owned(),
+            name: setting(&flags::NAME).text()?.to_owned(),
             pins,
-            output_file: setting(&cli::OUTPUT_FILE).path()?,
-            file_mode: setting(&cli::FILE_MODE).mode()?,
-            log_level: setting(&cli::LOG_LEVEL).one_of(&cli::LOG_LEVEL, &LOG_LEVELS)?,
+            output_file: setting(&flags::OUTPUT_FILE).path()?,
+            file_mode: setting(&flags::FILE_MODE).mode()?,
+            log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
         })
     }
 }
@@ -267,12 +268,12 @@ impl Config {
 
 /// What is pinned, where it can be had at all.
 fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, ConfigError> {
-    let api_version = setting(&cli::API_VERSION);
-    let generation = api_version.one_of(&cli::API_VERSION, &API_VERSIONS)?;
-    let transport = setting(&cli::TRANSPORT);
+    let api_version = setting(&flags::API_VERSION);
+    let generation = api_version.one_of(&flags::API_VERSION, &API_VERSIONS)?;
+    let transport = setting(&flags::TRANSPORT);
     let pins = Pins {
         generation,
-        transport: transport.one_of(&cli::TRANSPORT, &TRANSPORTS)?,
+        transport: transport.one_of(&flags::TRANSPORT, &TRANSPORTS)?,
     };
 
     let contradiction =
@@ -300,8 +301,8 @@ fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, 
 }
 
 fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, ConfigError> {
-    let cert_file = setting(&cli::CLIENT_CERT_FILE);
-    let key_file = setting(&cli::CLIENT_KEY_FILE);
+    let cert_file = setting(&flags::CLIENT_CERT_FILE);
+    let key_file = setting(&flags::CLIENT_KEY_FILE);
     let client = match (cert_file.optional_path(), key_file.optional_path()) {
         (Some(cert_file), Some(key_file)) => Some(ClientFiles {
             cert_file,
@@ -318,9 +319,9 @@ fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, Conf
         }
     };
     Ok(TlsSettings {
-        ca_cert_file: setting(&cli::CA_CERT_FILE).optional_path(),
+        ca_cert_file: setting(&flags::CA_CERT_FILE).optional_path(),
         client,
-        skip_verify: setting(&cli::TLS_SKIP_VERIFY)
-            .one_of(&cli::TLS_SKIP_VERIFY, &TRUE_OR_FALSE)?,
+        skip_verify: setting(&flags::TLS_SKIP_VERIFY)
+            .one_of(&flags::TLS_SKIP_VERIFY, &TRUE_OR_FALSE)?,
     })
 }

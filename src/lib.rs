@@ -15,6 +15,7 @@ pub mod connection;
 pub mod diagnosis;
 pub mod endpoint;
 mod excerpt;
+pub mod flags;
 pub mod http_client;
 mod json;
 pub mod logging;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use kuma_prometheus_sd::check;
 use kuma_prometheus_sd::cli::{self, Invocation};
 use kuma_prometheus_sd::config::Config;
+use kuma_prometheus_sd::flags;
 use kuma_prometheus_sd::logging;
 use kuma_prometheus_sd::publish::ClaimError;
 use kuma_prometheus_sd::supervise::{self, RunError};
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(USAGE, &error.to_string()),
     };
     let (values, is_check) = match invocation {
-        Invocation::Help => return print(&cli::help()),
+        Invocation::Help => return print(&flags::help()),
         Invocation::Version { detailed } => return print(&cli::version(detailed)),
         Invocation::Run(values) => (values, false),
         Invocation::Check(values) => (values, true),

@@ -371,11 +371,7 @@ impl fmt::Display for Report {
             Self::Unchanged {
                 targets, trouble, ..
             } => {
-                write!(
-                    formatter,
-                    "the file already holds {}",
-                    Targets(*targets)
-                )?;
+                write!(formatter, "the file already holds {}", Targets(*targets))?;
                 write_end_of_trouble(formatter, *trouble)
             }
             Self::Foreign(Foreign::Missing) => {

@@ -9,6 +9,8 @@ use kuma_stand_in::{ControlPlane, Kuma};
 
 use crate::harness::{SOON, read_if_there, wait_until};
 use crate::lists;
+use crate::namespace;
+use crate::process;
 
 #[test]
 fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
@@ -38,8 +40,10 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
     let flushed = || fs::read_to_string(&trace).unwrap_or_default();
     let is_over = || flushed().lines().any(|line| acted_on(line, "fsync", "folder"));
     let was_traced = has_ended && is_written() && wait_until(SOON / 6, is_over);
-    // It ends its child with it.
-    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    // It ends with what it traces.
+    if let Some(daemon) = process::that_writes(&output) {
+        namespace::shell(&format!("kill {daemon}"));
+    }
     child.wait().expect("it is ours");
     if flushed().is_empty() {
         return println!("not tried, as strace may not trace here");

@@ -14,13 +14,14 @@ const TICK: Duration = Duration::from_millis(10);
 pub(crate) fn id_of(daemon: &Daemon) -> u32 {
     let mut found = None;
     wait_until(SOON, || {
-        found = running_with(daemon.output_path());
+        found = that_writes(daemon.output_path());
         found.is_some()
     });
     found.expect("the daemon is running")
 }
 
-fn running_with(output: &Path) -> Option<u32> {
+/// The daemon that was started with an output file; `None` where there is none.
+pub(crate) fn that_writes(output: &Path) -> Option<u32> {
     let program = env!("CARGO_BIN_EXE_kuma-prometheus-sd").as_bytes();
     let entries = fs::read_dir("/proc").expect("/proc can be listed");
     entries.flatten().find_map(|entry| {

@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use kuma_prometheus_sd::cli::{
-    self, CommandLineError, FLAGS, Flag, Invocation, Values, help, parse, version,
-};
+use kuma_prometheus_sd::cli::{CommandLineError, Invocation, Values, parse, version};
 use kuma_prometheus_sd::config::Config;
+use kuma_prometheus_sd::flags::{self, FLAGS, Flag, help};
 
 /// The flags without a value.
 const SWITCHES: [&str; 3] = ["help", "version", "detailed"];
@@ -215,7 +214,9 @@ fn subcommands_and_switches_are_understood_anywhere() {
     let is_run = |invocation: &Invocation| matches!(invocation, Invocation::Run(_));
     assert!(is_run(&parse_words(&["run"]).unwrap()));
     let check = parse_words(&["check", "--name=a"]).unwrap();
-    assert!(matches!(check, Invocation::Check(values) if value(&values, &cli::NAME) == Some("a")));
+    assert!(
+        matches!(check, Invocation::Check(values) if value(&values, &flags::NAME) == Some("a"))
+    );
     for words in [
         &["help"][..],
         &["help", "run"],
@@ -253,28 +254,28 @@ fn a_flag_may_stand_before_or_after_the_subcommand_and_take_its_value_either_way
         &["--name=a b", "run"],
         &["--name", "a b", "run"],
     ] {
-        assert_eq!(value(&run(words), &cli::NAME), Some("a b"), "{words:?}");
+        assert_eq!(value(&run(words), &flags::NAME), Some("a b"), "{words:?}");
     }
     let values = run(&["--log-level", "debug", "run", "--output-file", "f"]);
-    assert_eq!(value(&values, &cli::LOG_LEVEL), Some("debug"));
-    assert_eq!(value(&values, &cli::OUTPUT_FILE), Some("f"));
-    assert_eq!(value(&values, &cli::NAME), None);
+    assert_eq!(value(&values, &flags::LOG_LEVEL), Some("debug"));
+    assert_eq!(value(&values, &flags::OUTPUT_FILE), Some("f"));
+    assert_eq!(value(&values, &flags::NAME), None);
 }
 
 #[test]
 fn the_last_of_a_repeated_flag_counts() {
     let values = run(&["run", "--name=a", "--name", "b", "--name=c"]);
-    assert_eq!(value(&values, &cli::NAME), Some("c"));
+    assert_eq!(value(&values, &flags::NAME), Some("c"));
 }
 
 #[test]
 fn a_value_may_look_like_anything() {
     for text in ["", "=", "a=b", "run", "-"] {
         let values = run(&["run", &format!("--name={text}")]);
-        assert_eq!(value(&values, &cli::NAME), Some(text));
+        assert_eq!(value(&values, &flags::NAME), Some(text));
     }
     let values = run(&["run", "--name=--help"]);
-    assert_eq!(value(&values, &cli::NAME), Some("--help"));
+    assert_eq!(value(&values, &flags::NAME), Some("--help"));
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn a_value_need_not_be_unicode() {
         panic!("{invocation:?}");
     };
     let expected = OsString::from_vec(vec![0xff]);
-    assert_eq!(values.get(&cli::OUTPUT_FILE), Some(&expected));
+    assert_eq!(values.get(&flags::OUTPUT_FILE), Some(&expected));
 }
 
 #[test]
@@ -297,7 +298,7 @@ fn a_switch_among_the_flags_may_stand_without_a_value() {
         (&["run", "--tls-skip-verify=false"], Some("false")),
     ] {
         assert_eq!(
-            value(&run(words), &cli::TLS_SKIP_VERIFY),
+            value(&run(words), &flags::TLS_SKIP_VERIFY),
             expected,
             "{words:?}"
         );

@@ -7,8 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::cli::{FLAGS, Invocation, Values, parse};
+use kuma_prometheus_sd::cli::{Invocation, Values, parse};
 use kuma_prometheus_sd::config::{Config, ConfigError};
+use kuma_prometheus_sd::flags::FLAGS;
 use kuma_prometheus_sd::negotiation::{Pins, Transport};
 use log::LevelFilter;
 

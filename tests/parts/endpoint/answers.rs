@@ -2,7 +2,9 @@
 //! leads.
 
 use kuma_prometheus_sd::address::Security;
-use kuma_prometheus_sd::endpoint::{Answer, AnswerError, Origin, Silence, from_catalog, from_config};
+use kuma_prometheus_sd::endpoint::{
+    Answer, AnswerError, Origin, Silence, from_catalog, from_config,
+};
 
 use super::{address, line};
 use crate::support::captures::{self, ApiAnswer, ApiServer};
