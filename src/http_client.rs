@@ -4,7 +4,7 @@
 //! wrong.
 
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -148,21 +148,31 @@ impl Client {
 }
 
 fn agent_of_one_connection(config: Config) -> Agent {
-    let connector = OnlyOnce::default().chain(DefaultConnector::new());
+    // Through a proxy the chain of connectors runs twice: to the proxy, and through it.
+    let runs = if config.proxy().is_some() { 2 } else { 1 };
+    let limit = ConnectLimit {
+        left: AtomicU32::new(runs),
+    };
+    let connector = limit.chain(DefaultConnector::new());
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
-/// The first link in the chain that makes connections: lets one through.
-#[derive(Debug, Default)]
-struct OnlyOnce {
-    is_used: AtomicBool,
+/// The first link in the chain that makes connections: lets so many through.
+#[derive(Debug)]
+struct ConnectLimit {
+    left: AtomicU32,
 }
 
-impl Connector<()> for OnlyOnce {
+impl Connector<()> for ConnectLimit {
     type Out = ();
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<()>) -> Result<Option<()>, Error> {
-        if self.is_used.swap(true, Ordering::Relaxed) {
+        let take_one = |left: u32| left.checked_sub(1);
+        if self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one)
+            .is_err()
+        {
             let closed = "the connection was closed between two polls";
             return Err(Error::Io(io::Error::new(ErrorKind::NotConnected, closed)));
         }

@@ -8,13 +8,15 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::net::ToSocketAddrs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kuma_stand_in::Authority;
 use tempfile::TempDir;
 
 use crate::streams::{Collected, excerpt};
@@ -135,6 +137,7 @@ impl Launch {
         let mut child = command
             .args(&self.arguments)
             .env_clear()
+            .env("SSL_CERT_FILE", system_trust_store())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -389,4 +392,28 @@ pub(crate) fn read_if_there(path: &Path) -> Option<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => panic!("cannot read {}: {error}", path.display()),
     }
+}
+
+/// What stands for the system's trust store, so that no test depends on whether the machine has
+/// one: it trusts an authority that nobody else knows.
+fn system_trust_store() -> &'static Path {
+    static STORE: OnceLock<PathBuf> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let store = folder.join("system-trust-store.pem");
+        let temporary = folder.join(format!("system-trust-store.{}", std::process::id()));
+        fs::write(&temporary, Authority::new("nobody's").pem()).expect("a file can be written");
+        fs::rename(&temporary, &store).expect("a file can be renamed");
+        store
+    })
+}
+
+/// Whether the name `localhost` has an address here; a bare machine may have no hosts file. Tells
+/// where a test cannot be done for that reason.
+pub(crate) fn localhost_is_known() -> bool {
+    let is_known = ("localhost", 80).to_socket_addrs().is_ok();
+    if !is_known {
+        println!("not tested: this machine does not know the name localhost");
+    }
+    is_known
 }

@@ -64,7 +64,10 @@ fn the_token_is_in_no_log() {
         let daemon = with_token(launch, TOKEN).start();
         daemon.wait_for_file(EMPTY);
         let log = daemon.terminate().stderr;
-        assert!(log.contains("Request {"), "it has nothing of what it must hide");
+        assert!(
+            log.contains("Request {"),
+            "it has nothing of what it must hide"
+        );
         assert!(!shows(&log, TOKEN), "{log}");
     }
 }

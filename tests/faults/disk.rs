@@ -119,7 +119,7 @@ fn a_file_system_that_becomes_read_only_keeps_the_last_list_and_then_gets_the_ne
             "mount --bind {path} {path} && mount -o remount,bind,ro {path}"
         ));
     };
-    let heal = || namespace::shell(&format!("umount {path}"));
+    let heal = || namespace::shell(&format!("umount --lazy {path}"));
     is_endured(&disk, "Read-only file system", make_ill, heal);
 }
 
@@ -153,4 +153,22 @@ fn as_somebody_who_is_not_root(test: &str) {
         }
         Err(error) => println!("not tried, as root may write everywhere: setpriv: {error}"),
     }
+}
+
+#[test]
+fn an_output_that_is_replaced_by_a_folder_is_told_until_it_is_gone() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish(&lists::list(0, 3));
+    let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
+    let daemon = launch.start();
+    daemon.wait_for_file(&lists::file(0, 3));
+    fs::remove_file(launch.output_path()).expect("it is there");
+    fs::create_dir(launch.output_path()).expect("its place is free");
+    plane.publish(&lists::list(1, 3));
+    let line = daemon.wait_for_log("cannot write the file: ");
+    assert!(line.contains("Is a directory"), "{line}");
+    // What somebody has put there is not removed.
+    assert!(launch.output_path().is_dir());
+    fs::remove_dir(launch.output_path()).expect("it is empty");
+    daemon.wait_for_file(&lists::file(1, 3));
 }

@@ -86,7 +86,8 @@ fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back()
                    && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
     let test =
         "names::while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back";
-    if namespace::enter(&["--mount", "--net"], prepare, test).is_none() {
+    let side = namespace::enter(&["--mount", "--net"], prepare, test);
+    if side.inside().is_none() {
         return;
     }
     let names = NameServer::start();

@@ -10,13 +10,22 @@ use tempfile::TempDir;
 /// Tells the process inside that it is that, and which folder is its own.
 const FOLDER: &str = "KUMA_PROMETHEUS_SD_TEST_FOLDER";
 
+/// Where a test runs.
+pub(crate) enum Side {
+    /// In namespaces of its own, with this folder.
+    Inside(PathBuf),
+    /// Outside, after it has passed inside.
+    Passed,
+    /// Outside, as this machine has no namespaces for it.
+    Forbidden,
+}
+
 /// Runs the test `test` again in namespaces of its own, after a shell script that may use `$folder`
-/// has prepared them. Returns that folder inside, and `None` outside, when it has passed there, or
-/// cannot run on this machine; then it says so.
+/// has prepared them.
 #[track_caller]
-pub(crate) fn enter(namespaces: &[&str], prepare: &str, test: &str) -> Option<PathBuf> {
+pub(crate) fn enter(namespaces: &[&str], prepare: &str, test: &str) -> Side {
     if let Some(folder) = env::var_os(FOLDER) {
-        return Some(PathBuf::from(folder));
+        return Side::Inside(PathBuf::from(folder));
     }
     let folder = TempDir::new().expect("a temporary folder can be made");
     // As a user without rights, and as root where that user may not make namespaces.
@@ -30,7 +39,7 @@ pub(crate) fn enter(namespaces: &[&str], prepare: &str, test: &str) -> Option<Pa
             .arg(format!("{{ {prepare}; }} && exec \"$@\""))
             .arg("sh")
             .arg(env::current_exe().expect("a running program has a path"))
-            .args(["--exact", "--nocapture", test])
+            .args(["--exact", "--nocapture", "--include-ignored", test])
             .env(FOLDER, folder.path())
             .env("folder", folder.path())
             .output();
@@ -46,19 +55,39 @@ pub(crate) fn enter(namespaces: &[&str], prepare: &str, test: &str) -> Option<Pa
         if stdout.contains("running 1 test") {
             println!("{stdout}");
             assert!(output.status.success(), "{stdout}\n{stderr}");
-            return None;
+            return Side::Passed;
         }
         reasons.push_str(&stderr);
     }
-    println!("not tried, as this machine forbids it: {test}\n{reasons}");
-    None
+    println!("this machine has no namespaces for {test}:\n{reasons}");
+    Side::Forbidden
+}
+
+impl Side {
+    /// The folder inside. Outside there is nothing left to do, and it says so where that is because
+    /// this machine forbids it.
+    pub(crate) fn inside(self) -> Option<PathBuf> {
+        match self {
+            Side::Inside(folder) => Some(folder),
+            Side::Passed => None,
+            Side::Forbidden => {
+                println!("not tried, as this machine forbids it");
+                None
+            }
+        }
+    }
 }
 
 /// Enters a namespace where `$folder/disk` is a disk of 1 MiB, and returns that.
 #[track_caller]
 pub(crate) fn small_disk(test: &str) -> Option<PathBuf> {
-    let prepare = "mkdir \"$folder/disk\" && mount -t tmpfs -o size=1m tmpfs \"$folder/disk\"";
-    enter(&["--mount"], prepare, test).map(|folder| folder.join("disk"))
+    let folder = enter(&["--mount"], &mount("1m"), test).inside()?;
+    Some(folder.join("disk"))
+}
+
+/// The script that mounts a disk of a size at `$folder/disk`.
+pub(crate) fn mount(size: &str) -> String {
+    format!("mkdir \"$folder/disk\" && mount -t tmpfs -o size={size} tmpfs \"$folder/disk\"")
 }
 
 /// Runs a shell command that must succeed.

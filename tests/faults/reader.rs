@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::lists;
 
@@ -29,8 +30,13 @@ pub(crate) struct Seen {
 }
 
 impl Reader {
-    /// Starts to read a file of numbered lists.
+    /// Starts to read a file of numbered lists, as often as it can.
     pub(crate) fn start(path: &Path) -> Reader {
+        Reader::start_with_pauses(path, Duration::ZERO)
+    }
+
+    /// Starts to read a file of numbered lists, with pauses that leave others room.
+    pub(crate) fn start_with_pauses(path: &Path, pause: Duration) -> Reader {
         let is_over = Arc::new(AtomicBool::new(false));
         let (path, over): (PathBuf, _) = (path.to_owned(), Arc::clone(&is_over));
         let thread = thread::spawn(move || {
@@ -41,7 +47,7 @@ impl Reader {
                 let is_last = over.load(Ordering::Relaxed);
                 seen.reads += 1;
                 match fs::read(&path) {
-                    Ok(bytes) if bytes == last => thread::yield_now(),
+                    Ok(bytes) if bytes == last => {}
                     Ok(bytes) => {
                         seen.judge(&bytes);
                         last = bytes;
@@ -56,6 +62,7 @@ impl Reader {
                 if is_last {
                     return seen;
                 }
+                thread::sleep(pause);
             }
         });
         Reader {
@@ -64,12 +71,17 @@ impl Reader {
         }
     }
 
-    /// Sees that nothing but complete lists was there to be read, and returns what was.
-    #[track_caller]
-    pub(crate) fn finish(mut self) -> Seen {
+    /// Stops, and returns what was seen, right or wrong.
+    pub(crate) fn stop(mut self) -> Seen {
         self.is_over.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("it is taken here only");
-        let seen = thread.join().expect("a reader only reads");
+        thread.join().expect("a reader only reads")
+    }
+
+    /// Sees that nothing but complete lists was there to be read, and returns what was.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Seen {
+        let seen = self.stop();
         assert!(seen.wrong.is_empty(), "a reader saw {:#?}", seen.wrong);
         seen
     }

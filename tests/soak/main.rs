@@ -1,0 +1,75 @@
+//! A soak: the real binary under random pushes, outages, upgrades and disk faults, from a seed.
+//! Again and again everything is healed, and then the file must be what the control plane last
+//! said. At the end a table tells what happened and what it took.
+//!
+//! `make soak MINUTES=…` runs it; `SOAK_SEED=…` plays the story of an earlier run again, as far as
+//! the clock of another run allows.
+
+#[path = "../daemon/harness.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod harness;
+#[path = "../faults/lists.rs"]
+#[allow(dead_code, reason = "tests/faults uses the rest of it")]
+mod lists;
+#[path = "../daemon/mesh.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod mesh;
+#[path = "../faults/namespace.rs"]
+#[allow(dead_code, reason = "tests/faults uses the rest of it")]
+mod namespace;
+#[path = "../faults/process.rs"]
+#[allow(dead_code, reason = "tests/faults uses the rest of it")]
+mod process;
+#[path = "../faults/reader.rs"]
+#[allow(dead_code, reason = "tests/faults uses the rest of it")]
+mod reader;
+#[path = "../daemon/streams.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod streams;
+
+mod disk;
+mod story;
+mod table;
+
+use std::env;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use disk::Disk;
+use namespace::Side;
+use story::Story;
+
+/// So many random steps lie between two times of calm.
+const STEPS: u32 = 25;
+
+fn from_environment<T: FromStr>(name: &str) -> Option<T> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+#[test]
+#[ignore = "it takes as long as it is told to: make soak MINUTES=…"]
+fn the_file_follows_the_control_plane_through_everything() {
+    let test = "the_file_follows_the_control_plane_through_everything";
+    let disk = match namespace::enter(&["--mount"], &namespace::mount("16m"), test) {
+        Side::Inside(folder) => Disk::small(&folder.join("disk")),
+        Side::Passed => return,
+        // Without the faults that need a disk of one's own.
+        Side::Forbidden => Disk::ordinary(),
+    };
+    let minutes: f64 = from_environment("SOAK_MINUTES").unwrap_or(1.0);
+    let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("SOAK_SEED={seed} SOAK_MINUTES={minutes}");
+
+    let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+    let mut story = Story::begin(seed, disk);
+    while Instant::now() < end {
+        for _ in 0..STEPS {
+            story.step();
+        }
+        story.calm();
+    }
+    let table = story.end();
+    println!("{table}");
+    table.assert_within_bounds();
+}
