@@ -3,7 +3,7 @@
 
 use kuma_stand_in::{Authority, ControlPlane, Kuma, Plan};
 
-use crate::harness::{Launch, SOON};
+use crate::harness::{Launch, SOON, on_its_port};
 use crate::mesh::EMPTY;
 use crate::secure::{api_url, plane, server_of, trusting};
 use crate::strangers::{Stranger, at_once};
@@ -149,11 +149,11 @@ fn a_control_plane_that_takes_up_tls_is_diagnosed_and_followed_again_when_it_giv
         tls: Some(server_of(&authority)),
         ..Plan::new(Kuma::V2_12)
     };
-    let during = plan.clone().start().expect("its port is free again");
+    let during = on_its_port(|| plan.clone().start());
     daemon.wait_for_log(TLS_IS_SPOKEN);
     drop(during);
     let after = Plan { tls: None, ..plan };
-    let after = after.start().expect("its port is free again");
+    let after = on_its_port(|| after.clone().start());
     after.events().expect_request(SOON);
     daemon.wait_for_log_count("connected to MADS", 2);
     assert_eq!(daemon.file().as_deref(), Some(EMPTY));
