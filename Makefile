@@ -12,7 +12,7 @@ CARGO_FLAGS = --workspace --locked
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e lint clean prerequisites
+.PHONY: build help test run e2e simulate soak lint clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -29,6 +29,12 @@ run: build ## show the daemon at work with a demo control plane, until Ctrl-C or
 
 e2e: prerequisites-e2e build ## let a real Prometheus follow the daemon's file (installs what is missing)
 	@tests/e2e/run.sh
+
+simulate: prerequisites ## drive the two state machines through SEEDS=N stories of simulated hours
+	SIMULATION_SEEDS=$(or $(SEEDS),5000) $(CARGO) test $(CARGO_FLAGS) --test simulation every_story -- --nocapture
+
+soak: prerequisites ## put the daemon through random faults for MINUTES=N (1 by default)
+	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
 
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 	$(CARGO) fmt --all --check
