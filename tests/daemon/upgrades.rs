@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{ControlPlane, Dataplane, Event, Generation, Kuma, SeenRequest};
+use kuma_stand_in::{ControlPlane, Dataplane, Event, Generation, Kuma, SeenRequest, Transport};
 
 use crate::harness::{Daemon, Launch, SOON, on_its_port, read_if_there};
 use crate::mesh::{backends, file};
@@ -84,6 +84,15 @@ fn generation(kuma: Kuma) -> Generation {
     }
 }
 
+/// The transport that the daemon uses with a version of Kuma.
+fn transport(kuma: Kuma) -> Transport {
+    if kuma.serves().grpc() {
+        Transport::Grpc
+    } else {
+        Transport::Http
+    }
+}
+
 /// Lets a daemon follow a control plane through `WALK`, where `change` brings about each step.
 fn follow(address: impl Fn(&ControlPlane) -> String, change: impl Fn(&ControlPlane, Kuma)) {
     let mut mesh = backends(100);
@@ -98,10 +107,12 @@ fn follow(address: impl Fn(&ControlPlane) -> String, change: impl Fn(&ControlPla
         plane.events().discard();
         let changed = Instant::now();
         change(&plane, *kuma);
-        // Not the last ACK to the control plane before. Over HTTP the daemon may not even notice,
-        // where the change falls between two polls and the new control plane serves HTTP as well.
+        // Not the last ACK to the control plane before. A poll never goes on over a connection of
+        // its own making, so that a rollback from HTTP to gRPC is noticed as well.
         let is_first = |request: &SeenRequest| {
-            request.nonce.is_empty() && request.generation == generation(*kuma)
+            request.nonce.is_empty()
+                && request.generation == generation(*kuma)
+                && request.transport == transport(*kuma)
         };
         let first = |event: &Event| match event {
             Event::Request(request) if is_first(request) => Some(()),

@@ -127,14 +127,13 @@ fn http_answers() -> Vec<Bad> {
 }
 
 fn grpc_streams() -> Vec<Bad> {
-    let over_grpc = |name: &str,
-                     begin: Box<dyn Fn(&ControlPlane) + Send + Sync>,
-                     end: fn(&ControlPlane)| Bad {
-        name: format!("gRPC: {name}"),
-        kuma: Kuma::V2_6,
-        begin,
-        end,
-    };
+    let over_grpc =
+        |name: &str, begin: Box<dyn Fn(&ControlPlane) + Send + Sync>, end: fn(&ControlPlane)| Bad {
+            name: format!("gRPC: {name}"),
+            kuma: Kuma::V2_6,
+            begin,
+            end,
+        };
     let garbled = |every| -> Box<dyn Fn(&ControlPlane) + Send + Sync> {
         Box::new(move |plane| {
             plane.front().set_fault(Fault::Garble { every });
@@ -202,7 +201,11 @@ fn a_stream_that_is_closed_after_every_answer_is_told_now_and_then() {
     });
     plane.set_answers(Answers::Faithful);
     plane.publish(&lists::list(2, TARGETS));
-    expect_file("closed after every answer", &daemon, &lists::file(2, TARGETS));
+    expect_file(
+        "closed after every answer",
+        &daemon,
+        &lists::file(2, TARGETS),
+    );
 }
 
 fn passes(bad: &Bad) {

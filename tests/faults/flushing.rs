@@ -38,7 +38,11 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
     });
     // The last act is on the folder.
     let flushed = || fs::read_to_string(&trace).unwrap_or_default();
-    let is_over = || flushed().lines().any(|line| acted_on(line, "fsync", "folder"));
+    let is_over = || {
+        flushed()
+            .lines()
+            .any(|line| acted_on(line, "fsync", "folder"))
+    };
     let was_traced = has_ended && is_written() && wait_until(SOON / 6, is_over);
     // It ends with what it traces.
     if let Some(daemon) = process::that_writes(&output) {
@@ -51,7 +55,11 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
     let log = flushed();
     assert!(was_traced, "{log}");
     let acts: Vec<&str> = log.lines().filter_map(act).collect();
-    assert_eq!(acts, ["flush the file", "rename", "flush the folder"], "{log}");
+    assert_eq!(
+        acts,
+        ["flush the file", "rename", "flush the folder"],
+        "{log}"
+    );
 }
 
 fn acted_on(line: &str, call: &str, what: &str) -> bool {

@@ -54,7 +54,9 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     let mut dice = fastrand::Rng::with_seed(seed);
 
     let plane = ControlPlane::start(Kuma::V2_6);
-    let meshes: Vec<_> = (0..LISTS).map(|number| lists::list(number, TARGETS)).collect();
+    let meshes: Vec<_> = (0..LISTS)
+        .map(|number| lists::list(number, TARGETS))
+        .collect();
     let files: BTreeSet<String> = (0..LISTS)
         .map(|number| lists::file(number, TARGETS))
         .collect();
@@ -86,7 +88,10 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
         killed.with_leftovers,
         seen.lists.len()
     );
-    assert!(killed.after_a_change > kills / 10, "most died before they wrote");
+    assert!(
+        killed.after_a_change > kills / 10,
+        "most died before they wrote"
+    );
 
     // Whatever the last one left behind: the next start makes it well.
     let daemon = launch.start();

@@ -26,10 +26,7 @@ pub(crate) fn number_of(file: &str) -> Option<usize> {
     let (number, targets) = (label(file, "list")?, label(file, "length")?);
     let list = list(number, targets);
     let is_this = |generation| file == mesh::file(generation, &list);
-    Generation::ALL
-        .into_iter()
-        .any(is_this)
-        .then_some(number)
+    Generation::ALL.into_iter().any(is_this).then_some(number)
 }
 
 /// The value of a label of the first target.

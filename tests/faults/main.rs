@@ -14,11 +14,13 @@ mod mesh;
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod streams;
 
+mod asleep;
 mod away;
 mod bad_answers;
 mod disk;
 mod flood;
 mod flushing;
+mod following;
 mod giant;
 mod hanging;
 mod hostile_text;
@@ -28,5 +30,6 @@ mod names;
 mod namespace;
 mod observe;
 mod process;
-mod process_faults;
 mod reader;
+mod reconnects;
+mod sighup;

@@ -69,7 +69,11 @@ fn reply(query: &[u8], how: u8) -> Option<Vec<u8>> {
     let question = query.get(HEADER..name_end + 5)?;
     let is_address = question[question.len() - 4..][..2] == TYPE_A;
     let has_answer = how == Answer::ThisMachine as u8 && is_address;
-    let code = if how == Answer::NoSuchName as u8 { 3 } else { 0 };
+    let code = if how == Answer::NoSuchName as u8 {
+        3
+    } else {
+        0
+    };
     let mut reply = query[..2].to_vec();
     reply.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(has_answer), 0, 0, 0, 0]);
     reply.extend(question);
@@ -84,14 +88,16 @@ fn reply(query: &[u8], how: u8) -> Option<Vec<u8>> {
 fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back() {
     let prepare = "ip link set lo up && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
                    && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
-    let test =
-        "names::while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back";
+    let test = "names::while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back";
     let side = namespace::enter(&["--mount", "--net"], prepare, test);
     if side.inside().is_none() {
         return;
     }
     let names = NameServer::start();
-    let planes = [ControlPlane::start(Kuma::V2_6), ControlPlane::start(Kuma::V2_12)];
+    let planes = [
+        ControlPlane::start(Kuma::V2_6),
+        ControlPlane::start(Kuma::V2_12),
+    ];
     let address = |plane: &ControlPlane, index| match index {
         0 => format!("grpc://mads.test:{}", plane.port()),
         _ => format!("http://cp.test:{}", plane.api().address().port()),

@@ -44,9 +44,7 @@ pub(crate) fn assert_quiet(fault: &str, daemon: &Daemon, hundredths: u32) {
     let told = daemon.log().lines().count() - lines;
     let used = after.cpu - before.cpu;
     let grown = after.resident_kib.saturating_sub(before.resident_kib);
-    println!(
-        "{fault}: {used:?} of processor time, {told} lines and {grown} KiB more in {WHILE:?}"
-    );
+    println!("{fault}: {used:?} of processor time, {told} lines and {grown} KiB more in {WHILE:?}");
     assert!(told <= LINES, "{fault}: {told} lines");
     assert!(used <= WHILE * hundredths / 100, "{fault}: {used:?}");
     assert!(grown <= MEMORY_KIB, "{fault}: {grown} KiB more");
@@ -59,7 +57,9 @@ pub(crate) const OLD: &str = "[\n{\"targets\":[\"10.9.9.9:1\"],\"labels\":{\"mes
 /// by an ACK, or by a poll that waits for the next.
 #[track_caller]
 pub(crate) fn expect_settled(plane: &ControlPlane) {
-    let versions: Vec<_> = Generation::ALL.map(|generation| plane.version(generation)).into();
+    let versions: Vec<_> = Generation::ALL
+        .map(|generation| plane.version(generation))
+        .into();
     plane
         .events()
         .expect("an acknowledgement", SOON, |event| match event {

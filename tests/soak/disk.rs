@@ -97,7 +97,7 @@ impl Disk {
             }
             Fault::Deleted => fs::remove_file(output),
             Fault::Edited => fs::write(output, BY_HAND),
-            Fault::Unreadable => fs::set_permissions(output, Permissions::from_mode(0)),
+            Fault::Unreadable => fs::set_permissions(output, Permissions::from_mode(0o000)),
             Fault::Folder => {
                 let _ = fs::remove_file(&output);
                 fs::create_dir(output)

@@ -4,9 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{
-    Answers, Body, ControlPlane, Fault, Generation, HttpAnswer, Kuma, Resource,
-};
+use kuma_stand_in::{Answers, Body, ControlPlane, Fault, Generation, HttpAnswer, Kuma, Resource};
 
 use crate::disk::{BY_HAND, Disk};
 use crate::harness::{Daemon, Launch, wait_until};

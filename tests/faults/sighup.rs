@@ -1,0 +1,46 @@
+//! SIGHUP: the daemon connects anew at once, whatever it is doing.
+
+use std::time::{Duration, Instant};
+
+use kuma_stand_in::{Generation, Kuma};
+
+use crate::following::{TARGETS, following, over_both_transports};
+use crate::harness::{Launch, SOON};
+use crate::lists;
+
+#[test]
+fn sighup_connects_anew_at_once() {
+    over_both_transports(|kuma| {
+        let (plane, mut daemon) = following(kuma);
+        plane.events().discard();
+        let before = plane.version(Generation::V1);
+        daemon.signal("HUP");
+        // The new connection resumes with the version of the old one.
+        let first = plane.events().expect_request(SOON);
+        assert_eq!(
+            (Some(first.version_info), first.nonce),
+            (before, String::new())
+        );
+        daemon.wait_for_log("connecting anew, as asked by SIGHUP");
+        plane.publish(&lists::list(2, TARGETS));
+        daemon.wait_for_file(&lists::file(2, TARGETS));
+        assert_eq!(daemon.lines_with("next attempt in"), 0);
+        assert!(daemon.is_running());
+    });
+}
+
+#[test]
+fn sighup_ends_a_pause() {
+    let (plane, daemon) = following(Kuma::V2_6);
+    drop(daemon);
+    plane.go_away();
+    let mut daemon = Launch::follow(&plane.grpc_url()).start();
+    // The fifth pause is 5.2 s at least.
+    daemon.wait_for_log_count("next attempt in", 5);
+    plane.come_back().expect("its ports are free");
+    let asked = Instant::now();
+    daemon.signal("HUP");
+    daemon.wait_for_file(&lists::file(1, TARGETS));
+    let elapsed = asked.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+}
