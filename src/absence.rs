@@ -57,6 +57,12 @@ impl Absence {
         }
     }
 
+    /// The connection is given up on purpose, which has been told.
+    pub fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+        self.is_told = true;
+    }
+
     /// The control plane is there again.
     pub fn end(&mut self, now: Instant) -> Return {
         let is_told = self.is_told || !self.was_ever_there;

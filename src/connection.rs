@@ -229,6 +229,7 @@ impl Connection {
 
     fn hang_up(&mut self, now: Instant) -> Vec<Action> {
         self.backoff.reset();
+        self.absence.begin(now);
         self.state = State::Idle(now);
         vec![Action::Report(Report::HungUp), Action::Close]
     }

@@ -595,6 +595,25 @@ fn a_hang_up_connects_anew_at_once_in_any_state() {
 }
 
 #[test]
+fn a_hang_up_and_the_new_connection_are_told() {
+    let mut story = connected();
+    story.play(vec![
+        (10.0, Event::HangUp, &["close"]),
+        (10.0, Event::Time, &["resolve"]),
+        (10.0, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
+        (
+            10.1,
+            good("b", "1"),
+            &["hand over 0", "ACK version \"b\", nonce \"1\""],
+        ),
+    ]);
+    story.assert_told(&[
+        "connecting anew, as asked by SIGHUP",
+        "connected to MADS at cp:5676 over gRPC v1, after 0.1 s without a connection",
+    ]);
+}
+
+#[test]
 fn what_an_abandoned_attempt_still_says_does_not_count() {
     let mut story = Story::new(Pins::default());
     story.play(vec![
