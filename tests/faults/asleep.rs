@@ -8,6 +8,7 @@ use kuma_stand_in::{Fault, Kuma};
 
 use crate::following::{TARGETS, following};
 use crate::lists;
+use crate::observe::come_back;
 
 /// A dead peer is noticed within this time.
 const NOTICED_WITHIN: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ fn wakes_up_to_a_restarted_control_plane(kuma: Kuma) {
     plane.go_away();
     plane.publish(&lists::list(2, TARGETS));
     thread::sleep(Duration::from_secs(3));
-    plane.come_back().expect("its ports are free");
+    come_back(&plane);
     daemon.signal("CONT");
     daemon.wait_for_file(&lists::file(2, TARGETS));
 }

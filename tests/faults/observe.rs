@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kuma_stand_in::{ControlPlane, Event, Generation};
 
-use crate::harness::{Daemon, SOON};
+use crate::harness::{Daemon, SOON, wait_until};
 use crate::process::{Figures, id_of};
 
 /// For how long a fault is watched.
@@ -68,4 +68,12 @@ pub(crate) fn expect_settled(plane: &ControlPlane) {
                 .then_some(()),
             _ => None,
         });
+}
+
+/// Lets a control plane that went away listen again. A process that is just being started, by any
+/// other test, may hold a copy of its port for a moment.
+#[track_caller]
+pub(crate) fn come_back(plane: &ControlPlane) {
+    let came = wait_until(SOON, || plane.come_back().is_ok());
+    assert!(came, "somebody else has taken its port");
 }

@@ -15,10 +15,10 @@ use crate::process::{Figures, id_of};
 
 /// Reconnects that an ordinary run waits for, and the time it has for each source.
 const RECONNECTS: u32 = 1500;
-const TIME: Duration = Duration::from_secs(12);
+const TIME: Duration = Duration::from_secs(8);
 
 /// Reconnects until everything is there that stays: pools, caches, threads.
-const WARM_UP: u32 = 100;
+const WARM_UP: u32 = 50;
 
 #[test]
 fn thousands_of_reconnects_leave_nothing_behind() {

@@ -7,6 +7,7 @@ use kuma_stand_in::{Generation, Kuma};
 use crate::following::{TARGETS, following, over_both_transports};
 use crate::harness::{Launch, SOON};
 use crate::lists;
+use crate::observe::come_back;
 
 #[test]
 fn sighup_connects_anew_at_once() {
@@ -37,7 +38,7 @@ fn sighup_ends_a_pause() {
     let mut daemon = Launch::follow(&plane.grpc_url()).start();
     // The fifth pause is 5.2 s at least.
     daemon.wait_for_log_count("next attempt in", 5);
-    plane.come_back().expect("its ports are free");
+    come_back(&plane);
     let asked = Instant::now();
     daemon.signal("HUP");
     daemon.wait_for_file(&lists::file(1, TARGETS));

@@ -96,7 +96,7 @@ impl Story {
     /// Heals everything, and sees that the file becomes what the control plane says.
     pub(crate) fn calm(&mut self) {
         self.disk.heal();
-        self.plane.come_back().expect("its ports are free");
+        self.come_back();
         self.plane.front().set_fault(Fault::None);
         self.plane.set_answers(Answers::Faithful);
         self.plane.answer_every_http(None);
@@ -176,7 +176,13 @@ impl Story {
         self.plane.go_away();
         self.pause(5000);
         self.publish();
-        self.plane.come_back().expect("its ports are free");
+        self.come_back();
+    }
+
+    fn come_back(&self) {
+        // A process that is just being started may hold a copy of its port for a moment.
+        let came = wait_until(PATIENCE, || self.plane.come_back().is_ok());
+        assert!(came, "somebody else has taken its port");
     }
 
     fn upgrade(&mut self) {

@@ -17,7 +17,7 @@ const CALM_WITHIN: Duration = Duration::from_secs(60);
 
 /// Lines that a life begins and ends with, and that a thing that happens is worth.
 const LINES_A_LIFE: usize = 8;
-const LINES_A_HAPPENING: usize = 6;
+const LINES_A_HAPPENING: usize = 3;
 
 /// Lines of a log that nothing happens to.
 const LINES_A_MINUTE: f64 = 12.0;
