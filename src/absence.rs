@@ -61,6 +61,8 @@ impl Absence {
     pub fn begin(&mut self, now: Instant) {
         self.since.get_or_insert(now);
         self.is_told = true;
+        // Whoever asked for it wants to know at once whether it helps.
+        self.last_told = None;
     }
 
     /// The control plane is there again.
@@ -155,6 +157,17 @@ mod tests {
             2 * (3 + 9),
             "three at once, then one a minute, each with its end"
         );
+    }
+
+    #[test]
+    fn a_failure_after_a_hang_up_is_told_at_once() {
+        let start = Instant::now();
+        let mut absence = Absence::new(start);
+        assert!(absence.fail(start).held_back.is_some());
+        assert!(absence.fail(start + SECOND).held_back.is_none());
+        absence.begin(start + SECOND);
+        assert!(absence.fail(start + 2 * SECOND).held_back.is_some());
+        assert!(absence.fail(start + 3 * SECOND).held_back.is_none());
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub struct Target {
 }
 
 /// A target that cannot be scraped because it has no address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SkippedTarget {
     /// The assignment it belongs to: `mesh/service` in v1, its own name in v1alpha1.
     pub assignment: String,

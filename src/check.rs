@@ -157,11 +157,11 @@ impl<'a, W: Write> Check<'a, W> {
         while let Some(event) = next.take() {
             for action in self.connection.step(Instant::now(), fastrand::f64(), event) {
                 match action {
-                    Action::Resolve => next = self.network.resolve(),
-                    Action::Diagnose(endpoint) => next = self.network.diagnose(endpoint),
+                    Action::Resolve => next = self.network.resolve().or(next),
+                    Action::Diagnose(endpoint) => next = self.network.diagnose(endpoint).or(next),
                     Action::Open(endpoint, protocol, request) => {
                         self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
-                        next = self.network.open(&endpoint, protocol, request);
+                        next = self.network.open(&endpoint, protocol, request).or(next);
                     }
                     Action::HandOver(_) => return Some(Outcome::Answered),
                     Action::Report(report) => {

@@ -31,6 +31,9 @@ const GOOD_STREAM: Duration = Duration::from_secs(60);
 /// Polls over HTTP start at least this far apart.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// So many rejections are told at once; after that, one a minute.
+const REJECTIONS_TOLD_AT_ONCE: u32 = 2;
+
 /// So many notes about the way to MADS are told at once; after that, one a minute.
 const WAYS_TOLD_AT_ONCE: u32 = 2;
 
@@ -93,7 +96,9 @@ pub struct Connection {
     backoff: Backoff,
     unready_attempts: UnreadyAttempts,
     absence: Absence,
-    rejection_reminder: Reminder,
+    rejection_allowance: Allowance,
+    rejection_is_told: bool,
+    untold_rejections: u32,
     skipped: Vec<SkippedTarget>,
     skipped_reminder: Reminder,
     told_way: Option<WayNote>,
@@ -144,7 +149,9 @@ impl Connection {
             backoff: Backoff::default(),
             unready_attempts: UnreadyAttempts::default(),
             absence: Absence::new(start),
-            rejection_reminder: Reminder::default(),
+            rejection_allowance: Allowance::new(REJECTIONS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
+            rejection_is_told: false,
+            untold_rejections: 0,
             skipped: Vec::new(),
             skipped_reminder: Reminder::default(),
             told_way: None,
@@ -152,7 +159,8 @@ impl Connection {
         }
     }
 
-    /// The same for whoever has one attempt only, and so tries all that could be there in it.
+    /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
+    /// tried in that attempt already.
     #[must_use]
     pub fn impatient(mut self) -> Self {
         self.unready_attempts = UnreadyAttempts::of_the_impatient();
@@ -242,12 +250,17 @@ impl Connection {
     ) -> Vec<Action> {
         let endpoint = match resolved {
             Ok(endpoint) => endpoint,
-            Err(reason) => return self.fail(now, random, reason),
+            Err(reason) => {
+                self.unready_attempts.reset();
+                return self.fail(now, random, reason);
+            }
         };
         let mut actions = Vec::new();
         let way = WayNote::about(&endpoint, self.address_security);
         // Replicas behind one address may differ in what they say, at every connection anew.
-        if way.is_some() && way != self.told_way && self.way_allowance.take(now) {
+        if way.is_none() {
+            self.told_way = None;
+        } else if way != self.told_way && self.way_allowance.take(now) {
             self.told_way.clone_from(&way);
             actions.extend(way.map(|note| Action::Report(Report::Way(note))));
         }
@@ -256,7 +269,8 @@ impl Connection {
             Some(negotiation) => actions.extend(self.open(now, negotiation)),
             None => {
                 let reason = format!(
-                    "nothing left to try at {authority}: the pins exclude what could be served"
+                    "nothing left to try at {authority}: over TLS, or below a path, only HTTP v1 \
+                     can be spoken, which --api-version or --transport excludes"
                 );
                 actions.extend(self.fail(now, random, reason));
             }
@@ -357,15 +371,9 @@ impl Connection {
             assignments: assignments.count,
             targets: assignments.targets.len(),
             skipped: assignments.skipped.len(),
+            ends_rejections: std::mem::take(&mut self.rejection_is_told),
         }));
-        if self.skipped != assignments.skipped {
-            self.skipped.clone_from(&assignments.skipped);
-            if !assignments.skipped.is_empty() {
-                let quiet = self.skipped_reminder.due(now).is_none();
-                let targets = assignments.skipped;
-                actions.push(Action::Report(Report::Skipped { targets, quiet }));
-            }
-        }
+        actions.extend(self.tell_skipped(now, assignments.skipped));
         actions.push(Action::HandOver(Snapshot {
             targets: assignments.targets,
         }));
@@ -378,6 +386,27 @@ impl Connection {
             }
             Protocol::Http => open.due = Some((open.next_poll(now), ack)),
         }
+    }
+
+    /// Tells which targets are left out, where those are other ones than were told last.
+    fn tell_skipped(&mut self, now: Instant, mut skipped: Vec<SkippedTarget>) -> Option<Action> {
+        // The order of arrival is random.
+        skipped.sort_unstable();
+        if skipped == self.skipped {
+            return None;
+        }
+        if skipped.is_empty() {
+            self.skipped = skipped;
+            return None;
+        }
+        let quiet = self.skipped_reminder.due(now).is_none();
+        if !quiet {
+            self.skipped.clone_from(&skipped);
+        }
+        Some(Action::Report(Report::Skipped {
+            targets: skipped,
+            quiet,
+        }))
     }
 
     fn reject(
@@ -394,10 +423,14 @@ impl Connection {
             None => open.after_pause(now, self.backoff.next_pause(random)),
         };
         open.due = Some((at, rejected.nack));
+        let is_told = self.rejection_allowance.take(now);
+        self.rejection_is_told |= is_told;
+        self.untold_rejections += 1;
+        let held_back = is_told.then(|| std::mem::take(&mut self.untold_rejections) - 1);
         actions.push(Action::Report(Report::Rejected {
             reason: rejected.reason,
             pause: at.saturating_duration_since(now),
-            held_back: self.rejection_reminder.due(now),
+            held_back,
         }));
     }
 

@@ -144,7 +144,9 @@ impl fmt::Display for AnswerError {
             Self::Disabled => formatter.write_str(
                 "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there",
             ),
-            Self::NoPort => formatter.write_str("monitoringAssignmentServer has no port"),
+            Self::NoPort => formatter.write_str(
+                "monitoringAssignmentServer has no port; give the address of MADS as --cp-address",
+            ),
         }
     }
 }

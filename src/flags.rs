@@ -127,7 +127,7 @@ pub const TLS_SKIP_VERIFY: Flag = Flag {
     default: "false",
     environment: &["KUMA_PROMETHEUS_SD_TLS_SKIP_VERIFY"],
     group: TLS,
-    help: "trust any server, whatever it shows",
+    help: "trust any server, whatever it shows; alone it means true",
 };
 
 /// The file to write.
@@ -213,7 +213,7 @@ pub fn help() -> String {
         "kuma-prometheus-sd keeps a file of scrape targets for Prometheus (file_sd)\n\
          up to date with the monitoring assignments of a Kuma control plane.\n\
          \n\
-         Usage: kuma-prometheus-sd run [FLAGS]\n\
+         Usage: kuma-prometheus-sd run|check [FLAGS]\n\
          \n\
          Subcommands:\n",
     );

@@ -96,6 +96,8 @@ pub struct Negotiation {
     refusals: Vec<String>,
     /// Whether nothing has shown yet that anything is served here at all.
     pub is_in_doubt: bool,
+    /// Whether the operator leaves anything to negotiation.
+    is_pinned: bool,
 }
 
 impl Negotiation {
@@ -114,6 +116,7 @@ impl Negotiation {
             alternatives,
             refusals: Vec::new(),
             is_in_doubt: false,
+            is_pinned: pins != Pins::default(),
         })
     }
 
@@ -128,7 +131,11 @@ impl Negotiation {
                 self.is_in_doubt = true;
                 true
             }
-            EndKind::Unready | EndKind::Outage => return false,
+            EndKind::Unready => return false,
+            EndKind::Outage => {
+                unready.reset();
+                return false;
+            }
         };
         if only_http {
             self.alternatives
@@ -144,14 +151,15 @@ impl Negotiation {
     /// Why the attempt failed, with all that was tried.
     #[must_use]
     pub fn failure(&self, end: End) -> String {
-        if self.refusals.len() < 2 {
-            return end.reason;
+        let mut reason = end.reason;
+        if self.refusals.len() > 1 {
+            let (authority, refusals) = (self.endpoint.authority(), self.refusals.join("; "));
+            reason = format!("no MADS at {authority}: {refusals}");
         }
-        format!(
-            "no MADS at {}: {}",
-            self.endpoint.authority(),
-            self.refusals.join("; ")
-        )
+        if self.is_pinned && end.kind != EndKind::Outage {
+            reason.push_str("; --api-version or --transport allows nothing else, leave it out");
+        }
+        reason
     }
 }
 

@@ -12,7 +12,7 @@ use log::Level;
 
 use crate::backoff::{Allowance, Backoff, Reminder};
 use crate::render::{self, Changes, Content};
-use crate::report::Rounded;
+use crate::report::{Rounded, write_held_back};
 
 /// At most ten replacements a second: Prometheus reads the file anew after each.
 const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -69,7 +69,7 @@ pub enum Report {
     Written {
         /// How many target groups it has now.
         targets: usize,
-        /// What distinguishes it from the file before.
+        /// What this write has changed, or, where it is told, all writes since the last such line.
         changes: Changes,
         /// How long the file could not be written before that.
         trouble: Option<Duration>,
@@ -125,6 +125,8 @@ pub struct Output {
     trouble_reminder: Reminder,
     written_allowance: Allowance,
     untold_writes: u32,
+    /// What all untold writes have changed, added up.
+    untold_changes: Changes,
     finishing: bool,
 }
 
@@ -161,6 +163,7 @@ impl Output {
             trouble_reminder: Reminder::default(),
             written_allowance: Allowance::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
             untold_writes: 0,
+            untold_changes: Changes::default(),
             finishing: false,
         }
     }
@@ -294,9 +297,14 @@ impl Output {
         self.next_inspection = now + INSPECTION_INTERVAL;
         let trouble = self.recovered(now);
         self.untold_writes += 1;
+        self.untold_changes.add(changes);
         let ends_told_trouble = trouble.is_some_and(|(_, is_told)| is_told);
         let is_worth_a_line = ends_told_trouble || self.written_allowance.take(now);
         let held_back = is_worth_a_line.then(|| std::mem::take(&mut self.untold_writes) - 1);
+        let changes = match held_back {
+            Some(_) => std::mem::take(&mut self.untold_changes),
+            None => changes,
+        };
         let mut actions = vec![Action::Report(Report::Written {
             targets,
             changes,
@@ -360,12 +368,7 @@ impl fmt::Display for Report {
                 held_back,
             } => {
                 write!(formatter, "wrote {}: {changes}", Targets(*targets))?;
-                if let Some(count) = held_back.filter(|count| *count > 0) {
-                    write!(
-                        formatter,
-                        "; {count} more writes since the last such message"
-                    )?;
-                }
+                write_held_back(formatter, *held_back, "write")?;
                 write_end_of_trouble(formatter, *trouble)
             }
             Self::Unchanged {
@@ -389,18 +392,9 @@ impl fmt::Display for Report {
                 held_back,
             } => {
                 write!(formatter, "cannot write the file: {reason}")?;
-                if let Some(count) = held_back.filter(|count| *count > 0) {
-                    write!(
-                        formatter,
-                        "; {count} more failures since the last such message"
-                    )?;
-                }
+                write_held_back(formatter, *held_back, "failure")?;
                 match retry_in {
-                    Some(pause) => write!(
-                        formatter,
-                        "; Prometheus keeps the targets it has, next attempt in {}",
-                        Rounded(*pause)
-                    ),
+                    Some(pause) => write!(formatter, "; next attempt in {}", Rounded(*pause)),
                     None => formatter.write_str("; giving up, as the daemon is ending"),
                 }
             }

@@ -71,7 +71,9 @@ impl Proxies {
     pub fn new(environment: &impl Fn(&str) -> Option<OsString>) -> Result<Self, ProxyError> {
         let first = |names: [&'static str; 2]| {
             names.into_iter().find_map(|name| {
-                let value = environment(name)?.into_string().unwrap_or_default();
+                let value = environment(name)?;
+                // What is not UTF-8 becomes what is no address.
+                let value = value.to_string_lossy().into_owned();
                 (!value.is_empty()).then_some((name, value))
             })
         };

@@ -188,20 +188,31 @@ impl OutputFile {
             seen: None,
         };
         let lock = output.lock_path();
-        if let Ok(Err(TryLockError::WouldBlock)) = File::open(&lock).map(|file| file.try_lock()) {
-            return Err(ClaimError::Held { lock });
+        match File::open(&lock) {
+            // Taken for a moment only: a daemon that starts just then would be refused.
+            Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {
+                return Err(ClaimError::Held { lock });
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let error = WriteError::new("open the lock file", &lock)(error);
+                return Err(ClaimError::Failed(error));
+            }
+            _ => {}
         }
         let mut directory = output.directory();
         // A directory that is missing would be made in the nearest one that is not.
-        while !directory.exists() {
+        while fs::symlink_metadata(directory).is_err() {
             directory = match directory.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
             };
         }
-        access(directory, Access::WRITE_OK | Access::EXEC_OK)
-            .map_err(|error| WriteError::new("write to", directory)(error.into()))
-            .map_err(ClaimError::Failed)?;
+        access(
+            directory,
+            Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+        )
+        .map_err(|error| WriteError::new("write to", directory)(error.into()))
+        .map_err(ClaimError::Failed)?;
         Ok(output.path)
     }
 
@@ -248,6 +259,10 @@ impl OutputFile {
             && content == expected
         {
             return Ok(Inspection::Same);
+        }
+        if !metadata.is_file() {
+            // To read a pipe would be to wait for whoever writes to it.
+            return Ok(Inspection::Different(Vec::new()));
         }
         let bytes = self.read().map_err(WriteError::new("read", &self.path))?;
         if bytes == expected.bytes() && metadata.mode() & 0o7777 == self.mode {

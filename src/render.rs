@@ -109,6 +109,15 @@ pub struct Changes {
     pub changed: usize,
 }
 
+impl Changes {
+    /// Adds what a later file has changed.
+    pub fn add(&mut self, later: Self) {
+        self.added += later.added;
+        self.removed += later.removed;
+        self.changed += later.changed;
+    }
+}
+
 impl fmt::Display for Changes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -80,6 +80,8 @@ pub enum Report {
         targets: usize,
         /// How many more have no address.
         skipped: usize,
+        /// Whether rejections were told of before it.
+        ends_rejections: bool,
     },
     /// Nothing new came within a poll over HTTP.
     Unchanged,
@@ -146,7 +148,12 @@ impl Report {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Connected { is_told: true, .. } | Self::HungUp => Level::Info,
+            Self::Connected { is_told: true, .. }
+            | Self::Accepted {
+                ends_rejections: true,
+                ..
+            }
+            | Self::HungUp => Level::Info,
             Self::Way(_)
             | Self::Trouble {
                 failure: Failure {
@@ -214,12 +221,20 @@ impl fmt::Display for Report {
                 version,
                 assignments,
                 targets,
+                ends_rejections,
                 ..
-            } => write!(
-                formatter,
-                "accepted and acknowledged version {:?}: {assignments} assignments, {targets} targets",
-                excerpt(version)
-            ),
+            } => {
+                let again = if *ends_rejections {
+                    "responses are accepted again: "
+                } else {
+                    ""
+                };
+                write!(
+                    formatter,
+                    "{again}accepted version {:?}: {assignments} assignments, {targets} targets",
+                    excerpt(version)
+                )
+            }
             Self::Unchanged => formatter.write_str("nothing new at the control plane"),
             Self::Rejected {
                 reason,
@@ -232,7 +247,7 @@ impl fmt::Display for Report {
                     "rejected a response, so the last good list stays: {reason}"
                 )?;
                 write_held_back(formatter, *held_back, "rejection")?;
-                write!(formatter, "; sending NACK in {}", Rounded(*pause))
+                write!(formatter, "; asking again in {}", Rounded(*pause))
             }
             Self::Skipped { targets, .. } => write_skipped(formatter, targets),
             Self::HungUp => formatter.write_str("connecting anew, as asked by SIGHUP"),
@@ -299,7 +314,8 @@ fn write_connected(
     }
 }
 
-fn write_held_back(
+/// How many messages of a kind were held back, after the one that is told.
+pub(crate) fn write_held_back(
     formatter: &mut fmt::Formatter<'_>,
     held_back: Option<u32>,
     what: &str,

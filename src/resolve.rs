@@ -173,7 +173,8 @@ impl Asking<'_> {
             Ok(answer) => Ok((url, answer)),
             Err(source) => {
                 let Address { host, port, .. } = self.address;
-                let may_be_looked_at = is_not_http(&source) && self.way.is_empty();
+                let is_tls = self.address.security() == Security::Tls;
+                let may_be_looked_at = is_tls && is_not_http(&source) && self.way.is_empty();
                 let diagnosis = may_be_looked_at
                     .then(|| diagnose(host, *port, Security::Tls))
                     .flatten();

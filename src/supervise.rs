@@ -22,6 +22,7 @@ use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
 use crate::pulse::Pulse;
 use crate::receiver::{Command, ReceiverThread, snapshot_channel};
+use crate::report::Rounded;
 use crate::session::Session;
 use crate::source::background::BackgroundDied;
 use crate::writer;
@@ -130,9 +131,14 @@ pub fn run(config: Config) -> Result<(), RunError> {
                     // Where the receiver is no more, its end is on its way.
                     let _ = commands.send(Command::HangUp);
                 }
-                _ => break,
+                Ok(_) => break,
+                Err(_) => return Err(panicked("signals")),
             },
-            recv(ended) -> end => return Err(unasked_end(end.ok())),
+            recv(ended) -> end => return Err(match end {
+                Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
+                // Each thread tells of its end before it is gone, so one of them has done so.
+                Err(_) => panicked("last"),
+            }),
             recv(ticks) -> _ => watch.look(Instant::now()),
         }
     }
@@ -147,6 +153,7 @@ struct Watch {
     writer: Pulse,
     output: PathBuf,
     reminder: Reminder,
+    is_told: bool,
 }
 
 impl Watch {
@@ -156,19 +163,32 @@ impl Watch {
             writer: Pulse::new(start),
             output: output.to_owned(),
             reminder: Reminder::default(),
+            is_told: false,
         }
     }
 
     fn look(&mut self, now: Instant) {
         let hang = match (self.writer.overdue(now), self.receiver.overdue(now)) {
-            (Some(_), _) => format!(
-                "the writer thread hangs: does the file system of {}?",
+            (Some(overdue), _) => format!(
+                "the writer thread is {} late; does the file system of {} hang?",
+                Rounded(overdue),
                 self.output.display()
             ),
-            (None, Some(_)) => "the receiver thread hangs: is the machine starved?".to_owned(),
-            (None, None) => return,
+            (None, Some(overdue)) => {
+                format!(
+                    "the receiver thread is {} late; is the machine starved?",
+                    Rounded(overdue)
+                )
+            }
+            (None, None) => {
+                if std::mem::take(&mut self.is_told) {
+                    log::info!("all threads keep their word again");
+                }
+                return;
+            }
         };
         if self.reminder.due(now).is_some() {
+            self.is_told = true;
             log::error!("{hang}");
         }
     }
@@ -183,18 +203,14 @@ fn stop(commands: Sender<Command>, stop_writer: Sender<Infallible>, ended: &Rece
     drop(stop_writer);
     let second = ended.recv_deadline(start + GRACE);
     if first.is_err() || second.is_err() {
-        log::warn!("a thread hangs and is left behind; the output file is complete nevertheless");
+        log::warn!(
+            "a thread hangs and is left behind; the output file is complete, but may not be the newest"
+        );
     }
 }
 
-fn unasked_end(end: Option<ThreadEnd>) -> RunError {
-    match end {
-        Some(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
-        None => RunError::ThreadEnded {
-            name: "last",
-            source: None,
-        },
-    }
+fn panicked(name: &'static str) -> RunError {
+    RunError::ThreadEnded { name, source: None }
 }
 
 /// Starts a thread whose end is told on `ends`.
@@ -250,4 +266,23 @@ fn forward_signals() -> io::Result<Receiver<i32>> {
         .name("signals".to_owned())
         .spawn(forward)?;
     Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ThreadEnd, spawn};
+    use crossbeam_channel::unbounded;
+
+    #[test]
+    fn the_end_of_a_thread_is_told_by_panic_too() {
+        let (ends, ended) = unbounded();
+        spawn("receiver", ends.clone(), || Ok(())).unwrap();
+        let ThreadEnd { name, source } = ended.recv().unwrap();
+        assert_eq!((name, source.is_none()), ("receiver", true));
+
+        spawn("writer", ends, || panic!("as this test wants it")).unwrap();
+        let ThreadEnd { name, source } = ended.recv().unwrap();
+        assert_eq!((name, source.is_none()), ("writer", true));
+        assert!(ended.recv().is_err(), "each end is told once");
+    }
 }

@@ -234,8 +234,7 @@ fn a_failed_write_is_retried_with_backoff_and_the_newest_list() {
         (12.6, written(), &[]),
     ]);
     story.assert_told(&[
-        "cannot write the file: no space left; Prometheus keeps the targets it has, next attempt \
-         in 1.0 s",
+        "cannot write the file: no space left; next attempt in 1.0 s",
         "wrote 2 targets: 2 added, 2 removed, 0 changed; the file can be written again after 2.6 s",
     ]);
 }
@@ -251,8 +250,7 @@ fn a_write_that_failed_after_the_rename_is_not_repeated() {
         (16.0, Event::Time, &["inspect c"]),
     ]);
     story.assert_told(&[
-        "cannot write the file: no space left; Prometheus keeps the targets it has, next attempt \
-         in 1.0 s",
+        "cannot write the file: no space left; next attempt in 1.0 s",
         "the file already holds 1 target; the file can be written again after 1.0 s",
     ]);
 }

@@ -221,7 +221,11 @@ impl Polling {
 /// Whether the server has announced that it closes the connection after this answer.
 fn is_last_on_its_connection(response: &http::Response<Body>) -> bool {
     let connection = response.headers().get("connection");
-    let closes = connection.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    let connection = connection.map_or(&b""[..], |value| value.as_bytes());
+    let mut options = connection
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii);
+    let closes = options.any(|option| option.eq_ignore_ascii_case(b"close"));
     closes || response.version() == http::Version::HTTP_10
 }
 

@@ -121,13 +121,13 @@ fn at_debug_each_answer_and_each_acknowledgement_is_told() {
     for kuma in [Kuma::V2_6, Kuma::V2_12] {
         let plane = ControlPlane::start(kuma);
         let daemon = follow_at("debug", &plane.grpc_url()).start();
-        daemon.wait_for_log("accepted and acknowledged");
+        daemon.wait_for_log("accepted version");
         plane.publish(&backends(2));
         let version = plane.version(Generation::V1).expect("one was published");
         let line = daemon.wait_for_log(&format!("DEBUG] received version {version:?}"));
         assert!(line.ends_with(", 2 resources"), "{line}");
         daemon.wait_for_log(&format!(
-            "DEBUG] accepted and acknowledged version {version:?}: 2 assignments, 2 targets"
+            "DEBUG] accepted version {version:?}: 2 assignments, 2 targets"
         ));
     }
 }
