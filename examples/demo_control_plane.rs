@@ -20,7 +20,7 @@ Usage: demo_control_plane [options]
 
   --port N           port of the monitoring assignments [default: 5676; 0: a free one]
   --api-port N       port of the API server [default: 5681; 0: a free one]
-  --kuma VERSION     0.7, 1.1, 1.2, 2.6, 2.12 or 2.14 [default: 1.2]
+  --kuma VERSION     0.7, 1.1, 1.2, 2.6, 2.12, 2.14 or 3.0 [default: 1.2]
   --step-seconds N   time between two steps of the story [default: 5]
   --file FILE        serve this JSON file of dataplanes, which may be edited, in place of the story:
                      [{\"mesh\":\"default\",\"service\":\"backend\",\"name\":\"backend-01\",

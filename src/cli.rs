@@ -108,13 +108,26 @@ impl From<lexopt::Error> for CommandLineError {
     }
 }
 
-/// Reads the arguments after the program's name. Flags may stand before or after the subcommand.
+/// Reads the arguments after the program's name. Flags may stand before or after the subcommand;
+/// whoever asks for help or the version gets it, also beside what cannot be understood.
 ///
 /// # Errors
 /// The first thing that cannot be understood.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Invocation, CommandLineError> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    match parse_strictly(&arguments) {
+        Err(_) if has("--help") || has("-h") => Ok(Invocation::Help),
+        Err(_) if has("--version") => Ok(Invocation::Version {
+            detailed: has("--detailed"),
+        }),
+        result => result,
+    }
+}
+
+fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError> {
     let mut parser = Parser::from_args(arguments);
     let mut subcommand: Option<&'static str> = None;
     let mut values = Values::default();

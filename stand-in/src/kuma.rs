@@ -147,6 +147,8 @@ impl FromStr for Kuma {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Kuma, String> {
+        // To a client of MADS, 3.0 is what 2.14 was.
+        let text = if text == "3.0" { "2.14" } else { text };
         Kuma::ALL
             .into_iter()
             .find(|kuma| kuma.name() == text)

@@ -9,6 +9,42 @@ use kuma_prometheus_sd::cli::{CommandLineError, Invocation, Values, parse, versi
 use kuma_prometheus_sd::config::Config;
 use kuma_prometheus_sd::flags::{self, FLAGS, Flag, help};
 
+#[test]
+fn help_and_version_are_given_beside_what_cannot_be_understood() {
+    let rows: [(&[&str], Invocation); 4] = [
+        (&["run", "extra", "--help"], Invocation::Help),
+        (&["run", "--bogus", "-h"], Invocation::Help),
+        (
+            &["--bogus", "--version"],
+            Invocation::Version { detailed: false },
+        ),
+        (
+            &["--bogus", "--version", "--detailed"],
+            Invocation::Version { detailed: true },
+        ),
+    ];
+    for (words, expected) in rows {
+        assert_eq!(parse_words(words), Ok(expected), "{words:?}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_flag_with_its_default_and_variables() {
+    let readme = include_str!("../../README.md");
+    for flag in FLAGS {
+        let start = format!("| `--{}", flag.name);
+        let row = readme.lines().find(|line| line.starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("README.md has no row for --{}", flag.name));
+        let expected = flag.environment.iter().copied().chain([flag.default]);
+        for text in expected.filter(|text| !text.is_empty()) {
+            assert!(
+                row.contains(&format!("`{text}`")),
+                "{text} is not in: {row}"
+            );
+        }
+    }
+}
+
 /// The flags without a value.
 const SWITCHES: [&str; 3] = ["help", "version", "detailed"];
 
