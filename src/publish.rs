@@ -260,9 +260,10 @@ impl OutputFile {
         {
             return Ok(Inspection::Same);
         }
-        if !metadata.is_file() {
+        if !metadata.is_file() && !metadata.is_dir() {
             // To read a pipe would be to wait for whoever writes to it.
-            return Ok(Inspection::Different(Vec::new()));
+            let error = io::Error::other("it is a device, a pipe or a socket");
+            return Err(WriteError::new("read", &self.path)(error));
         }
         let bytes = self.read().map_err(WriteError::new("read", &self.path))?;
         if bytes == expected.bytes() && metadata.mode() & 0o7777 == self.mode {

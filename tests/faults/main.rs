@@ -17,6 +17,7 @@ mod streams;
 mod asleep;
 mod away;
 mod bad_answers;
+mod clock;
 mod disk;
 mod flood;
 mod flushing;

@@ -339,7 +339,10 @@ fn a_config_without_a_port_says_so() {
     for section in ["{}", r#"{"port":0}"#, r#"{"port":0,"grpcPort":0}"#] {
         let error = from_config(&address("http://cp"), &config(section)).unwrap_err();
         assert_eq!(error, AnswerError::NoPort);
-        assert_eq!(error.to_string(), "monitoringAssignmentServer has no port");
+        assert_eq!(
+            error.to_string(),
+            "monitoringAssignmentServer has no port; give the address of MADS as --cp-address"
+        );
     }
 }
 

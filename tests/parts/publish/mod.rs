@@ -10,11 +10,16 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kuma_prometheus_sd::assignment::{Labels, Target};
-use kuma_prometheus_sd::publish::OutputFile;
+use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
 use kuma_prometheus_sd::render::{Content, render};
 use tempfile::TempDir;
+
+/// How long a child may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A list of so many targets.
 pub(crate) fn list(targets: usize) -> Arc<Content> {
@@ -33,9 +38,19 @@ pub(crate) fn claim(path: &Path) -> OutputFile {
 
 #[track_caller]
 pub(crate) fn claim_with_mode(path: &Path, mode: u32) -> OutputFile {
-    let (output, problem) = OutputFile::claim(path, mode).unwrap();
-    assert!(problem.is_none(), "{problem:?}");
-    output
+    // A child that another test is just starting holds a copy of a lock that is given back here,
+    // until it has become the new program.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match OutputFile::claim(path, mode) {
+            Ok((output, problem)) => {
+                assert!(problem.is_none(), "{problem:?}");
+                return output;
+            }
+            Err(ClaimError::Held { .. }) if Instant::now() < deadline => thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// The text of the error of a claim.
