@@ -16,7 +16,7 @@ use futures_util::{Sink, Stream as _};
 use grpcio::{
     CallOption, Channel, ChannelBuilder, Client, ClientDuplexReceiver, ClientDuplexSender,
     ConnectivityState, EnvBuilder, Environment, GrpcSlice, Marshaller, MessageReader, Method,
-    MethodType, RpcStatus, RpcStatusCode, WriteFlags,
+    MethodType, ResourceQuota, RpcStatus, RpcStatusCode, WriteFlags,
 };
 
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT, envelope};
@@ -32,6 +32,10 @@ use crate::session::Request;
 /// 15 s; with these two a dead peer is found within 50 s.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// C-core looks at the length of a message when all of it has come, so what it may hold in the
+/// meantime is limited as well: the largest response, and as much again for parts and copies.
+const BUFFER_LIMIT: usize = 2 * RESPONSE_LIMIT;
 
 /// Messages pass C-core as bytes, so that a response that cannot be decoded is told apart from a
 /// broken stream.
@@ -127,6 +131,7 @@ impl Stream {
         let authority = endpoint.authority();
         let channel = ChannelBuilder::new(Arc::clone(&runtime.environment))
             .use_local_subchannel_pool(true)
+            .set_resource_quota(ResourceQuota::new(None).resize_memory(BUFFER_LIMIT))
             .max_receive_message_len(i32::try_from(RESPONSE_LIMIT).unwrap_or(i32::MAX))
             .keepalive_time(KEEPALIVE_TIME)
             .keepalive_timeout(KEEPALIVE_TIMEOUT)
@@ -284,7 +289,8 @@ fn end_kind(status: &RpcStatus, was_ready: bool) -> EndKind {
 
 fn is_over_limit(status: &RpcStatus) -> bool {
     status.code() == RpcStatusCode::RESOURCE_EXHAUSTED
-        && status.message().contains("message larger than max")
+        && (status.message().contains("message larger than max")
+            || status.message().contains("Buffers full"))
 }
 
 fn code_name(status: &RpcStatus) -> String {

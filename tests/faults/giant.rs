@@ -13,7 +13,8 @@ use crate::process::{Figures, id_of};
 /// What the log tells of it.
 const REFUSED: &str = "the response is larger than the limit of 256 MiB";
 
-const GIANT: usize = 300 << 20;
+/// Far more than C-core may hold while a message comes.
+const GIANT: usize = 800 << 20;
 
 /// A giant takes its time on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -43,7 +44,7 @@ fn a_giant_over_grpc_is_refused() {
     let (plane, daemon) = following(Kuma::V2_6);
     assert_eq!(plane.send_bytes(&vec![0; GIANT]), 1);
     let peak = refuses(&plane, &daemon);
-    assert!(peak <= 2 * 300 + 100, "{peak} MiB");
+    assert!(peak <= 2 * 256 + 100, "{peak} MiB");
 }
 
 #[test]
