@@ -18,6 +18,10 @@ const CONNECTION_LINES: usize = 15;
 /// Lines about the connection while nothing at all is heard of a control plane.
 const LINES_WHILE_AWAY: usize = 4;
 
+/// An operator who asks for a new connection gets a line for that, and is told at once how it goes:
+/// the connection, the next failure, and what comes of that.
+const LINES_FOR_A_HANG_UP: usize = 3;
+
 /// Lines about the way to MADS, however often the API server changes its mind.
 const WAY_LINES: usize = 3;
 
@@ -28,6 +32,7 @@ const FILE_LINES: usize = 60;
 #[derive(Debug, Default)]
 pub(crate) struct LogWatch {
     connection: Window,
+    hang_ups: Window,
     way: Window,
     file: Window,
     last_heard: Duration,
@@ -40,6 +45,10 @@ struct Window(VecDeque<Duration>);
 impl Window {
     fn add(&mut self, now: Duration) -> usize {
         self.0.push_back(now);
+        self.within_a_minute(now)
+    }
+
+    fn within_a_minute(&mut self, now: Duration) -> usize {
         while self.0.front().is_some_and(|first| *first + MINUTE <= now) {
             self.0.pop_front();
         }
@@ -63,8 +72,11 @@ impl LogWatch {
         report: &report::Report,
         verdict: &mut Verdict,
     ) {
-        // An operator who asks gets a line each time.
-        if report.level() > Level::Info || *report == report::Report::HungUp {
+        if *report == report::Report::HungUp {
+            self.hang_ups.add(now);
+            return;
+        }
+        if report.level() > Level::Info {
             return;
         }
         if let report::Report::Way(_) = report {
@@ -74,14 +86,19 @@ impl LogWatch {
             });
             return;
         }
+        let asked_for = LINES_FOR_A_HANG_UP * self.hang_ups.within_a_minute(now);
         let lines = self.connection.add(now);
-        verdict.require(lines <= CONNECTION_LINES, Invariant::LogIsBounded, || {
-            format!("{lines} lines about the connection in a minute, now {report:?}")
-        });
+        verdict.require(
+            lines <= CONNECTION_LINES + asked_for,
+            Invariant::LogIsBounded,
+            || format!("{lines} lines about the connection in a minute, now {report:?}"),
+        );
         let lines = self.connection.since(self.last_heard);
-        verdict.require(lines <= LINES_WHILE_AWAY, Invariant::LogIsBounded, || {
-            format!("{lines} lines in a minute of an outage, now {report:?}")
-        });
+        verdict.require(
+            lines <= LINES_WHILE_AWAY + asked_for,
+            Invariant::LogIsBounded,
+            || format!("{lines} lines in a minute of an outage, now {report:?}"),
+        );
     }
 
     pub(crate) fn file(&mut self, now: Duration, report: &output::Report, verdict: &mut Verdict) {
