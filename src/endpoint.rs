@@ -166,12 +166,9 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     else {
         return Ok(Some(address.as_mads()));
     };
-    match *status {
-        200..=299 => {}
-        300..=399 => return Err(redirect(location.as_deref())),
-        408 | 429 | 500.. => return Err(AnswerError::Status(*status)),
-        _ if is_tls_expected(*status, body.as_bytes()) => return Err(AnswerError::TlsExpected),
-        _ => return Ok(None),
+    require_verdict(*status, location.as_deref(), body)?;
+    if !(200..300).contains(status) {
+        return Ok(None);
     }
     let Some(url) = serde_json::from_str::<Object<Catalog>>(body)
         .ok()
@@ -203,12 +200,10 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     else {
         return Ok(address.as_mads());
     };
+    require_verdict(*status, location.as_deref(), body)?;
     match *status {
         200..=299 => {}
-        300..=399 => return Err(redirect(location.as_deref())),
         401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
-        408 | 429 | 500.. => return Err(AnswerError::Status(*status)),
-        _ if is_tls_expected(*status, body.as_bytes()) => return Err(AnswerError::TlsExpected),
         _ => return Ok(address.as_mads()),
     }
     let Object(config): Object<Config> =
@@ -248,9 +243,15 @@ fn guess(address: &Address, silence: Silence) -> Endpoint {
     }
 }
 
-fn redirect(location: Option<&str>) -> AnswerError {
-    AnswerError::Redirect {
-        location: location.unwrap_or_default().to_owned(),
+/// Refuses the statuses that say nothing about where MADS is, whatever was asked.
+fn require_verdict(status: u16, location: Option<&str>, body: &str) -> Result<(), AnswerError> {
+    match status {
+        300..=399 => Err(AnswerError::Redirect {
+            location: location.unwrap_or_default().to_owned(),
+        }),
+        408 | 429 | 500.. => Err(AnswerError::Status(status)),
+        _ if is_tls_expected(status, body.as_bytes()) => Err(AnswerError::TlsExpected),
+        _ => Ok(()),
     }
 }
 

@@ -19,7 +19,6 @@ pub enum Command {
 }
 
 /// Hands snapshots to the writer without ever waiting for it: only the newest one is kept.
-#[derive(Clone)]
 pub struct SnapshotSender {
     sender: Sender<Snapshot>,
     /// The writer's own end, to take back a snapshot that it has not taken.
