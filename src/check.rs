@@ -76,6 +76,8 @@ struct Check<'a, W> {
     shown: Option<(String, u16)>,
     address: (String, u16, Security),
     is_connected: bool,
+    /// When to give up.
+    limit: Instant,
     out: &'a mut W,
 }
 
@@ -99,19 +101,19 @@ impl<'a, W: Write> Check<'a, W> {
             shown: None,
             address,
             is_connected: false,
+            limit: Instant::now() + LIMIT,
             out,
         }
     }
 
     fn run(mut self) -> Outcome {
-        let limit = Instant::now() + LIMIT;
         let (host, port, security) = self.address.clone();
         self.show_certificate(&host, port, security);
         let mut outcome = self.step(Event::Time);
         while outcome.is_none() {
             outcome = match self.network.poll() {
                 Ok(Some(event)) => self.step(event),
-                Ok(None) => self.wait(limit),
+                Ok(None) => self.wait(),
                 Err(error) => {
                     tell(self.out, &format!("{error}; please report this"));
                     Some(Outcome::Failed)
@@ -122,7 +124,8 @@ impl<'a, W: Write> Check<'a, W> {
     }
 
     /// Waits for the network, for the machine's deadline, or for the end of the check.
-    fn wait(&mut self, limit: Instant) -> Option<Outcome> {
+    fn wait(&mut self) -> Option<Outcome> {
+        let limit = self.limit;
         let deadline = self
             .connection
             .deadline()
@@ -220,17 +223,18 @@ impl<'a, W: Write> Check<'a, W> {
         }
         self.shown = server;
         // Where there is no handshake at all, the steps that follow say why.
-        if let Some(certificate) = certificate_within_limit(host.to_owned(), port) {
+        if let Some(certificate) = certificate_by(self.limit, host.to_owned(), port) {
             tell(self.out, &describe_certificate(host, &certificate));
         }
     }
 }
 
 /// A name look-up knows no limit of its own, so it is left behind where it takes too long.
-fn certificate_within_limit(host: String, port: u16) -> Option<Vec<u8>> {
+fn certificate_by(limit: Instant, host: String, port: u16) -> Option<Vec<u8>> {
     let (sender, receiver) = bounded(1);
     thread::spawn(move || sender.send(peer_certificate(&host, port)));
-    receiver.recv_timeout(CERTIFICATE_LIMIT).ok()?.ok()
+    let limit = limit.min(Instant::now() + CERTIFICATE_LIMIT);
+    receiver.recv_deadline(limit).ok()?.ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {
