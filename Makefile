@@ -11,8 +11,12 @@ export CMAKE_POLICY_VERSION_MINIMUM ?= 3.5
 CARGO_FLAGS = --workspace --locked
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
+# The static binary is for this machine unless told otherwise.
+TARGET ?= $(shell uname -m)-unknown-linux-musl
+export TARGET
+
 .NOTPARALLEL:
-.PHONY: build help test run e2e simulate soak lint clean prerequisites
+.PHONY: build help test run e2e simulate soak generate lint static clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -36,9 +40,15 @@ simulate: prerequisites ## drive the two state machines through SEEDS=N stories 
 soak: prerequisites ## put the daemon through random faults for MINUTES=N (1 by default)
 	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
 
+generate: prerequisites ## renew what is made from the table of flags: man page, completions, README's table, …
+	RENEW_GENERATED_FILES=yes $(CARGO) test $(CARGO_FLAGS) --test parts generated
+
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+static: prerequisites-static ## build the static binary that is shipped, for TARGET=x86_64-unknown-linux-musl or another
+	@scripts/static-build.sh $(TARGET)
 
 clean: ## remove what was built, gRPC's C++ included
 	$(CARGO) clean

@@ -2,11 +2,12 @@
 # Installs what is missing to build, check and try kuma-prometheus-sd, with the system's package
 # manager and nothing else. Does nothing, quickly, where nothing is missing.
 #
-# usage: scripts/prerequisites.sh [build] [lint] [e2e]      (build is always included)
+# usage: scripts/prerequisites.sh [build] [lint] [e2e] [static]      (build is always included)
 #
-# It is written for the plainest sh: a fresh machine may have no bash yet.
+# For `static`, TARGET in the environment says for which machine; for this one by default. It is written for the plainest sh: a fresh machine may have no bash yet.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/static-rust.sh
 
 cargo=${CARGO:-cargo}
 rustc=${RUSTC:-rustc}
@@ -14,6 +15,8 @@ wanted_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 edition=$(sed -n 's/^edition = "\(.*\)"/\1/p' Cargo.toml)
 # Cargo's own rule: under the target folder lives what can be made again.
 prometheus_folder=${CARGO_TARGET_DIR:-target}/prometheus
+zig_folder=${CARGO_TARGET_DIR:-target}/zig
+static_target=${TARGET:-$(uname -m)-unknown-linux-musl}
 
 say() { echo "prerequisites: $*" >&2; }
 
@@ -52,6 +55,12 @@ has_prometheus() {
     { has prometheus && has promtool; } || [ -x "$prometheus_folder/usr/bin/promtool" ]
 }
 
+# As pinned today, not as some earlier checkout had it.
+has_zig() {
+    [ -x "$zig_folder/bin/cargo-zigbuild" ] &&
+        cmp -s scripts/static-requirements.txt "$zig_folder/installed-requirements.txt"
+}
+
 # Prints what is missing, as words of our own; `install` turns them into a manager's package names.
 missing_for() {
     has bash || echo bash
@@ -73,6 +82,11 @@ missing_for() {
             has curl || echo curl
             has jq || echo jq
             has_prometheus || echo prometheus
+            ;;
+        static)
+            python3 -c 'import ensurepip, venv' 2>/dev/null || echo python
+            has_zig || echo zig
+            choose_static_rust "$static_target" || echo static-rust
             ;;
         esac
     done
@@ -125,6 +139,16 @@ apt_rust_suffix() {
     echo none
 }
 
+# A Rust with the source of its standard library, which Debian doesn't build for musl.
+apt_static_rust() {
+    suffix=$(apt_rust_suffix)
+    case $suffix in
+    -web) echo "rustc-web cargo-web rust-web-src" ;;
+    '') echo "rustc cargo rust-src" ;;
+    none) rust_by_hand "This system's apt" ;;
+    esac
+}
+
 install_with_apt() {
     # Without root the lists of before still name the packages to ask for.
     ! can_be_root || as_root apt-get -o DPkg::Lock::Timeout=300 update -q
@@ -144,6 +168,8 @@ install_with_apt() {
         compiler) packages="$packages g++" ;;
         certificates) packages="$packages ca-certificates" ;;
         diff) packages="$packages diffutils" ;;
+        python) packages="$packages python3-venv" ;;
+        static-rust) packages="$packages $(apt_static_rust)" ;;
         prometheus) ;;
         *) packages="$packages $item" ;;
         esac
@@ -187,6 +213,8 @@ install_with_other() { # MANAGER ITEM...
         apk:clippy) package=rust-clippy ;;
         *:diff) package=diffutils ;;
         *:certificates) package=ca-certificates ;;
+        *:python) package=python3 ;;
+        *:static-rust) package=rust-src ;;
         *) package=$item ;;
         esac
         packages="$packages $package"
@@ -198,6 +226,19 @@ install_with_other() { # MANAGER ITEM...
     zypper) as_root zypper --non-interactive install $packages ;;
     pacman) as_root pacman -S --noconfirm --needed $packages ;;
     esac
+}
+
+add_target_with_rustup() {
+    has rustup && rustup target add "$static_target" && choose_static_rust "$static_target"
+}
+
+make_zig_folder() {
+    say "installing zig and cargo-zigbuild to $zig_folder"
+    rm -rf "$zig_folder"
+    python3 -m venv "$zig_folder"
+    "$zig_folder/bin/pip" install --quiet --no-deps --only-binary :all: --require-hashes \
+        -r scripts/static-requirements.txt
+    cp scripts/static-requirements.txt "$zig_folder/installed-requirements.txt"
 }
 
 install() {
@@ -218,10 +259,26 @@ install() {
     fi
 }
 
+# What no package manager brings comes from elsewhere: a target from rustup, where that is in use, and
+# the compiler for it from PyPI.
+install_missing() {
+    wanted=
+    for item in "$@"; do
+        case $item in
+        zig) ;;
+        static-rust) add_target_with_rustup || wanted="$wanted $item" ;;
+        *) wanted="$wanted $item" ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # a list of words on purpose
+    [ -z "$wanted" ] || install $wanted
+    case " $* " in *" zig "*) make_zig_folder ;; esac
+}
+
 for purpose in "$@"; do
     case $purpose in
-    build | lint | e2e) ;;
-    *) fail "unknown purpose: $purpose (build, lint or e2e)" ;;
+    build | lint | e2e | static) ;;
+    *) fail "unknown purpose: $purpose (build, lint, e2e or static)" ;;
     esac
 done
 
@@ -233,7 +290,7 @@ missing=$(missing_for $purposes)
 # shellcheck disable=SC2086 # a list of words on purpose
 set -- $missing
 say "missing: $*"
-install "$@"
+install_missing "$@"
 
 # shellcheck disable=SC2086 # a list of words on purpose
 missing=$(missing_for $purposes)

@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::flags::{FLAGS, Flag, SUBCOMMANDS, SWITCHES};
+use crate::flags::completion::Shell;
+use crate::flags::{COMPLETION, FLAGS, Flag, SUBCOMMANDS, SWITCHES};
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Invocation {
         /// With how this binary was built.
         detailed: bool,
     },
+    /// Print the completions for a shell.
+    Completion(Shell),
     /// Print the help.
     Help,
 }
@@ -61,6 +64,8 @@ pub enum CommandLineError {
     },
     /// Something after the subcommand that is no flag.
     SuperfluousArgument(String),
+    /// `completion` without a shell, or with one that there are no completions for.
+    UnknownShell(Option<String>),
     /// Nothing says what is to be done.
     MissingSubcommand,
     /// `--detailed` with another subcommand than `version`.
@@ -88,6 +93,15 @@ impl fmt::Display for CommandLineError {
             }
             Self::SuperfluousArgument(argument) => {
                 write!(formatter, "superfluous argument {argument:?}; see --help")
+            }
+            Self::UnknownShell(None) => {
+                formatter.write_str("completion needs the name of a shell: bash, zsh or fish")
+            }
+            Self::UnknownShell(Some(name)) => {
+                write!(
+                    formatter,
+                    "no completions for {name:?}; there are some for bash, zsh and fish"
+                )
             }
             Self::MissingSubcommand => {
                 formatter.write_str("no subcommand; \"run\" starts the daemon, see --help")
@@ -130,6 +144,7 @@ pub fn parse(
 fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError> {
     let mut parser = Parser::from_args(arguments);
     let mut subcommand: Option<&'static str> = None;
+    let mut shell = None;
     let mut values = Values::default();
     let mut is_version = false;
     let mut detailed = false;
@@ -157,6 +172,9 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
             Arg::Value(word) if subcommand.is_none() => {
                 subcommand = Some(find_subcommand(&word.string()?)?);
             }
+            Arg::Value(word) if subcommand == Some(COMPLETION.name) && shell.is_none() => {
+                shell = Some(word.to_string_lossy().into_owned());
+            }
             // `help run` asks for the help of `run`, which is the one help there is.
             Arg::Value(_) if subcommand == Some("help") => {}
             Arg::Value(word) => {
@@ -170,6 +188,10 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
         Some("help") => Ok(Invocation::Help),
         Some("version") => Ok(Invocation::Version { detailed }),
         _ if detailed => Err(CommandLineError::DetailedWithoutVersion),
+        Some("completion") => match shell.as_deref().and_then(Shell::of_name) {
+            Some(shell) => Ok(Invocation::Completion(shell)),
+            None => Err(CommandLineError::UnknownShell(shell)),
+        },
         Some("check") => Ok(Invocation::Check(values)),
         Some(_) => Ok(Invocation::Run(values)),
         None => Err(CommandLineError::MissingSubcommand),
@@ -177,7 +199,7 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
 }
 
 fn find_subcommand(word: &str) -> Result<&'static str, CommandLineError> {
-    let names = SUBCOMMANDS.iter().map(|(name, _)| *name);
+    let names = SUBCOMMANDS.iter().map(|subcommand| subcommand.name);
     names
         .clone()
         .find(|name| *name == word)

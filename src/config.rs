@@ -31,6 +31,8 @@ pub struct Config {
     pub file_mode: u32,
     /// How much to log.
     pub log_level: LevelFilter,
+    /// Whether to log the time; `None` leaves it to who reads the log.
+    pub log_timestamps: Option<bool>,
 }
 
 /// Something that cannot be used.
@@ -201,6 +203,10 @@ const TRANSPORTS: [(&str, Option<Transport>); 3] = [
 /// The words of a switch.
 const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
 
+/// The words of `--log-timestamps`.
+const LOG_TIMESTAMPS: [(&str, Option<bool>); 3] =
+    [("auto", None), ("true", Some(true)), ("false", Some(false))];
+
 /// The words of `--log-level`.
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
@@ -240,6 +246,8 @@ impl Config {
             output_file: setting(&flags::OUTPUT_FILE).path()?,
             file_mode: setting(&flags::FILE_MODE).mode()?,
             log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
+            log_timestamps: setting(&flags::LOG_TIMESTAMPS)
+                .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
         })
     }
 }

@@ -30,10 +30,13 @@ pub mod receiver;
 pub mod render;
 pub mod report;
 pub mod resolve;
+pub mod service_manager;
 pub mod session;
 pub mod source;
+pub mod status;
 pub mod supervise;
 pub mod tls;
+pub mod watch;
 pub mod writer;
 
 /// The version of this program.

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use kuma_prometheus_sd::check;
 use kuma_prometheus_sd::cli::{self, Invocation};
 use kuma_prometheus_sd::config::Config;
-use kuma_prometheus_sd::flags;
+use kuma_prometheus_sd::flags::completion::completion;
+use kuma_prometheus_sd::flags::help::help;
 use kuma_prometheus_sd::logging;
 use kuma_prometheus_sd::publish::ClaimError;
 use kuma_prometheus_sd::supervise::{self, RunError};
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(USAGE, &error.to_string()),
     };
     let (values, is_check) = match invocation {
-        Invocation::Help => return print(&flags::help()),
+        Invocation::Help => return print(&help()),
+        Invocation::Completion(shell) => return print(&completion(shell)),
         Invocation::Version { detailed } => return print(&cli::version(detailed)),
         Invocation::Run(values) => (values, false),
         Invocation::Check(values) => (values, true),
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         let passed = check::run(config, &mut io::stdout().lock());
         return ExitCode::from(if passed { 0 } else { FAILURE });
     }
-    logging::start(config.log_level);
+    logging::start(config.log_level, config.log_timestamps);
     match supervise::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ RunError::Claim(ClaimError::NotAFile { .. })) => {
@@ -58,7 +60,6 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {
-    // Where even stderr is closed, the exit code still tells.
-    let _ = writeln!(io::stderr(), "kuma-prometheus-sd: {message}");
+    logging::last_words(message);
     ExitCode::from(code)
 }

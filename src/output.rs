@@ -12,7 +12,7 @@ use log::Level;
 
 use crate::backoff::{Allowance, Backoff, Reminder};
 use crate::render::{self, Changes, Content};
-use crate::report::{Rounded, write_held_back};
+use crate::report::{Rounded, Targets, write_held_back};
 
 /// At most ten replacements a second: Prometheus reads the file anew after each.
 const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -415,17 +415,6 @@ fn write_end_of_trouble(
             )
         }
         None => Ok(()),
-    }
-}
-
-struct Targets(usize);
-
-impl fmt::Display for Targets {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            1 => formatter.write_str("1 target"),
-            count => write!(formatter, "{count} targets"),
-        }
     }
 }
 

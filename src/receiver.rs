@@ -9,7 +9,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, select};
 use crate::connection::{Action, Connection, Event, Snapshot};
 use crate::network::Network;
 use crate::pulse::Pulse;
+use crate::report::Report;
 use crate::source::background::BackgroundDied;
+use crate::status::Note;
 
 /// What the main thread asks of the receiver. It ends when the channel of these is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,29 +53,19 @@ impl SnapshotSender {
 
 /// The thread's own part: the effects.
 pub struct ReceiverThread {
-    connection: Connection,
-    network: Network,
-    snapshots: SnapshotSender,
-    pulse: Pulse,
+    /// Decides.
+    pub connection: Connection,
+    /// What it decides about.
+    pub network: Network,
+    /// The way to the writer.
+    pub snapshots: SnapshotSender,
+    /// What the main thread is to know.
+    pub notes: Sender<Note>,
+    /// By when the thread will be back.
+    pub pulse: Pulse,
 }
 
 impl ReceiverThread {
-    /// A receiver that does what `connection` decides.
-    #[must_use]
-    pub fn new(
-        connection: Connection,
-        network: Network,
-        snapshots: SnapshotSender,
-        pulse: Pulse,
-    ) -> Self {
-        Self {
-            connection,
-            network,
-            snapshots,
-            pulse,
-        }
-    }
-
     /// Runs until `commands` is disconnected.
     ///
     /// # Errors
@@ -121,8 +113,16 @@ impl ReceiverThread {
             Action::Send(request) => self.network.send(request),
             Action::HandOver(snapshot) => self.snapshots.hand_over(snapshot),
             Action::Close => self.network.close(),
-            Action::Report(report) => log::log!(report.level(), "{report}"),
+            Action::Report(report) => self.tell(&report),
         }
         None
+    }
+
+    fn tell(&self, report: &Report) {
+        log::log!(report.level(), "{report}");
+        if let Some(note) = Note::of_connection(report) {
+            // Where the main thread is no more, the process is ending anyway.
+            let _ = self.notes.send(note);
+        }
     }
 }

@@ -359,3 +359,15 @@ impl fmt::Display for Rounded {
         }
     }
 }
+
+/// So many targets, as a person says it.
+pub(crate) struct Targets(pub(crate) usize);
+
+impl fmt::Display for Targets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => formatter.write_str("1 target"),
+            count => write!(formatter, "{count} targets"),
+        }
+    }
+}

@@ -6,26 +6,27 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
+use jiff::Timestamp;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::backoff::Reminder;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::network::Network;
+use crate::output::Output;
 use crate::publish::{ClaimError, OutputFile};
-use crate::pulse::Pulse;
 use crate::receiver::{Command, ReceiverThread, snapshot_channel};
-use crate::report::Rounded;
+use crate::service_manager::ServiceManager;
 use crate::session::Session;
 use crate::source::background::BackgroundDied;
-use crate::writer;
+use crate::status::{Note, Status};
+use crate::watch::Watch;
+use crate::writer::WriterThread;
 
 /// How long the receiver may take to end; it waits for nothing, so this is for a starved machine.
 const RECEIVER_GRACE: Duration = Duration::from_millis(1000);
@@ -88,6 +89,47 @@ struct ThreadEnd {
 /// Where it cannot start, or a thread ends by itself.
 pub fn run(config: Config) -> Result<(), RunError> {
     let signals = forward_signals().map_err(RunError::Start)?;
+    let mut manager = ServiceManager::from_environment();
+    let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
+    let file = claim(&config)?;
+    let mut watch = Watch::new(Instant::now(), file.path());
+    let threads = Threads::start(config, file, &watch)?;
+    manager.ready();
+    manager.status(status.to_string());
+
+    let interval = manager.ping_interval().unwrap_or(WATCH_INTERVAL);
+    let ticks = tick(interval.min(WATCH_INTERVAL));
+    loop {
+        select! {
+            recv(signals) -> signal => match signal {
+                Ok(SIGHUP) => threads.hang_up(),
+                Ok(_) => break,
+                Err(_) => return Err(panicked("signals")),
+            },
+            recv(threads.ended) -> end => return Err(match end {
+                Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
+                // Each thread tells of its end before it is gone, so one of them has done so.
+                Err(_) => panicked("last"),
+            }),
+            recv(threads.notes) -> note => {
+                // Where nobody tells any more, the end of all threads is on its way.
+                let note = note.ok().into_iter().chain(threads.notes.try_iter());
+                note.for_each(|note| status.take(Timestamp::now(), note));
+                manager.status(status.to_string());
+            }
+            recv(ticks) -> _ => if watch.look(Instant::now()) {
+                manager.ping();
+            },
+        }
+    }
+    log::info!("stopping, as asked by a signal");
+    manager.stopping();
+    threads.stop();
+    Ok(())
+}
+
+/// Claims the output, and tells what is to be followed.
+fn claim(config: &Config) -> Result<OutputFile, RunError> {
     let (file, problem) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
     if let Some(problem) = problem {
@@ -103,109 +145,73 @@ pub fn run(config: Config) -> Result<(), RunError> {
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
-
-    let start = Instant::now();
-    let (ends, ended) = unbounded();
-    let (stop_writer, writer_stopped) = bounded::<Infallible>(0);
-    let (commands, command_receiver) = unbounded();
-    let (snapshot_sender, snapshots) = snapshot_channel();
-    let mut watch = Watch::new(start, file.path());
-    let session = Session::new(config.name);
-    let security = config.resolver.address.security();
-    let connection = Connection::new(session, config.pins, security, start);
-    let network = Network::new(config.resolver);
-    let pulse = watch.receiver.clone();
-    let receiver = ReceiverThread::new(connection, network, snapshot_sender, pulse);
-    let pulse = watch.writer.clone();
-    spawn("writer", ends.clone(), move || {
-        writer::run(file, &snapshots, &writer_stopped, &pulse);
-        Ok(())
-    })?;
-    spawn("receiver", ends, move || receiver.run(&command_receiver))?;
-
-    let ticks = tick(WATCH_INTERVAL);
-    loop {
-        select! {
-            recv(signals) -> signal => match signal {
-                Ok(SIGHUP) => {
-                    // Where the receiver is no more, its end is on its way.
-                    let _ = commands.send(Command::HangUp);
-                }
-                Ok(_) => break,
-                Err(_) => return Err(panicked("signals")),
-            },
-            recv(ended) -> end => return Err(match end {
-                Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
-                // Each thread tells of its end before it is gone, so one of them has done so.
-                Err(_) => panicked("last"),
-            }),
-            recv(ticks) -> _ => watch.look(Instant::now()),
-        }
-    }
-    log::info!("stopping, as asked by a signal");
-    stop(commands, stop_writer, &ended);
-    Ok(())
+    Ok(file)
 }
 
-/// Looks whether the threads keep their word, and tells where one does not.
-struct Watch {
-    receiver: Pulse,
-    writer: Pulse,
-    output: PathBuf,
-    reminder: Reminder,
-    is_told: bool,
+/// The receiver and the writer, from the main thread's side.
+struct Threads {
+    commands: Sender<Command>,
+    /// Dropped to stop the writer.
+    stop_writer: Sender<Infallible>,
+    ended: Receiver<ThreadEnd>,
+    notes: Receiver<Note>,
 }
 
-impl Watch {
-    fn new(start: Instant, output: &Path) -> Self {
-        Self {
-            receiver: Pulse::new(start),
-            writer: Pulse::new(start),
-            output: output.to_owned(),
-            reminder: Reminder::default(),
-            is_told: false,
-        }
-    }
+impl Threads {
+    fn start(config: Config, file: OutputFile, watch: &Watch) -> Result<Self, RunError> {
+        let (ends, ended) = unbounded();
+        let (notes_sender, notes) = unbounded();
+        let (stop_writer, writer_stopped) = bounded(0);
+        let (commands, command_receiver) = unbounded();
+        let (snapshot_sender, snapshots) = snapshot_channel();
 
-    fn look(&mut self, now: Instant) {
-        let hang = match (self.writer.overdue(now), self.receiver.overdue(now)) {
-            (Some(overdue), _) => format!(
-                "the writer thread is {} late; does the file system of {} hang?",
-                Rounded(overdue),
-                self.output.display()
-            ),
-            (None, Some(overdue)) => {
-                format!(
-                    "the receiver thread is {} late; is the machine starved?",
-                    Rounded(overdue)
-                )
-            }
-            (None, None) => {
-                if std::mem::take(&mut self.is_told) {
-                    log::info!("all threads keep their word again");
-                }
-                return;
-            }
+        let session = Session::new(config.name);
+        let security = config.resolver.address.security();
+        let receiver = ReceiverThread {
+            connection: Connection::new(session, config.pins, security, Instant::now()),
+            network: Network::new(config.resolver),
+            snapshots: snapshot_sender,
+            notes: notes_sender.clone(),
+            pulse: watch.receiver.clone(),
         };
-        if self.reminder.due(now).is_some() {
-            self.is_told = true;
-            log::error!("{hang}");
-        }
+        let writer = WriterThread {
+            output: Output::new(Instant::now()),
+            file,
+            notes: notes_sender,
+            pulse: watch.writer.clone(),
+        };
+        spawn("writer", ends.clone(), move || {
+            writer.run(&snapshots, &writer_stopped);
+            Ok(())
+        })?;
+        spawn("receiver", ends, move || receiver.run(&command_receiver))?;
+        Ok(Self {
+            commands,
+            stop_writer,
+            ended,
+            notes,
+        })
     }
-}
 
-/// First the receiver, so that nothing more is acknowledged, then the writer, which still writes
-/// what was.
-fn stop(commands: Sender<Command>, stop_writer: Sender<Infallible>, ended: &Receiver<ThreadEnd>) {
-    let start = Instant::now();
-    drop(commands);
-    let first = ended.recv_deadline(start + RECEIVER_GRACE);
-    drop(stop_writer);
-    let second = ended.recv_deadline(start + GRACE);
-    if first.is_err() || second.is_err() {
-        log::warn!(
-            "a thread hangs and is left behind; the output file is complete, but may not be the newest"
-        );
+    fn hang_up(&self) {
+        // Where the receiver is no more, its end is on its way.
+        let _ = self.commands.send(Command::HangUp);
+    }
+
+    /// First the receiver, so that nothing more is acknowledged, then the writer, which still writes
+    /// what was.
+    fn stop(self) {
+        let start = Instant::now();
+        drop(self.commands);
+        let first = self.ended.recv_deadline(start + RECEIVER_GRACE);
+        drop(self.stop_writer);
+        let second = self.ended.recv_deadline(start + GRACE);
+        if first.is_err() || second.is_err() {
+            log::warn!(
+                "a thread hangs and is left behind; the output file is complete, but may not be \
+                 the newest"
+            );
+        }
     }
 }
 

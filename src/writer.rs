@@ -4,63 +4,76 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, at, select};
+use crossbeam_channel::{Receiver, Sender, at, select};
 
 use crate::connection::Snapshot;
-use crate::output::{Action, Event, Output};
+use crate::output::{Action, Event, Output, Report};
 use crate::publish::OutputFile;
 use crate::pulse::Pulse;
 use crate::render::render;
+use crate::status::Note;
 
-/// Runs until `snapshots` is disconnected or `stop` is; writes what is still to be written first.
-pub fn run(
-    mut file: OutputFile,
-    snapshots: &Receiver<Snapshot>,
-    stop: &Receiver<Infallible>,
-    pulse: &Pulse,
-) {
-    let mut output = Output::new(Instant::now());
-    loop {
-        let wake_at = pulse.waiting(Instant::now(), output.deadline());
-        let event = select! {
-            recv(snapshots) -> snapshot => match snapshot {
-                Ok(snapshot) => Event::Wanted(render(&snapshot.targets)),
-                Err(_) => break,
-            },
-            recv(stop) -> _ => break,
-            recv(at(wake_at)) -> _ => Event::Time,
-        };
-        pulse.working(Instant::now());
-        perform(&mut output, &mut file, event);
-    }
-    if let Ok(snapshot) = snapshots.try_recv() {
-        perform(
-            &mut output,
-            &mut file,
-            Event::Wanted(render(&snapshot.targets)),
-        );
-    }
-    perform(&mut output, &mut file, Event::Finish);
+/// The thread's own part: the effects.
+pub struct WriterThread {
+    /// Decides.
+    pub output: Output,
+    /// What it decides about.
+    pub file: OutputFile,
+    /// What the main thread is to know.
+    pub notes: Sender<Note>,
+    /// By when the thread will be back.
+    pub pulse: Pulse,
 }
 
-/// One event, and all that follows from it.
-fn perform(output: &mut Output, file: &mut OutputFile, event: Event) {
-    let mut events = VecDeque::from([event]);
-    while let Some(event) = events.pop_front() {
-        for action in output.step(Instant::now(), fastrand::f64(), event) {
-            match action {
-                Action::Inspect(expected) => {
-                    let inspected = file.inspect(&expected).map_err(|error| error.to_string());
-                    events.push_back(Event::Inspected(inspected));
-                }
-                Action::Replace(content) => {
-                    let replaced = file.replace(&content).map_err(|error| error.to_string());
-                    events.push_back(Event::Replaced(replaced));
-                }
-                Action::Report(report) => {
-                    log::log!(report.level(), "{}: {report}", file.path().display());
+impl WriterThread {
+    /// Runs until `snapshots` is disconnected or `stop` is; writes what is still to be written first.
+    pub fn run(mut self, snapshots: &Receiver<Snapshot>, stop: &Receiver<Infallible>) {
+        loop {
+            let wake_at = self.pulse.waiting(Instant::now(), self.output.deadline());
+            let event = select! {
+                recv(snapshots) -> snapshot => match snapshot {
+                    Ok(snapshot) => Event::Wanted(render(&snapshot.targets)),
+                    Err(_) => break,
+                },
+                recv(stop) -> _ => break,
+                recv(at(wake_at)) -> _ => Event::Time,
+            };
+            self.pulse.working(Instant::now());
+            self.step(event);
+        }
+        if let Ok(snapshot) = snapshots.try_recv() {
+            self.step(Event::Wanted(render(&snapshot.targets)));
+        }
+        self.step(Event::Finish);
+    }
+
+    /// One event, and all that follows from it.
+    fn step(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.output.step(Instant::now(), fastrand::f64(), event) {
+                match action {
+                    Action::Inspect(expected) => {
+                        let inspected = self.file.inspect(&expected);
+                        let inspected = inspected.map_err(|error| error.to_string());
+                        events.push_back(Event::Inspected(inspected));
+                    }
+                    Action::Replace(content) => {
+                        let replaced = self.file.replace(&content);
+                        let replaced = replaced.map_err(|error| error.to_string());
+                        events.push_back(Event::Replaced(replaced));
+                    }
+                    Action::Report(report) => self.tell(&report),
                 }
             }
+        }
+    }
+
+    fn tell(&self, report: &Report) {
+        log::log!(report.level(), "{}: {report}", self.file.path().display());
+        if let Some(note) = Note::of_output(report) {
+            // Where the main thread is no more, the process is ending anyway.
+            let _ = self.notes.send(note);
         }
     }
 }

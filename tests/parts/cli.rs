@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 
 use kuma_prometheus_sd::cli::{CommandLineError, Invocation, Values, parse, version};
 use kuma_prometheus_sd::config::Config;
-use kuma_prometheus_sd::flags::{self, FLAGS, Flag, help};
+use kuma_prometheus_sd::flags::completion::Shell;
+use kuma_prometheus_sd::flags::help::help;
+use kuma_prometheus_sd::flags::{self, FLAGS, Flag};
 
 #[test]
 fn help_and_version_are_given_beside_what_cannot_be_understood() {
@@ -28,27 +30,10 @@ fn help_and_version_are_given_beside_what_cannot_be_understood() {
     }
 }
 
-#[test]
-fn the_readme_has_every_flag_with_its_default_and_variables() {
-    let readme = include_str!("../../README.md");
-    for flag in FLAGS {
-        let start = format!("| `--{}", flag.name);
-        let row = readme.lines().find(|line| line.starts_with(&start));
-        let row = row.unwrap_or_else(|| panic!("README.md has no row for --{}", flag.name));
-        let expected = flag.environment.iter().copied().chain([flag.default]);
-        for text in expected.filter(|text| !text.is_empty()) {
-            assert!(
-                row.contains(&format!("`{text}`")),
-                "{text} is not in: {row}"
-            );
-        }
-    }
-}
-
 /// The flags without a value.
 const SWITCHES: [&str; 3] = ["help", "version", "detailed"];
 
-const SUBCOMMANDS: [&str; 4] = ["run", "check", "version", "help"];
+const SUBCOMMANDS: [&str; 5] = ["run", "check", "completion", "version", "help"];
 
 fn parse_words(words: &[&str]) -> Result<Invocation, CommandLineError> {
     parse(words.iter().map(OsString::from))
@@ -220,14 +205,14 @@ fn the_help_names_everything() {
 }
 
 #[test]
-fn the_help_fits_a_terminal() {
+fn the_help_fits_a_screen() {
     let help = help();
     for line in help.lines() {
         assert!(line.chars().count() <= 80, "{line}");
         assert_eq!(line.trim_end(), line, "{line:?}");
         assert!(!line.contains('\t'), "{line:?}");
     }
-    assert!(help.lines().count() <= 60, "{}", help.lines().count());
+    assert!(help.lines().count() <= 50, "{}", help.lines().count());
     assert!(help.ends_with('\n') && !help.ends_with("\n\n"));
 }
 
@@ -436,6 +421,30 @@ fn what_cannot_be_understood_is_told_in_one_line() {
     ] {
         assert_eq!(complaint(words), expected, "{words:?}");
     }
+}
+
+#[test]
+fn completions_are_for_a_shell_that_is_known() {
+    for (name, shell) in [
+        ("bash", Shell::Bash),
+        ("zsh", Shell::Zsh),
+        ("fish", Shell::Fish),
+    ] {
+        let invocation = parse_words(&["completion", name]);
+        assert_eq!(invocation, Ok(Invocation::Completion(shell)));
+    }
+    assert_eq!(
+        complaint(&["completion"]),
+        "completion needs the name of a shell: bash, zsh or fish"
+    );
+    assert_eq!(
+        complaint(&["completion", "csh"]),
+        "no completions for \"csh\"; there are some for bash, zsh and fish"
+    );
+    assert_eq!(
+        complaint(&["completion", "bash", "zsh"]),
+        "superfluous argument \"zsh\"; see --help"
+    );
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn every_variable_is_read_and_an_empty_one_counts_as_unset() {
                 "transport" => "http",
                 "file-mode" => "0600",
                 "log-level" => "error",
-                "tls-skip-verify" => "true",
+                "log-timestamps" | "tls-skip-verify" => "true",
                 "client-cert-file" | "client-key-file" => {
                     assert!(complaint(&[], &[(variable, "a")]).starts_with('$'));
                     continue;
@@ -135,6 +135,10 @@ fn every_word_has_its_meaning() {
     ] {
         let config = good(&[&format!("--log-level={word}")], &[]);
         assert_eq!(config.log_level, expected);
+    }
+    for (word, expected) in [("auto", None), ("true", Some(true)), ("false", Some(false))] {
+        let config = good(&[&format!("--log-timestamps={word}")], &[]);
+        assert_eq!(config.log_timestamps, expected);
     }
     for (word, expected) in [("true", true), ("false", false)] {
         let config = good(&[&format!("--tls-skip-verify={word}")], &[]);

@@ -8,6 +8,7 @@
 mod cli;
 mod config;
 mod endpoint;
+mod generated;
 mod golden;
 mod labels;
 mod properties;
@@ -16,4 +17,5 @@ mod render;
 mod requests;
 mod resources;
 mod session;
+mod shells;
 mod support;

@@ -1,13 +1,17 @@
-//! The one table of flags and subcommands, and the help that is made from it.
+//! The one table of flags and subcommands. What is made from it has a file each beside this one.
 
-use std::fmt::Write as _;
+pub mod completion;
+pub mod environment_file;
+pub mod help;
+pub mod manual;
+pub mod readme_table;
 
 /// A flag that takes a value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Flag {
     /// The name after `--`.
     pub name: &'static str,
-    /// What stands for the value in the help.
+    /// What stands for the value in the help; words with `|` between them are all that it may be.
     pub value: &'static str,
     /// What the flag means when it is typed without a value; `None` where it needs one.
     pub bare: Option<&'static str>,
@@ -17,9 +21,29 @@ pub struct Flag {
     pub environment: &'static [&'static str],
     /// The heading it stands under in the help.
     pub group: &'static str,
-    /// What it is for.
+    /// What it is for, in a few words.
     pub help: &'static str,
+    /// What else there is to know, in sentences; empty for nothing. Words of the machine's stand in
+    /// backquotes.
+    pub details: &'static str,
 }
+
+impl Flag {
+    /// The words that the value is one of; none where it may be anything.
+    pub fn choices(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let is_choice = self.value.contains('|');
+        self.value.split('|').filter(move |_| is_choice)
+    }
+
+    /// Whether the value is the path of a file.
+    #[must_use]
+    pub fn takes_path(&self) -> bool {
+        self.value == "PATH"
+    }
+}
+
+/// The headings of the flags, in the order of the help.
+pub const GROUPS: [&str; 4] = [CONTROL_PLANE, TLS, FILE, GENERAL];
 
 const CONTROL_PLANE: &str = "Control plane";
 const TLS: &str = "TLS";
@@ -37,8 +61,8 @@ pub const CP_ADDRESS: Flag = Flag {
         "KUMA_CONTROL_PLANE_API_SERVER_URL",
     ],
     group: CONTROL_PLANE,
-    help: "the API server (http://HOST:5681, https://...) or MADS itself \
-           (grpc://HOST:5676, grpcs://...)",
+    help: "the control plane's API server, or MADS itself",
+    details: "The API server is `http://HOST:5681` or `https://HOST:5682`; MADS itself is `grpc://HOST:5676`, `grpcs://HOST:5676`, `http://HOST:5676` or `https://HOST:5676`.",
 };
 
 /// The name of this client.
@@ -49,8 +73,8 @@ pub const NAME: Flag = Flag {
     default: "kuma_sd",
     environment: &["KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME"],
     group: CONTROL_PLANE,
-    help: "the client name that the control plane sees; a MeshMetric backend \
-           may have it as its clientId",
+    help: "the client name that the control plane sees",
+    details: "A MeshMetric backend may have it as its `clientId`.",
 };
 
 /// The generation to speak.
@@ -62,6 +86,7 @@ pub const API_VERSION: Flag = Flag {
     environment: &["KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION"],
     group: CONTROL_PLANE,
     help: "the generation of MADS to speak",
+    details: "",
 };
 
 /// The transport to use.
@@ -73,6 +98,7 @@ pub const TRANSPORT: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_TRANSPORT"],
     group: CONTROL_PLANE,
     help: "the transport to use",
+    details: "",
 };
 
 /// The token for the API server.
@@ -84,6 +110,7 @@ pub const CP_TOKEN_FILE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_CP_TOKEN_FILE"],
     group: CONTROL_PLANE,
     help: "a bearer token for /config of the API server",
+    details: "It is sent nowhere else.",
 };
 
 /// Whom to trust.
@@ -95,6 +122,7 @@ pub const CA_CERT_FILE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_CA_CERT_FILE"],
     group: TLS,
     help: "issuers to trust instead of the system's, in PEM",
+    details: "",
 };
 
 /// What to show to a server.
@@ -106,6 +134,7 @@ pub const CLIENT_CERT_FILE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_CLIENT_CERT_FILE"],
     group: TLS,
     help: "a certificate to show to the server, in PEM",
+    details: "",
 };
 
 /// The key of what is shown.
@@ -117,6 +146,7 @@ pub const CLIENT_KEY_FILE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_CLIENT_KEY_FILE"],
     group: TLS,
     help: "its private key, in PEM",
+    details: "",
 };
 
 /// Trust anyone.
@@ -127,7 +157,8 @@ pub const TLS_SKIP_VERIFY: Flag = Flag {
     default: "false",
     environment: &["KUMA_PROMETHEUS_SD_TLS_SKIP_VERIFY"],
     group: TLS,
-    help: "trust any server, whatever it shows; alone it means true",
+    help: "trust any server, whatever it shows",
+    details: "The flag alone means true.",
 };
 
 /// The file to write.
@@ -138,7 +169,8 @@ pub const OUTPUT_FILE: Flag = Flag {
     default: "kuma.file_sd.json",
     environment: &["KUMA_PROMETHEUS_OUTPUT_FILE"],
     group: FILE,
-    help: "the file that Prometheus reads; missing directories are made",
+    help: "the file that Prometheus reads",
+    details: "Missing directories are made.",
 };
 
 /// The permissions of the file.
@@ -150,6 +182,7 @@ pub const FILE_MODE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_FILE_MODE"],
     group: FILE,
     help: "its permissions, in octal, whatever the umask",
+    details: "",
 };
 
 /// How much to log.
@@ -161,10 +194,23 @@ pub const LOG_LEVEL: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_LOG_LEVEL"],
     group: GENERAL,
     help: "how much to log",
+    details: "",
+};
+
+/// Whether to log the time.
+pub const LOG_TIMESTAMPS: Flag = Flag {
+    name: "log-timestamps",
+    value: "auto|true|false",
+    bare: None,
+    default: "auto",
+    environment: &["KUMA_PROMETHEUS_SD_LOG_TIMESTAMPS"],
+    group: GENERAL,
+    help: "whether lines of the log begin with the time",
+    details: "With `auto` they do unless the journal of systemd reads them, which has times of its own.",
 };
 
 /// Every flag that takes a value, in the order of the help.
-pub const FLAGS: [&Flag; 12] = [
+pub const FLAGS: [&Flag; 13] = [
     &CP_ADDRESS,
     &NAME,
     &API_VERSION,
@@ -177,93 +223,55 @@ pub const FLAGS: [&Flag; 12] = [
     &OUTPUT_FILE,
     &FILE_MODE,
     &LOG_LEVEL,
+    &LOG_TIMESTAMPS,
 ];
 
 /// The flags without a value, and what they are for.
 pub const SWITCHES: [(&str, &str); 3] = [
     ("help", "show this help; also -h"),
     ("version", "show the version"),
-    (
-        "detailed",
-        "with the subcommand version: how this binary was built",
-    ),
+    ("detailed", "with version: how this binary was built"),
 ];
 
-/// The subcommands, and what they are for.
-pub const SUBCOMMANDS: [(&str, &str); 4] = [
-    (
-        "run",
-        "follow the control plane and keep the file up to date",
-    ),
-    (
-        "check",
-        "try the way to the control plane once and tell each step",
-    ),
-    (
-        "version",
-        "show the version; with --detailed, how it was built",
-    ),
-    ("help", "show this help"),
+/// Something to do.
+#[derive(Debug)]
+pub struct Subcommand {
+    /// As it is typed.
+    pub name: &'static str,
+    /// The words that may follow it; none where it takes no argument.
+    pub arguments: &'static [&'static str],
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// The subcommand that prints completions.
+pub const COMPLETION: Subcommand = Subcommand {
+    name: "completion",
+    arguments: &["bash", "zsh", "fish"],
+    help: "print completions for bash, zsh or fish",
+};
+
+/// Every subcommand, in the order of the help.
+pub const SUBCOMMANDS: [&Subcommand; 5] = [
+    &Subcommand {
+        name: "run",
+        arguments: &[],
+        help: "follow the control plane and keep the file up to date",
+    },
+    &Subcommand {
+        name: "check",
+        arguments: &[],
+        help: "try the way to the control plane once and tell each step",
+    },
+    &COMPLETION,
+    &Subcommand {
+        name: "version",
+        arguments: &[],
+        help: "show the version; with --detailed, how it was built",
+    },
+    &Subcommand {
+        name: "help",
+        arguments: &[],
+        help: "show this help",
+    },
 ];
-
-/// The help, as `--help` prints it.
-#[must_use]
-pub fn help() -> String {
-    let mut text = String::from(
-        "kuma-prometheus-sd keeps a file of scrape targets for Prometheus (file_sd)\n\
-         up to date with the monitoring assignments of a Kuma control plane.\n\
-         \n\
-         Usage: kuma-prometheus-sd run|check [FLAGS]\n\
-         \n\
-         Subcommands:\n",
-    );
-    for (name, purpose) in SUBCOMMANDS {
-        let _ = writeln!(text, "  {name:<9}{purpose}");
-    }
-    for group in [CONTROL_PLANE, TLS, FILE, GENERAL] {
-        let _ = writeln!(text, "\n{group}:");
-        for flag in FLAGS.iter().filter(|flag| flag.group == group) {
-            help_for(flag, &mut text);
-        }
-    }
-    for (name, purpose) in SWITCHES {
-        two_columns(&format!("  --{name}"), purpose, &mut text);
-    }
-    text.push_str("\nA flag wins over the environment; an empty variable counts as unset.\n");
-    text
-}
-
-/// A flag with its purpose, default and environment variables in a second column.
-fn help_for(flag: &Flag, text: &mut String) {
-    let mut notes = Vec::new();
-    if !flag.default.is_empty() {
-        notes.push(format!("default {}", flag.default));
-    }
-    notes.extend(
-        flag.environment
-            .iter()
-            .map(|variable| format!("${variable}")),
-    );
-    let purpose = format!("{} [{}]", flag.help, notes.join(", "));
-    let head = format!("  --{}={}", flag.name, flag.value);
-    two_columns(&head, &purpose, text);
-}
-
-/// `head`, and beside it `purpose` in lines that end before the 80th column.
-fn two_columns(head: &str, purpose: &str, text: &mut String) {
-    const COLUMN: usize = 26;
-    const WIDTH: usize = 79;
-    let mut line = format!("{head:<COLUMN$}");
-    if head.len() >= COLUMN {
-        let _ = writeln!(text, "{head}");
-        line = " ".repeat(COLUMN);
-    }
-    for word in purpose.split(' ') {
-        if line.len() + word.len() > WIDTH {
-            let _ = writeln!(text, "{}", line.trim_end());
-            line = " ".repeat(COLUMN);
-        }
-        let _ = write!(line, "{word} ");
-    }
-    let _ = writeln!(text, "{}", line.trim_end());
-}

@@ -1,0 +1,42 @@
+# Completions of kuma-prometheus-sd for bash.
+
+_kuma_prometheus_sd() {
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    # To bash the = of --flag=value is a word of its own.
+    if [[ $word == '=' ]]; then
+        word=
+    elif [[ $previous == '=' ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+
+    offer() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
+    offer_files() {
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames 2>/dev/null
+    }
+
+    COMPREPLY=()
+    case $previous in
+        completion) offer 'bash zsh fish'; return ;;
+        --cp-address) return ;;
+        --name) return ;;
+        --api-version) offer 'auto v1 v1alpha1'; return ;;
+        --transport) offer 'auto grpc http'; return ;;
+        --cp-token-file) offer_files; return ;;
+        --ca-cert-file) offer_files; return ;;
+        --client-cert-file) offer_files; return ;;
+        --client-key-file) offer_files; return ;;
+        --output-file) offer_files; return ;;
+        --file-mode) return ;;
+        --log-level) offer 'off error warn info debug trace'; return ;;
+        --log-timestamps) offer 'auto true false'; return ;;
+    esac
+    if [[ $word == -* ]]; then
+        offer '--cp-address= --name= --api-version= --transport= --cp-token-file= --ca-cert-file= --client-cert-file= --client-key-file= --tls-skip-verify --output-file= --file-mode= --log-level= --log-timestamps= --help --version --detailed'
+        [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
+    elif ((COMP_CWORD == 1)); then
+        offer 'run check completion version help'
+    fi
+}
+
+complete -F _kuma_prometheus_sd kuma-prometheus-sd

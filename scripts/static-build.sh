@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Builds the fully static binary that is shipped. The same source gives the same bytes, in whatever
+# folder, with the same Rust.
+#
+# usage: scripts/static-build.sh TARGET          such as x86_64-unknown-linux-musl
+#        scripts/static-build.sh --path TARGET   only prints where the binary is, or would be
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/static-rust.sh
+
+only_path=
+if [[ ${1:-} == --path ]]; then
+    only_path=yes
+    shift
+fi
+target=${1:?a target, such as x86_64-unknown-linux-musl}
+target_folder=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+binary=$target_folder/$target/release/kuma-prometheus-sd
+if [[ -n $only_path ]]; then
+    echo "$binary"
+    exit
+fi
+
+if ! choose_static_rust "$target"; then
+    echo "static-build: no Rust here can build for $target; run \`make prerequisites-static TARGET=$target\`" >&2
+    exit 1
+fi
+export RUSTC=$static_rustc
+flags=()
+rustflags=()
+if [[ $static_standard_library == source ]]; then
+    # A distribution's Rust has no standard library for musl, but may have its source. Building it is
+    # unstable, hence the permission; and it has no start-up objects for musl, but zig does.
+    export RUSTC_BOOTSTRAP=1
+    flags=(-Z "build-std=std,panic_abort,panic_unwind")
+    rustflags=(-C link-self-contained=no)
+fi
+
+# Where things happened to lie must not show in the binary: panics and C++ checks name their files.
+cargo_home=$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")
+rustflags+=("--remap-path-prefix=$cargo_home=/cargo" "--remap-path-prefix=$target_folder=/target")
+c_flags=("-ffile-prefix-map=$cargo_home=/cargo" "-ffile-prefix-map=$target_folder=/target")
+# musl since 1.2.4 keeps off64_t to itself unless asked.
+c_flags+=(-D_LARGEFILE64_SOURCE)
+# clang since 19 rejects `x.template f(...)` without a template argument list, as gRPC has it.
+cxx_flags=("${c_flags[@]}" -Wno-missing-template-arg-list-after-template-kw)
+
+variable=${target//-/_}
+export "CARGO_TARGET_${variable^^}_RUSTFLAGS=${rustflags[*]}"
+export "CFLAGS_$variable=${c_flags[*]}"
+export "CXXFLAGS_$variable=${cxx_flags[*]}"
+# One that is set for everything would win over the ones above.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CFLAGS CXXFLAGS
+
+export PATH="$target_folder/zig/bin:$PATH"
+"$static_cargo" zigbuild "${flags[@]}" --locked --release --target "$target" \
+    --package kuma-prometheus-sd --bin kuma-prometheus-sd
+echo "$binary: $(stat -c %s "$binary") bytes"

@@ -1,0 +1,59 @@
+//! The help, as `--help` prints it: on one screen.
+
+use std::fmt::Write as _;
+
+use super::{FLAGS, Flag, GROUPS, SUBCOMMANDS, SWITCHES};
+
+/// Where what a flag is for begins, where its default does, and where a line ends.
+const COLUMN: usize = 32;
+const NOTES_COLUMN: usize = 6;
+const WIDTH: usize = 79;
+
+/// The whole text.
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::from(
+        "kuma-prometheus-sd keeps a file of scrape targets for Prometheus (file_sd)\n\
+         up to date with the monitoring assignments of a Kuma control plane.\n\
+         \n\
+         Usage: kuma-prometheus-sd run|check [FLAGS]\n\
+         \n",
+    );
+    for subcommand in SUBCOMMANDS {
+        let _ = writeln!(text, "  {:<12}{}", subcommand.name, subcommand.help);
+    }
+    for group in GROUPS {
+        let _ = writeln!(text, "\n{group}:");
+        for flag in FLAGS.iter().filter(|flag| flag.group == group) {
+            help_for(flag, &mut text);
+        }
+    }
+    for (name, purpose) in SWITCHES {
+        let _ = writeln!(text, "{:<COLUMN$}{purpose}", format!("  --{name}"));
+    }
+    text.push_str("\nA flag wins over the environment; an empty variable counts as unset.\n");
+    text
+}
+
+/// A flag and its purpose, and below it the default and the environment variables.
+fn help_for(flag: &Flag, text: &mut String) {
+    let head = format!("  --{}={}", flag.name, flag.value);
+    // A head that is too long for its column moves its purpose to the right.
+    let head = format!("{head:<width$}", width = COLUMN.max(head.len() + 2));
+    let _ = writeln!(text, "{head}{}", flag.help);
+    let default = match flag.default {
+        "" => String::new(),
+        default => format!("default {default}, "),
+    };
+    let mut line = format!("{:NOTES_COLUMN$}[{default}", "");
+    let last = flag.environment.len() - 1;
+    for (index, variable) in flag.environment.iter().enumerate() {
+        let word = format!("${variable}{}", if index == last { "]" } else { ", " });
+        if line.len() + word.trim_end().len() > WIDTH {
+            let _ = writeln!(text, "{}", line.trim_end());
+            line = format!("{:NOTES_COLUMN$}", "");
+        }
+        line.push_str(&word);
+    }
+    let _ = writeln!(text, "{line}");
+}
