@@ -4,7 +4,7 @@
 use kuma_stand_in::{ControlPlane, Dataplane, Fault, Generation, Kuma, Resource};
 
 use crate::check::{check, failed, passed};
-use crate::harness::Launch;
+use crate::harness::{Launch, program};
 use crate::mesh::{EMPTY, backend, undecodable};
 use crate::strangers::{Proxy, Stranger, at_once};
 
@@ -175,7 +175,7 @@ fn an_output_that_a_daemon_writes_is_told_and_the_daemon_goes_on() {
 #[test]
 fn a_closed_stdout_leaves_the_exit_code() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let program = env!("CARGO_BIN_EXE_kuma-prometheus-sd");
+    let program = program();
     let (reader, writer) = std::io::pipe().expect("a pipe can be made");
     drop(reader);
     let folder = Launch::bare();

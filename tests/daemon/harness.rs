@@ -4,6 +4,7 @@
 //! Nothing here sleeps for as long as something might take: a wait ends with what it waits for, or
 //! fails after `SOON`, and then the test's output shows the command, the file and both streams.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
@@ -37,7 +38,15 @@ pub(crate) struct Launch {
     output: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
-    umask: Option<&'static str>,
+    /// What a shell does before it becomes the daemon.
+    prelude: Option<String>,
+}
+
+/// The daemon that is tested: the one that was built with the tests, or another one that is to show
+/// the same, such as the static binary.
+pub(crate) fn program() -> OsString {
+    env::var_os("KUMA_PROMETHEUS_SD_BINARY")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_kuma-prometheus-sd").into())
 }
 
 impl Launch {
@@ -52,7 +61,7 @@ impl Launch {
             folder: Arc::new(folder),
             arguments: Vec::new(),
             environment: Vec::new(),
-            umask: None,
+            prelude: None,
         }
     }
 
@@ -87,9 +96,9 @@ impl Launch {
         self
     }
 
-    /// The umask to start with.
-    pub(crate) fn umask(mut self, umask: &'static str) -> Launch {
-        self.umask = Some(umask);
+    /// What a shell is to do before it becomes the daemon, such as `umask 077`.
+    pub(crate) fn prelude(mut self, script: &str) -> Launch {
+        self.prelude = Some(script.to_owned());
         self
     }
 
@@ -124,13 +133,12 @@ impl Launch {
 
     /// Starts it.
     pub(crate) fn start(&self) -> Daemon {
-        let program = env!("CARGO_BIN_EXE_kuma-prometheus-sd");
-        let mut command = match self.umask {
-            None => Command::new(program),
-            Some(umask) => {
+        let mut command = match &self.prelude {
+            None => Command::new(program()),
+            Some(prelude) => {
                 let mut shell = Command::new("/bin/sh");
-                let script = format!("umask {umask}; exec \"$0\" \"$@\"");
-                shell.arg("-c").arg(script).arg(program);
+                let script = format!("{prelude}; exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(script).arg(program());
                 shell
             }
         };

@@ -43,7 +43,7 @@ fn its_mode_is_0644_or_as_asked_whatever_the_umask() {
         ("022", Some("600"), 0o600),
     ];
     for (umask, asked, expected) in cases {
-        let mut launch = Launch::follow(&plane.grpc_url()).umask(umask);
+        let mut launch = Launch::follow(&plane.grpc_url()).prelude(&format!("umask {umask}"));
         if let Some(asked) = asked {
             launch = launch.argument(format!("--file-mode={asked}"));
         }

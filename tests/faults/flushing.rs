@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use kuma_stand_in::{ControlPlane, Kuma};
 
-use crate::harness::{SOON, read_if_there, wait_until};
+use crate::harness::{SOON, program, read_if_there, wait_until};
 use crate::lists;
 use crate::namespace;
 use crate::process;
@@ -21,7 +21,7 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
     let child = Command::new("strace")
         .args(["-f", "-y", "-e", "trace=fsync,fdatasync,/^rename", "-o"])
         .arg(&trace)
-        .arg(env!("CARGO_BIN_EXE_kuma-prometheus-sd"))
+        .arg(program())
         .arg("run")
         .arg(format!("--cp-address={}", plane.grpc_url()))
         .arg("--output-file")

@@ -9,11 +9,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, Kuma};
 
 use crate::harness::{Daemon, Launch, SOON};
 use crate::lists;
+use crate::notify::Manager;
 use crate::observe::expect_settled;
 
 /// Takes a write lease on a file, changes the file, says so, and gives the lease back when stdin
@@ -27,6 +29,9 @@ const LEASE: &str = r#"
     print "leased\n";
     <STDIN>;
 "#;
+
+/// What a service manager gives the daemon to say that it lives.
+const WATCHDOG: Duration = Duration::from_secs(2);
 
 struct Lease {
     holder: Child,
@@ -77,10 +82,13 @@ impl Drop for Lease {
 }
 
 /// A daemon whose writer hangs.
-fn hanging() -> Option<(ControlPlane, Daemon, Lease)> {
+fn hanging(manager: &Manager) -> Option<(ControlPlane, Daemon, Lease)> {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.publish(&lists::list(1, 3));
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
+    let launch = manager
+        .manage(launch)
+        .variable("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
     let daemon = launch.start();
     daemon.wait_for_file(&lists::file(1, 3));
     expect_settled(&plane);
@@ -91,7 +99,8 @@ fn hanging() -> Option<(ControlPlane, Daemon, Lease)> {
 }
 
 #[test]
-fn a_hanging_file_system_is_told_and_neither_loses_a_list_nor_keeps_the_daemon_from_ending() {
+fn a_hanging_file_system_is_told_to_a_watchdog_too_and_neither_loses_a_list_nor_keeps_the_daemon_from_ending()
+ {
     thread::scope(|scope| {
         scope.spawn(the_newest_list_is_written_when_it_is_over);
         scope.spawn(the_daemon_ends_nevertheless);
@@ -99,20 +108,29 @@ fn a_hanging_file_system_is_told_and_neither_loses_a_list_nor_keeps_the_daemon_f
 }
 
 fn the_newest_list_is_written_when_it_is_over() {
-    let Some((plane, daemon, lease)) = hanging() else {
+    let manager = Manager::listen();
+    let Some((plane, daemon, lease)) = hanging(&manager) else {
         return;
     };
+    // Nothing that came before counts; after that a watchdog waits in vain, until it would act.
+    manager.rest();
+    let deadline = Instant::now() + WATCHDOG;
+    while let Some(message) = manager.next(deadline.saturating_duration_since(Instant::now())) {
+        assert_ne!(message, "WATCHDOG=1");
+    }
     for number in 2..=5 {
         plane.publish(&lists::list(number, 3));
         expect_settled(&plane);
     }
     lease.give_back();
     daemon.wait_for_file(&lists::file(5, 3));
+    manager.expect("WATCHDOG=1");
     assert_eq!(daemon.lines_with("the writer thread is"), 1);
 }
 
 fn the_daemon_ends_nevertheless() {
-    let Some((_plane, daemon, lease)) = hanging() else {
+    let manager = Manager::listen();
+    let Some((_plane, daemon, lease)) = hanging(&manager) else {
         return;
     };
     // Within 2 s, and without an error.

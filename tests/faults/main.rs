@@ -10,6 +10,9 @@ mod harness;
 #[path = "../daemon/mesh.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod mesh;
+#[path = "../daemon/notify.rs"]
+#[allow(dead_code, reason = "tests/daemon uses the rest of it")]
+mod notify;
 #[path = "../daemon/streams.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod streams;

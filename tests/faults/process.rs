@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{Daemon, SOON, wait_until};
+use crate::harness::{Daemon, SOON, program, wait_until};
 
 /// The kernel counts processor time in hundredths of a second, for everyone who asks.
 const TICK: Duration = Duration::from_millis(10);
@@ -22,13 +22,13 @@ pub(crate) fn id_of(daemon: &Daemon) -> u32 {
 
 /// The daemon that was started with an output file; `None` where there is none.
 pub(crate) fn that_writes(output: &Path) -> Option<u32> {
-    let program = env!("CARGO_BIN_EXE_kuma-prometheus-sd").as_bytes();
+    let program = program();
     let entries = fs::read_dir("/proc").expect("/proc can be listed");
     entries.flatten().find_map(|entry| {
         let id = entry.file_name().to_str()?.parse().ok()?;
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         let mut arguments = line.split(|byte| *byte == 0);
-        let is_daemon = arguments.next() == Some(program);
+        let is_daemon = arguments.next() == Some(program.as_bytes());
         let is_this = arguments.any(|argument| argument == output.as_os_str().as_bytes());
         (is_daemon && is_this).then_some(id)
     })

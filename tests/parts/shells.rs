@@ -87,9 +87,9 @@ fn offered(shell: Shell, words: &[&str]) -> Option<BTreeSet<String>> {
     };
     // fish adds a description, and a value of its own to its flag.
     let words = text.lines().filter_map(|line| line.split('\t').next());
-    let words = words.filter_map(|word| match (shell, word.split_once('=')) {
-        (Shell::Fish, Some((_, value))) => Some(value),
-        _ => Some(word),
+    let words = words.map(|word| match (shell, word.split_once('=')) {
+        (Shell::Fish, Some((_, value))) => value,
+        _ => word,
     });
     Some(
         words
