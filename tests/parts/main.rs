@@ -7,6 +7,7 @@
 
 mod cli;
 mod config;
+mod dependencies;
 mod endpoint;
 mod generated;
 mod golden;
