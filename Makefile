@@ -16,7 +16,7 @@ TARGET ?= $(shell uname -m)-unknown-linux-musl
 export TARGET
 
 .NOTPARALLEL:
-.PHONY: build help test run e2e simulate soak generate lint static clean prerequisites
+.PHONY: build help test run e2e simulate soak generate lint static test-static clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -49,6 +49,12 @@ lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 
 static: prerequisites-static ## build the static binary that is shipped, for TARGET=x86_64-unknown-linux-musl or another
 	@scripts/static-build.sh $(TARGET)
+
+# What its DNS is, and how it ends, matters more where another libc does it.
+test-static: static ## hold the static binary to its promises, and to what the daemon's tests show
+	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
+	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon
 
 clean: ## remove what was built, gRPC's C++ included
 	$(CARGO) clean

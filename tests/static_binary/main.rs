@@ -1,0 +1,107 @@
+//! The binary that is shipped: small, linked to nothing, and at home in a root with nothing else in
+//! it. `make test-static` says which binary, and lets all other tests of the daemon run on it too.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../faults/namespace.rs"]
+#[allow(dead_code, reason = "tests/faults uses the rest of it")]
+mod namespace;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kuma_stand_in::{Authority, ControlPlane, Kuma, Plan, Tls, Validity};
+
+/// What an operator may copy to any machine without a thought.
+const SIZE_LIMIT: u64 = 6_000_000;
+
+/// The binary; `None` where there is none to test.
+fn binary() -> Option<PathBuf> {
+    let binary = env::var_os("KUMA_PROMETHEUS_SD_BINARY").map(PathBuf::from);
+    if binary.is_none() {
+        println!("not tried, as no binary is named; see `make test-static`");
+    }
+    binary
+}
+
+#[test]
+fn it_is_small_and_stripped_and_linked_to_nothing() {
+    let Some(binary) = binary() else {
+        return;
+    };
+    let size = fs::metadata(&binary).unwrap().len();
+    println!("{size} bytes");
+    assert!(size <= SIZE_LIMIT, "{size} bytes");
+
+    let output = Command::new("readelf")
+        .args(["--wide", "--program-headers", "--dynamic", "--sections"])
+        .arg(&binary)
+        .output()
+        .expect("readelf is where a linker is");
+    assert!(output.status.success(), "{output:?}");
+    let facts = String::from_utf8(output.stdout).unwrap();
+    assert!(facts.contains("LOAD"), "{facts}");
+    for unwanted in ["INTERP", "(NEEDED)", ".symtab", ".debug"] {
+        assert!(!facts.contains(unwanted), "{unwanted} in:\n{facts}");
+    }
+}
+
+#[test]
+fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() {
+    let Some(binary) = binary() else {
+        return;
+    };
+    let test = "it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places";
+    let side = namespace::enter(&["--mount", "--net"], "ip link set lo up", test);
+    let Some(root) = side.inside() else {
+        return;
+    };
+    let authority = Authority::new("the authority");
+    fs::copy(binary, root.join("kuma-prometheus-sd")).unwrap();
+    put(
+        &root,
+        "etc/hosts",
+        "127.0.0.1 kuma-control-plane.internal\n",
+    );
+    put(&root, "etc/ssl/certs/ca-certificates.crt", &authority.pem());
+
+    let old = ControlPlane::start(Kuma::V2_6);
+    let new = ControlPlane::start(Kuma::V2_12);
+    let identity = authority.server(&["kuma-control-plane.internal"], Validity::Valid);
+    let tls = Tls::new(&identity);
+    let plan = Plan {
+        tls: Some(tls.clone()),
+        api_tls: Some(tls),
+        ..Plan::new(Kuma::V2_12)
+    };
+    let secure = plan.start().expect("free ports");
+    for (scheme, port, told) in [
+        ("grpc", old.port(), "over gRPC v1"),
+        ("http", new.api().address().port(), "over HTTP v1"),
+        (
+            "https",
+            secure.api().address().port(),
+            "over HTTP v1 with TLS",
+        ),
+    ] {
+        let address = format!("{scheme}://kuma-control-plane.internal:{port}");
+        let output = Command::new("chroot")
+            .arg(&root)
+            .args(["/kuma-prometheus-sd", "check", "--cp-address", &address])
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .output()
+            .expect("chroot can be run");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{address}: {output:?}");
+        assert!(stdout.contains(told), "{address}: {stdout}");
+    }
+}
+
+fn put(root: &Path, path: &str, content: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
