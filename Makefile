@@ -16,7 +16,7 @@ TARGET ?= $(shell uname -m)-unknown-linux-musl
 export TARGET
 
 .NOTPARALLEL:
-.PHONY: build help test run e2e simulate soak generate lint static test-static clean prerequisites
+.PHONY: build help test run e2e simulate soak generate lint static test-static measure clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -55,6 +55,10 @@ test-static: static ## hold the static binary to its promises, and to what the d
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
 	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon
+
+measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
+	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
+	$(CARGO) test $(CARGO_FLAGS) --test measure -- --ignored --nocapture
 
 clean: ## remove what was built, gRPC's C++ included
 	$(CARGO) clean
