@@ -11,8 +11,10 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector};
-use ureq::{Agent, Error};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+};
+use ureq::{Agent, Error, Timeout};
 
 use crate::address::Security;
 use crate::excerpt::excerpt;
@@ -25,7 +27,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The longest time until an answer begins; a poll is answered after 30 s at the latest.
 const ANSWER_LIMIT: Duration = Duration::from_secs(45);
 
-/// The longest time until an answer ends.
+/// The longest silence within the body of an answer. A poll is held before its answer begins; once
+/// it has begun, silence means that the server is gone, or the way to it.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest time until an answer ends: a list of any size over a slow line.
 const BODY_LIMIT: Duration = Duration::from_secs(300);
 
 /// What is the same for all requests.
@@ -153,7 +159,7 @@ fn agent_of_one_connection(config: Config) -> Agent {
     let limit = ConnectLimit {
         left: AtomicU32::new(runs),
     };
-    let connector = limit.chain(DefaultConnector::new());
+    let connector = limit.chain(DefaultConnector::new()).chain(SilenceLimit);
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -177,6 +183,52 @@ impl Connector<()> for ConnectLimit {
             return Err(Error::Io(io::Error::new(ErrorKind::NotConnected, closed)));
         }
         Ok(chained)
+    }
+}
+
+/// The last link in the chain: ends a body that has stopped coming.
+#[derive(Debug)]
+struct SilenceLimit;
+
+impl<In: Transport> Connector<In> for SilenceLimit {
+    type Out = Impatient<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Impatient<In>>, Error> {
+        Ok(chained.map(Impatient))
+    }
+}
+
+/// A connection over which no body is silent for long. The limit for each read that ureq has by
+/// itself cannot say this, as it counts for the beginning of an answer too.
+#[derive(Debug)]
+struct Impatient<T>(T);
+
+impl<T: Transport> Transport for Impatient<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
+        if timeout.reason == Timeout::RecvBody {
+            timeout.per_read = Some(SILENCE_LIMIT.into());
+        }
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
     }
 }
 
@@ -206,10 +258,22 @@ pub fn describe(error: &Error) -> String {
             None => excerpt(&error.to_string()),
         },
         Error::Rustls(error) => tls::describe(error),
-        Error::Timeout(timeout) => format!("no answer in time ({timeout})"),
+        Error::Timeout(timeout) => describe_timeout(*timeout),
         Error::HostNotFound => "the host name does not resolve to an address".to_owned(),
         other => excerpt(&other.to_string()),
     }
+}
+
+fn describe_timeout(timeout: Timeout) -> String {
+    let (what, limit) = match timeout {
+        Timeout::Resolve => ("its name was not resolved", CONNECT_LIMIT),
+        Timeout::Connect => ("no connection", CONNECT_LIMIT),
+        Timeout::RecvResponse => ("no answer", ANSWER_LIMIT),
+        Timeout::PerRead => ("the answer broke off: no more of it came", SILENCE_LIMIT),
+        Timeout::RecvBody => ("the answer did not end", BODY_LIMIT),
+        _ => return "no answer in time".to_owned(),
+    };
+    format!("{what} within {} s", limit.as_secs())
 }
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {

@@ -369,13 +369,28 @@ impl fmt::Display for Report {
             } => {
                 write!(formatter, "wrote {}: {changes}", Targets(*targets))?;
                 write_held_back(formatter, *held_back, "write")?;
-                write_end_of_trouble(formatter, *trouble)
+                match trouble {
+                    Some(trouble) => write!(
+                        formatter,
+                        "; the file can be written again after {}",
+                        Rounded(*trouble)
+                    ),
+                    None => Ok(()),
+                }
             }
             Self::Unchanged {
                 targets, trouble, ..
             } => {
                 write!(formatter, "the file already holds {}", Targets(*targets))?;
-                write_end_of_trouble(formatter, *trouble)
+                match trouble {
+                    // Nothing was written, so nobody knows whether it could be.
+                    Some(trouble) => write!(
+                        formatter,
+                        "; nothing is left to be written after {} of failures",
+                        Rounded(*trouble)
+                    ),
+                    None => Ok(()),
+                }
             }
             Self::Foreign(Foreign::Missing) => {
                 formatter.write_str("the file is gone, so it is written again")
@@ -399,22 +414,6 @@ impl fmt::Display for Report {
                 }
             }
         }
-    }
-}
-
-fn write_end_of_trouble(
-    formatter: &mut fmt::Formatter<'_>,
-    trouble: Option<Duration>,
-) -> fmt::Result {
-    match trouble {
-        Some(trouble) => {
-            write!(
-                formatter,
-                "; the file can be written again after {}",
-                Rounded(trouble)
-            )
-        }
-        None => Ok(()),
     }
 }
 

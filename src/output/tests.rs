@@ -251,7 +251,7 @@ fn a_write_that_failed_after_the_rename_is_not_repeated() {
     ]);
     story.assert_told(&[
         "cannot write the file: no space left; next attempt in 1.0 s",
-        "the file already holds 1 target; the file can be written again after 1.0 s",
+        "the file already holds 1 target; nothing is left to be written after 1.0 s of failures",
     ]);
 }
 

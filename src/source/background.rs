@@ -21,8 +21,11 @@ pub struct Background {
 /// Where such a thread puts its events.
 pub struct Events {
     events: Sender<Event>,
-    waker: Waker,
+    /// The last field, so that whoever is woken by the end finds the channel closed.
+    waker: WakingAtTheEnd,
 }
+
+struct WakingAtTheEnd(Waker);
 
 /// A thread ended without having said so, which only a panic does.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Background {
         let (sender, receiver) = unbounded();
         let events = Events {
             events: sender,
-            waker,
+            waker: WakingAtTheEnd(waker),
         };
         thread::Builder::new()
             .name(name.to_owned())
@@ -79,13 +82,54 @@ impl Events {
     /// Hands over an event; says whether anyone still wants it.
     pub fn send(&self, event: Event) -> bool {
         let is_wanted = self.events.send(event).is_ok();
-        self.waker.wake_by_ref();
+        self.waker.0.wake_by_ref();
         is_wanted
     }
 }
 
-impl Drop for Events {
+impl Drop for WakingAtTheEnd {
     fn drop(&mut self) {
-        self.waker.wake_by_ref();
+        self.0.wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Background;
+    use crossbeam_channel::{Sender, bounded, unbounded};
+    use std::sync::{Arc, OnceLock};
+    use std::task::Wake;
+
+    /// Tells, as soon as it is woken, whether the thread is known to be dead.
+    struct Witness {
+        background: OnceLock<Background>,
+        seen: Sender<bool>,
+    }
+
+    impl Wake for Witness {
+        fn wake(self: Arc<Self>) {
+            let background = self.background.get().expect("it was put there before");
+            self.seen.send(background.poll().is_err()).unwrap();
+        }
+    }
+
+    #[test]
+    fn whoever_is_woken_by_the_end_of_a_thread_sees_it() {
+        for panics in [false, true] {
+            let (seen, is_seen) = unbounded();
+            let witness = Arc::new(Witness {
+                background: OnceLock::new(),
+                seen,
+            });
+            let (go, may_end) = bounded::<()>(1);
+            let waker = Arc::clone(&witness).into();
+            let background = Background::spawn("a thread", waker, move |_| {
+                may_end.recv().unwrap();
+                assert!(!panics, "as this test wants it");
+            });
+            assert!(witness.background.set(background.unwrap()).is_ok());
+            go.send(()).unwrap();
+            assert!(is_seen.recv().unwrap(), "panics: {panics}");
+        }
     }
 }

@@ -302,13 +302,20 @@ fn a_server_that_hangs_up_on_http_is_taken_for_one_that_knows_grpc_only() {
 
 #[test]
 fn a_silent_server_is_given_up_after_10_seconds_and_asked_again() {
-    let plane = ControlPlane::start(Kuma::V2_6);
-    plane.api().set("/config", HttpAnswer::Silence);
-    let daemon = Launch::follow(&plane.api_url()).start();
-    let line = daemon.wait_for_trouble();
-    assert!(line.contains("/config: no answer in time"), "{line}");
-    plane.upgrade_to(Kuma::V2_6);
-    daemon.wait_for_file(EMPTY);
+    let begun = Body::Drip {
+        bytes: b"{}".to_vec(),
+        pause: SOON * 10,
+    };
+    let answers = [HttpAnswer::Silence, HttpAnswer::with_body(200, begun)];
+    at_once(answers, |answer| {
+        let plane = ControlPlane::start(Kuma::V2_6);
+        plane.api().set("/config", answer);
+        let daemon = Launch::follow(&plane.api_url()).start();
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains("/config: no answer in time"), "{line}");
+        plane.upgrade_to(Kuma::V2_6);
+        daemon.wait_for_file(EMPTY);
+    });
 }
 
 #[test]

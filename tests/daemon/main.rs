@@ -26,6 +26,7 @@ mod proxies;
 mod secure;
 mod service_manager;
 mod signals;
+mod slow_answers;
 mod strangers;
 mod streams;
 mod tls;

@@ -195,7 +195,7 @@ fn a_second_daemon_by_way_of_a_link_is_refused_too() {
 
 #[test]
 fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_10_seconds() {
-    let damages: [(&str, Damage); 6] = [
+    let damages: [(&str, Damage); 7] = [
         ("is gone", |path| fs::remove_file(path).unwrap()),
         ("was changed", |path| fs::write(path, "[]\n").unwrap()),
         ("was changed", |path| fs::write(path, "").unwrap()),
@@ -208,6 +208,11 @@ fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_10_seconds
         }),
         ("is gone", |path| {
             fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        }),
+        ("is gone", |path| {
+            let folder = path.parent().unwrap();
+            fs::remove_dir_all(folder).unwrap();
+            fs::create_dir(folder).unwrap();
         }),
     ];
     let mesh = backends(5);

@@ -29,7 +29,7 @@ const LISTS: usize = 20;
 
 const PUBLISHING_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The longest time from the start to the kill: some replacements.
+/// The longest time to the kill, from the start or from the first write: some replacements.
 const LONGEST_LIFE: Duration = Duration::from_millis(200);
 
 fn from_environment<T: FromStr>(name: &str) -> Option<T> {
@@ -120,7 +120,11 @@ fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, dice: &mut fastra
         let now = leftovers(launch.folder());
         let still_there: Vec<_> = now.intersection(&old).collect();
         assert!(still_there.is_empty(), "kill {kill}: {still_there:?}");
-        thread::sleep(LONGEST_LIFE.mul_f64(dice.f64()));
+        let (outlives_a_write, life) = (dice.bool(), LONGEST_LIFE.mul_f64(dice.f64()));
+        if outlives_a_write {
+            daemon.wait_for_log(" wrote ");
+        }
+        thread::sleep(life);
         daemon.kill();
         let file = read_if_there(launch.output_path());
         let is_list = file.as_ref().is_some_and(|file| files.contains(file));
