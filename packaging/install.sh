@@ -1,0 +1,173 @@
+#!/bin/sh
+# Installs or uninstalls what stands beside this script. It needs no make, no compiler and no network.
+#
+# usage: packaging/install.sh install|uninstall
+#
+# In the environment, as in the GNU and distributions' conventions: DESTDIR, prefix (/usr/local),
+# exec_prefix, bindir, datarootdir, mandir, sysconfdir, localstatedir (/var), unitdir, sysusersdir,
+# svdir, bashcompletiondir, zshcompletiondir, fishcompletiondir. Further BINARY, the program to
+# install, and user (kuma-prometheus-sd), whom the service runs as.
+#
+# The configuration is in /etc whatever the prefix: that is where an administrator looks for it. Units
+# go below the prefix where systemd looks for them there, otherwise below the configuration.
+set -eu
+# What is installed is for everybody to read, whatever the umask of whoever installs it.
+umask 022
+
+here=$(dirname "$0")
+name=kuma-prometheus-sd
+
+: "${DESTDIR:=}" "${BINARY:=$here/../$name}" "${user:=$name}"
+: "${prefix:=/usr/local}" "${exec_prefix:=$prefix}" "${bindir:=$exec_prefix/bin}"
+: "${datarootdir:=$prefix/share}" "${mandir:=$datarootdir/man}"
+: "${sysconfdir:=/etc}" "${localstatedir:=/var}"
+case $prefix in
+/usr | /usr/local) systemd_folder=$prefix/lib ;;
+*) systemd_folder=$sysconfdir ;;
+esac
+: "${unitdir:=$systemd_folder/systemd/system}" "${sysusersdir:=$systemd_folder/sysusers.d}"
+: "${svdir:=$sysconfdir/sv}"
+: "${bashcompletiondir:=$datarootdir/bash-completion/completions}"
+: "${zshcompletiondir:=$datarootdir/zsh/site-functions}"
+: "${fishcompletiondir:=$datarootdir/fish/vendor_completions.d}"
+
+environment=$sysconfdir/default/$name
+unit=$unitdir/$name.service
+service=$svdir/$name
+state=$localstatedir/lib/$name
+
+say() { echo "$*" >&2; }
+
+fail() { # CODE WORD...
+    code=$1
+    shift
+    say "install.sh: $*"
+    exit "$code"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The paths end up in a unit, in shell scripts and in sed, each of which reads some characters as more
+# than that.
+check_paths() {
+    for variable in bindir mandir sysconfdir localstatedir unitdir sysusersdir svdir \
+        bashcompletiondir zshcompletiondir fishcompletiondir; do
+        path=$(eval "echo \"\$$variable\"")
+        case $path in
+        *[!A-Za-z0-9/._+~-]*) fail 2 "$variable is '$path'; give one of letters, digits and /._+~- only" ;;
+        /*) ;;
+        *) fail 2 "$variable is '$path'; give an absolute path" ;;
+        esac
+    done
+    case $user in
+    '' | *[!A-Za-z0-9_.-]*) fail 2 "user is '$user'; give the name of one" ;;
+    esac
+}
+
+# All that is installed, the environment file apart: its mode, where it stands here, and where it goes.
+files() {
+    cat <<END
+644 $name.1 $mandir/man1/$name.1
+644 completions/$name.bash $bashcompletiondir/$name
+644 completions/_$name $zshcompletiondir/_$name
+644 completions/$name.fish $fishcompletiondir/$name.fish
+644 systemd/$name.service $unit
+644 systemd/$name.sysusers $sysusersdir/$name.conf
+755 runit/run $service/run
+755 runit/finish $service/finish
+755 runit/check $service/check
+644 runit/settings $service/settings
+755 runit/log/run $service/log/run
+END
+}
+
+# A file as it is installed.
+render() { # FILE
+    sed -e "s|@bindir@|$bindir|g" -e "s|@sysconfdir@|$sysconfdir|g" \
+        -e "s|@localstatedir@|$localstatedir|g" -e "s|@user@|$user|g" "$here/$1"
+}
+
+# Puts stdin in place by a rename: the old file may be a program that runs.
+put() { # MODE DESTINATION
+    temporary=$DESTDIR$2.new
+    trap 'rm -f "$temporary"' EXIT
+    mkdir -p "${temporary%/*}"
+    cat >"$temporary"
+    chmod "$1" "$temporary"
+    mv -f "$temporary" "$DESTDIR$2"
+    trap - EXIT
+}
+
+has_own_environment() {
+    [ -e "$DESTDIR$environment" ] && ! render environment | cmp -s - "$DESTDIR$environment"
+}
+
+install_all() {
+    [ -f "$BINARY" ] || fail 2 "nothing is built: there is no $BINARY. Run \`make static\` first," \
+        "as a user without rights, or name another program with BINARY=PATH"
+    put 755 "$bindir/$name" <"$BINARY"
+    files | while read -r mode source destination; do
+        render "$source" | put "$mode" "$destination"
+    done
+    if has_own_environment; then
+        say "kept $DESTDIR$environment, which differs from the new $here/environment"
+    elif [ ! -e "$DESTDIR$environment" ]; then
+        render environment | put 644 "$environment"
+    fi
+    [ -n "$DESTDIR" ] || say_next_steps
+}
+
+say_next_steps() {
+    say "installed $bindir/$name; its settings are in $environment. Next, as root:"
+    if [ -d /run/systemd/system ] || ! has runsv; then
+        say "  systemd-sysusers $sysusersdir/$name.conf"
+        say "  systemctl daemon-reload"
+        say "  systemctl enable $name && systemctl restart $name"
+    fi
+    if has runsv; then
+        id "$user" >/dev/null 2>&1 || ! has useradd || say "  useradd --system --user-group --home-dir $state --shell /bin/false $user"
+        say "  ln -s $service /etc/service/   (or wherever your runsvdir looks)"
+    fi
+    say "The list will be in $state/kuma.file_sd.json."
+}
+
+is_used_by_systemd() {
+    has systemctl || return 1
+    [ "$(systemctl show -p FragmentPath $name 2>/dev/null)" = "FragmentPath=$unit" ] || return 1
+    systemctl -q is-active $name 2>/dev/null || systemctl -q is-enabled $name 2>/dev/null
+}
+
+is_used_by_runit() { has sv && [ -d "$service" ] && sv status "$service" >/dev/null 2>&1; }
+
+uninstall_all() {
+    if [ -z "$DESTDIR" ]; then
+        ! is_used_by_systemd || fail 1 "the service is in use; end it with \`systemctl disable --now $name\` first"
+        ! is_used_by_runit || fail 1 "the service is in use; remove its link from the folder that runsvdir" \
+            "looks at, /etc/service as a rule, and run \`sv exit $service\` first"
+    fi
+    rm -f "$DESTDIR$bindir/$name"
+    files | while read -r _ _ destination; do
+        rm -f "$DESTDIR$destination"
+    done
+    if has_own_environment; then
+        say "kept $DESTDIR$environment, which was changed"
+    else
+        rm -f "$DESTDIR$environment"
+    fi
+    # runsv made these, and no longer runs.
+    rm -rf "$DESTDIR$service/supervise" "$DESTDIR$service/log/supervise"
+    for folder in "$service/log" "$service"; do
+        [ ! -d "$DESTDIR$folder" ] || rmdir "$DESTDIR$folder" 2>/dev/null ||
+            say "kept $DESTDIR$folder, which has other files in it"
+    done
+    for folder in "$state" "$localstatedir/log/$name"; do
+        [ ! -d "$DESTDIR$folder" ] || say "kept $DESTDIR$folder: Prometheus may still read what is in it"
+    done
+}
+
+check_paths
+case ${1:-} in
+install) install_all ;;
+uninstall) uninstall_all ;;
+*) fail 2 "usage: $0 install|uninstall" ;;
+esac

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Packs what is built: a tarball, a deb or an rpm of the static binary, and the checksums of all of
+# them. Builds nothing. The same binary packed twice gives the same bytes.
+#
+# usage: scripts/dist.sh tarball|deb|rpm TARGET          such as x86_64-unknown-linux-musl
+#
+# In the environment: BINARY, a program to pack in place of TARGET's; SOURCE_DATE_EPOCH and MAINTAINER
+# (NAME <ADDRESS>), where they are not to be those of the last commit.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+umask 022
+
+name=kuma-prometheus-sd
+version=$(sed -n '/^\[package\]/,/^\[features\]/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+target_folder=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+dist=$target_folder/dist
+# Where both packagers look for what Cargo has built.
+stage=
+
+fail() { # CODE WORD...
+    local code=$1
+    shift
+    echo "dist: $*" >&2
+    exit "$code"
+}
+
+need_binary() { # TARGET
+    BINARY=${BINARY:-$(scripts/static-build.sh --path "$1")}
+    [[ -f $BINARY ]] || fail 2 "nothing is built: there is no $BINARY. Run \`make static TARGET=$1\` first"
+}
+
+# A value of the last commit, for a variable that is not set.
+from_commit() { # VARIABLE FORMAT
+    [[ -z ${!1:-} ]] || return 0
+    local value
+    value=$(git log -1 --format="$2" 2>/dev/null) ||
+        fail 2 "$1 is not set, and there is no git repository here to take it from. Set it"
+    export "$1=$value"
+}
+
+copy() { # FOLDER PATH...
+    local folder=$1 path
+    shift
+    for path in "$@"; do
+        [[ -e $path ]] || fail 1 "$path, which is to be packed, is not there"
+    done
+    mkdir -p "$folder"
+    cp -R --parents "$@" "$folder"
+}
+
+pack_tarball() { # TARGET
+    local base=$name-$version-$1 folder
+    folder=$(mktemp -d)
+    # shellcheck disable=SC2064 # the folder of now
+    trap "rm -rf '$folder'" EXIT
+    copy "$folder/$base" LICENSE README.md CHANGELOG.md docs packaging/{install.sh,environment,"$name.1"} \
+        packaging/{completions,systemd,runit}
+    install -m 755 "$BINARY" "$folder/$base/$name"
+    tar --create --directory="$folder" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
+        --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" "$base" | gzip -9 -n >"$dist/$base.tar.gz"
+    echo "$dist/$base.tar.gz"
+}
+
+# The files of a package, at the paths that they will have.
+fill_stage() { # TARGET
+    stage=$target_folder/$1/release/package
+    rm -rf "$stage"
+    # The runit directory is an example there: with a distribution's package comes its systemd unit.
+    env -i PATH="$PATH" DESTDIR="$stage" BINARY="$BINARY" prefix=/usr \
+        svdir=/usr/share/doc/$name/examples/sv packaging/install.sh install
+}
+
+pack_deb() { # TARGET
+    local documentation
+    fill_stage "$1"
+    documentation=$stage/usr/share/doc/$name
+    install -m 644 packaging/deb/copyright "$documentation/copyright"
+    gzip -9 -n <CHANGELOG.md >"$documentation/changelog.gz"
+    gzip -9 -n >"$documentation/changelog.Debian.gz" <<END
+$name ($version-1) unstable; urgency=medium
+
+  * Version $version; what is new in it stands in changelog.gz.
+
+ -- $MAINTAINER  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
+END
+    install -D -m 644 packaging/deb/lintian-overrides "$stage/usr/share/lintian/overrides/$name"
+    "$target_folder/tools/bin/cargo-deb" --no-build --no-strip --target "$1" --maintainer "$MAINTAINER" \
+        --output "$dist/"
+}
+
+pack_rpm() { # TARGET
+    fill_stage "$1"
+    "$target_folder/tools/bin/cargo-generate-rpm" --target-dir "$target_folder" --target "$1" \
+        --auto-req disabled --output "$dist/"
+}
+
+format=${1:-}
+target=${2:?a target, such as x86_64-unknown-linux-musl}
+case $format in
+tarball | deb | rpm) ;;
+*) fail 2 "no format '$format'; there are tarball, deb and rpm" ;;
+esac
+need_binary "$target"
+from_commit SOURCE_DATE_EPOCH %ct
+from_commit MAINTAINER '%an <%ae>'
+mkdir -p "$dist"
+"pack_$format" "$target"
+# Of one version: an older one that lies about is not what was packed.
+(cd "$dist" && sha256sum -- "$name"[-_]"$version"-*.* >SHA256SUMS)
