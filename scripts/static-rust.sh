@@ -4,6 +4,7 @@
 # Finds a Rust that has the standard library for TARGET, or its source, and sets `static_rustc`,
 # `static_cargo` and `static_standard_library` (built or source). The one that is in use comes first;
 # Debian's own, if it is another one, comes second.
+# shellcheck disable=SC2034 # for whoever asked
 choose_static_rust() { # TARGET
     for static_rustc in "${RUSTC:-rustc}" /usr/bin/rustc; do
         case $static_rustc in
