@@ -10,13 +10,14 @@ export CMAKE_POLICY_VERSION_MINIMUM ?= 3.5
 # builds here says `--workspace` and leaves the profile alone: then all of it shares one such build.
 CARGO_FLAGS = --workspace --locked
 
-# Cargo is what runs in parallel; two package managers at once wait for each other at best.
 # The static binary is for this machine unless told otherwise.
 TARGET ?= $(shell uname -m)-unknown-linux-musl
 export TARGET
 
+# Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e simulate soak generate lint static test-static measure clean prerequisites
+.PHONY: build help test run e2e simulate soak generate lint static test-static measure \
+	install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -54,11 +55,27 @@ static: prerequisites-static ## build the static binary that is shipped, for TAR
 test-static: static ## hold the static binary to its promises, and to what the daemon's tests show
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
-	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon
+	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon --test packaging
 
 measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
 	$(CARGO) test $(CARGO_FLAGS) --test measure -- --ignored --nocapture
+
+# Nothing of this builds: what `make static` has built is installed by root, who should compile nothing.
+install: ## install the static binary and its services, for DESTDIR, prefix, sysconfdir and the like
+	@BINARY="$${BINARY:-$$(scripts/static-build.sh --path $(TARGET))}" packaging/install.sh install
+
+uninstall: ## remove what `make install` has installed; changed settings and the list stay
+	@packaging/install.sh uninstall
+
+dist: ## pack the static binary into a tarball that installs itself, with checksums
+	@scripts/dist.sh tarball $(TARGET)
+
+deb: prerequisites-deb ## pack the static binary for Debian and its relatives
+	@scripts/dist.sh deb $(TARGET)
+
+rpm: prerequisites-rpm ## pack the static binary for Fedora, openSUSE and their relatives
+	@scripts/dist.sh rpm $(TARGET)
 
 clean: ## remove what was built, gRPC's C++ included
 	$(CARGO) clean

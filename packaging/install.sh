@@ -35,6 +35,7 @@ environment=$sysconfdir/default/$name
 unit=$unitdir/$name.service
 service=$svdir/$name
 state=$localstatedir/lib/$name
+log=$localstatedir/log/$name
 
 say() { echo "$*" >&2; }
 
@@ -160,9 +161,9 @@ uninstall_all() {
         [ ! -d "$DESTDIR$folder" ] || rmdir "$DESTDIR$folder" 2>/dev/null ||
             say "kept $DESTDIR$folder, which has other files in it"
     done
-    for folder in "$state" "$localstatedir/log/$name"; do
-        [ ! -d "$DESTDIR$folder" ] || say "kept $DESTDIR$folder: Prometheus may still read what is in it"
-    done
+    [ ! -d "$DESTDIR$state" ] ||
+        say "kept $DESTDIR$state: remove it when Prometheus no longer reads the list in it"
+    [ ! -d "$DESTDIR$log" ] || say "kept $DESTDIR$log"
 }
 
 check_paths

@@ -62,19 +62,20 @@ pack_tarball() { # TARGET
 }
 
 # The files of a package, at the paths that they will have.
-fill_stage() { # TARGET
+fill_stage() { # TARGET VARIABLE=VALUE...
     stage=$target_folder/$1/release/package
+    shift
     rm -rf "$stage"
     # The runit directory is an example there: with a distribution's package comes its systemd unit.
     env -i PATH="$PATH" DESTDIR="$stage" BINARY="$BINARY" prefix=/usr \
-        svdir=/usr/share/doc/$name/examples/sv packaging/install.sh install
+        svdir=/usr/share/doc/$name/examples/sv "$@" packaging/install.sh install
 }
 
 pack_deb() { # TARGET
     local documentation
-    fill_stage "$1"
+    fill_stage "$1" zshcompletiondir=/usr/share/zsh/vendor-completions
     documentation=$stage/usr/share/doc/$name
-    install -m 644 packaging/deb/copyright "$documentation/copyright"
+    gzip -9 -n "$stage/usr/share/man/man1/$name.1"
     gzip -9 -n <CHANGELOG.md >"$documentation/changelog.gz"
     gzip -9 -n >"$documentation/changelog.Debian.gz" <<END
 $name ($version-1) unstable; urgency=medium
@@ -86,6 +87,15 @@ END
     install -D -m 644 packaging/deb/lintian-overrides "$stage/usr/share/lintian/overrides/$name"
     "$target_folder/tools/bin/cargo-deb" --no-build --no-strip --target "$1" --maintainer "$MAINTAINER" \
         --output "$dist/"
+    judge_deb "$dist/${name}_$version"-*.deb
+}
+
+judge_deb() { # DEB...
+    if ! command -v lintian >/dev/null; then
+        echo "dist: not checked, as lintian is not here" >&2
+        return
+    fi
+    lintian --fail-on error,warning "$@"
 }
 
 pack_rpm() { # TARGET

@@ -2,9 +2,17 @@
 # Installs what is missing to build, check and try kuma-prometheus-sd, with the system's package
 # manager and nothing else. Does nothing, quickly, where nothing is missing.
 #
-# usage: scripts/prerequisites.sh [build] [lint] [e2e] [static]      (build is always included)
+# usage: scripts/prerequisites.sh [PURPOSE...]
 #
-# For `static`, TARGET in the environment says for which machine; for this one by default. It is written for the plainest sh: a fresh machine may have no bash yet.
+#   build    to build and test; always included
+#   lint     for `make lint`
+#   e2e      for `make e2e` and `make rules`
+#   static   for `make static`; TARGET in the environment says for which machine, this one by default
+#   deb      for `make deb`
+#   rpm      for `make rpm`
+#   judges   the programs that some tests ask, and without which these only say that they were not tried
+#
+# It is written for the plainest sh: a fresh machine may have no bash yet.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/static-rust.sh
@@ -17,6 +25,10 @@ edition=$(sed -n 's/^edition = "\(.*\)"/\1/p' Cargo.toml)
 prometheus_folder=${CARGO_TARGET_DIR:-target}/prometheus
 zig_folder=${CARGO_TARGET_DIR:-target}/zig
 static_target=${TARGET:-$(uname -m)-unknown-linux-musl}
+# What makes a deb and an rpm of what Cargo built, and which version of each.
+tools_folder=${CARGO_TARGET_DIR:-target}/tools
+cargo_deb="cargo-deb@3.8.0"
+cargo_generate_rpm="cargo-generate-rpm@0.21.1"
 
 say() { echo "prerequisites: $*" >&2; }
 
@@ -61,6 +73,10 @@ has_zig() {
         cmp -s scripts/static-requirements.txt "$zig_folder/installed-requirements.txt"
 }
 
+has_cargo_tool() { # NAME@VERSION
+    grep -q "^\"${1%@*} ${1#*@} " "$tools_folder/.crates.toml" 2>/dev/null
+}
+
 # Prints what is missing, as words of our own; `install` turns them into a manager's package names.
 missing_for() {
     has bash || echo bash
@@ -87,6 +103,15 @@ missing_for() {
             python3 -c 'import ensurepip, venv' 2>/dev/null || echo python
             has_zig || echo zig
             choose_static_rust "$static_target" || echo static-rust
+            ;;
+        deb) has_cargo_tool "$cargo_deb" || echo "$cargo_deb" ;;
+        rpm) has_cargo_tool "$cargo_generate_rpm" || echo "$cargo_generate_rpm" ;;
+        judges)
+            for judge in fish lintian mandoc zsh; do
+                has "$judge" || echo "$judge"
+            done
+            has runsv || echo runit
+            has systemd-analyze || echo systemd
             ;;
         esac
     done
@@ -259,26 +284,36 @@ install() {
     fi
 }
 
-# What no package manager brings comes from elsewhere: a target from rustup, where that is in use, and
-# the compiler for it from PyPI.
+install_cargo_tool() { # NAME@VERSION
+    say "installing $1 to $tools_folder"
+    "$cargo" install --quiet --locked --root "$tools_folder" "$1"
+}
+
+# What no package manager brings comes from elsewhere: a target from rustup, where that is in use, the
+# compiler for it from PyPI, and tools of Cargo's from where Cargo gets them.
 install_missing() {
     wanted=
     for item in "$@"; do
         case $item in
-        zig) ;;
+        zig | cargo-*@*) ;;
         static-rust) add_target_with_rustup || wanted="$wanted $item" ;;
         *) wanted="$wanted $item" ;;
         esac
     done
     # shellcheck disable=SC2086 # a list of words on purpose
     [ -z "$wanted" ] || install $wanted
-    case " $* " in *" zig "*) make_zig_folder ;; esac
+    for item in "$@"; do
+        case $item in
+        zig) make_zig_folder ;;
+        cargo-*@*) install_cargo_tool "$item" ;;
+        esac
+    done
 }
 
 for purpose in "$@"; do
     case $purpose in
-    build | lint | e2e | static) ;;
-    *) fail "unknown purpose: $purpose (build, lint, e2e or static)" ;;
+    build | lint | e2e | static | deb | rpm | judges) ;;
+    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm or judges)" ;;
     esac
 done
 

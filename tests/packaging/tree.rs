@@ -1,0 +1,62 @@
+//! Trees of files: what is in them, and the small program that stands for the real one where only
+//! the tree matters.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// A folder of its own for a test.
+pub(crate) fn folder() -> TempDir {
+    TempDir::new().expect("a temporary folder can be made")
+}
+
+/// A file to install as the program. Copying the real one takes a while.
+pub(crate) fn program(folder: &Path) -> PathBuf {
+    let path = folder.join("program");
+    fs::write(&path, "#!/bin/sh\n").expect("a file can be written");
+    path
+}
+
+/// Every file in a folder, as `MODE PATH`, in the order of their paths.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    entries(folder)
+        .into_iter()
+        .filter(|path| path.is_file())
+        .map(|path| describe(folder, &path))
+        .collect()
+}
+
+/// Every folder in a folder, as `MODE PATH`, in the order of their paths.
+pub(crate) fn folders(folder: &Path) -> Vec<String> {
+    entries(folder)
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .map(|path| describe(folder, &path))
+        .collect()
+}
+
+/// The path of everything in a folder, at any depth, in order.
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut unseen = vec![folder.to_owned()];
+    while let Some(folder) = unseen.pop() {
+        for entry in fs::read_dir(folder).expect("a folder can be listed") {
+            let path = entry.expect("a folder can be listed").path();
+            if path.is_dir() {
+                unseen.push(path.clone());
+            }
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn describe(folder: &Path, path: &Path) -> String {
+    let metadata = fs::symlink_metadata(path).expect("what was listed is there");
+    let relative = path.strip_prefix(folder).expect("it is in the folder");
+    let mode = metadata.permissions().mode() & 0o7777;
+    format!("{mode:o} {}", relative.display())
+}
