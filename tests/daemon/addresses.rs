@@ -85,7 +85,7 @@ fn a_name_is_resolved_to_an_address() {
     let plane = ControlPlane::start(Kuma::V2_6);
     for address in [
         format!("grpc://localhost:{}", plane.port()),
-        format!("http://LOCALHOST:{}/", plane.api().address().port()),
+        format!("http://localhost:{}/", plane.api().address().port()),
     ] {
         Launch::follow(&address).start().wait_for_file(EMPTY);
     }
