@@ -16,7 +16,7 @@ export TARGET
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e simulate soak generate lint static test-static measure \
+.PHONY: build help test run e2e rules simulate soak generate lint static test-static measure \
 	install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
@@ -34,6 +34,9 @@ run: build ## show the daemon at work with a demo control plane, until Ctrl-C or
 
 e2e: prerequisites-e2e build ## let a real Prometheus follow the daemon's file (installs what is missing)
 	@tests/e2e/run.sh
+
+rules: prerequisites-e2e ## check and test the alerting rules in docs/ (installs what is missing)
+	@tests/rules/run.sh
 
 simulate: prerequisites ## drive the two state machines through SEEDS=N stories of simulated hours
 	SIMULATION_SEEDS=$(or $(SEEDS),5000) $(CARGO) test $(CARGO_FLAGS) --test simulation every_story -- --nocapture
