@@ -53,7 +53,7 @@ pack_tarball() { # TARGET
     folder=$(mktemp -d)
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$folder'" EXIT
-    copy "$folder/$base" LICENSE README.md CHANGELOG.md docs packaging/{install.sh,environment,"$name.1"} \
+    copy "$folder/$base" LICENSE ./*.md docs packaging/{install.sh,environment,"$name.1"} \
         packaging/{completions,systemd,runit}
     install -m 755 "$BINARY" "$folder/$base/$name"
     tar --create --directory="$folder" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
@@ -69,6 +69,7 @@ fill_stage() { # TARGET VARIABLE=VALUE...
     # The runit directory is an example there: with a distribution's package comes its systemd unit.
     env -i PATH="$PATH" DESTDIR="$stage" BINARY="$BINARY" prefix=/usr \
         svdir=/usr/share/doc/$name/examples/sv "$@" packaging/install.sh install
+    copy "$stage/usr/share/doc/$name" ./*.md docs
 }
 
 pack_deb() { # TARGET

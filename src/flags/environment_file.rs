@@ -11,8 +11,8 @@ pub fn environment_file() -> String {
         "# Settings of the kuma-prometheus-sd service, for systemd and runit alike: NAME=VALUE, no\n\
          # spaces around the =, quotes around a value with spaces. After a change, restart the service.\n\
          #\n\
-         # What is commented out shows the default. `kuma-prometheus-sd check` tries settings without\n\
-         # touching anything, and kuma-prometheus-sd(1) explains them.\n",
+         # What is commented out shows the default; kuma-prometheus-sd(1) explains it. Given as flags or in\n\
+         # its environment, `kuma-prometheus-sd check` tries settings without touching anything.\n",
     );
     for group in GROUPS {
         let _ = writeln!(text, "\n## {group}");
