@@ -44,6 +44,9 @@ c_flags=("-ffile-prefix-map=$cargo_home=/cargo" "-ffile-prefix-map=$target_folde
 c_flags+=(-D_LARGEFILE64_SOURCE)
 # clang since 19 rejects `x.template f(...)` without a template argument list, as gRPC has it.
 cxx_flags=("${c_flags[@]}" -Wno-missing-template-arg-list-after-template-kw)
+# Abseil asks the system for randomness by itself with glibc only, and otherwise ends the process where
+# there is no /dev/urandom. musl has the call, too.
+cxx_flags+=(-DABSL_RANDOM_USE_GET_ENTROPY=1)
 # Nothing in gRPC throws, and no panic passes through it; the tables for both are a tenth of the binary.
 c_flags+=(-fno-unwind-tables)
 cxx_flags+=(-fno-exceptions -fno-unwind-tables)

@@ -30,6 +30,7 @@ mod hanging;
 mod hostile_text;
 mod kill;
 mod lists;
+mod name_server;
 mod names;
 mod namespace;
 mod observe;

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../faults/name_server.rs"]
+#[allow(dead_code, reason = "tests/faults uses the rest of it")]
+mod name_server;
 #[path = "../faults/namespace.rs"]
 #[allow(dead_code, reason = "tests/faults uses the rest of it")]
 mod namespace;
@@ -14,8 +17,13 @@ use std::process::Command;
 
 use kuma_stand_in::{Authority, ControlPlane, Kuma, Plan, Tls, Validity};
 
+use crate::name_server::NameServer;
+
 /// What an operator may copy to any machine without a thought.
 const SIZE_LIMIT: u64 = 6_000_000;
+
+/// A name that no name server is asked for.
+const IN_HOSTS: &str = "kuma-control-plane.internal";
 
 /// The binary; `None` where there is none to test.
 fn binary() -> Option<PathBuf> {
@@ -60,16 +68,14 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
     };
     let authority = Authority::new("the authority");
     fs::copy(binary, root.join("kuma-prometheus-sd")).unwrap();
-    put(
-        &root,
-        "etc/hosts",
-        "127.0.0.1 kuma-control-plane.internal\n",
-    );
+    put(&root, "etc/hosts", &format!("127.0.0.1 {IN_HOSTS}\n"));
+    put(&root, "etc/resolv.conf", "nameserver 127.0.0.1\n");
     put(&root, "etc/ssl/certs/ca-certificates.crt", &authority.pem());
+    let _name_server = NameServer::start();
 
     let old = ControlPlane::start(Kuma::V2_6);
     let new = ControlPlane::start(Kuma::V2_12);
-    let identity = authority.server(&["kuma-control-plane.internal"], Validity::Valid);
+    let identity = authority.server(&[IN_HOSTS], Validity::Valid);
     let tls = Tls::new(&identity);
     let plan = Plan {
         tls: Some(tls.clone()),
@@ -77,16 +83,15 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
         ..Plan::new(Kuma::V2_12)
     };
     let secure = plan.start().expect("free ports");
-    for (scheme, port, told) in [
-        ("grpc", old.port(), "over gRPC v1"),
-        ("http", new.api().address().port(), "over HTTP v1"),
-        (
-            "https",
-            secure.api().address().port(),
-            "over HTTP v1 with TLS",
-        ),
+    let [http_port, https_port] = [&new, &secure].map(|plane| plane.api().address().port());
+    for (scheme, host, port, told) in [
+        ("grpc", IN_HOSTS, old.port(), "over gRPC v1"),
+        ("grpc", "in.dns.test", old.port(), "over gRPC v1"),
+        ("http", IN_HOSTS, http_port, "over HTTP v1"),
+        ("http", "in.dns.test", http_port, "over HTTP v1"),
+        ("https", IN_HOSTS, https_port, "over HTTP v1 with TLS"),
     ] {
-        let address = format!("{scheme}://kuma-control-plane.internal:{port}");
+        let address = format!("{scheme}://{host}:{port}");
         let output = Command::new("chroot")
             .arg(&root)
             .args(["/kuma-prometheus-sd", "check", "--cp-address", &address])
