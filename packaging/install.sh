@@ -112,7 +112,7 @@ install_all() {
     done
     if has_own_environment; then
         say "kept $DESTDIR$environment, which differs from the new $here/environment"
-    elif [ ! -e "$DESTDIR$environment" ]; then
+    else
         render environment | put 644 "$environment"
     fi
     [ -n "$DESTDIR" ] || say_next_steps

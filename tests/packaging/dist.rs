@@ -45,6 +45,37 @@ fn the_same_program_packed_twice_gives_the_same_bytes() {
 }
 
 #[test]
+fn what_is_packed_has_the_given_time_no_owner_and_an_order() {
+    let folder = tree::folder();
+    let packed = pack(&tree::program(folder.path()), "022", folder.path());
+    let mut list = command("tar");
+    list.args([
+        "--list",
+        "--verbose",
+        "--utc",
+        "--full-time",
+        "--numeric-owner",
+    ])
+    .args(["--file", &tarball()]);
+    let ended = run(list.current_dir(packed)).successfully();
+    let mut names = Vec::new();
+    for line in ended.output.lines() {
+        let [_, owner, _, date, time, name] = line
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap_or_else(|_| panic!("six columns: {line}"));
+        assert_eq!(
+            [owner, date, time],
+            ["0/0", "2023-11-14", "22:13:20"],
+            "{line}"
+        );
+        names.push(name);
+    }
+    assert!(names.is_sorted(), "{names:#?}");
+}
+
+#[test]
 fn the_checksums_are_right() {
     let folder = tree::folder();
     let packed = pack(&tree::program(folder.path()), "022", folder.path());
