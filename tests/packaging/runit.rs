@@ -27,13 +27,25 @@ fn following(plane: &ControlPlane) -> Supervised {
     service
 }
 
-/// Starts a service and waits until it has written its list.
-fn start(service: &mut Supervised, plane: &ControlPlane) {
+/// A service that has written the list of a control plane; `None` where runit is not here.
+fn started() -> Option<(ControlPlane, Supervised)> {
+    started_with(|_| ())
+}
+
+/// The same, prepared before its start.
+fn started_with(prepare: impl FnOnce(&Supervised)) -> Option<(ControlPlane, Supervised)> {
+    if !has("runsv") {
+        return None;
+    }
+    let plane = ControlPlane::start(Kuma::V2_6);
     let mesh = mesh::backends(2);
     plane.publish(&mesh);
+    let mut service = following(&plane);
+    prepare(&service);
     service.start();
     let list = mesh::file_v1(&mesh);
     service.wait_for("the list", || service.list().as_ref() == Some(&list));
+    Some((plane, service))
 }
 
 /// Kills the daemon, as a crash would, and waits until the pause has begun: `run` is there again, and
@@ -48,12 +60,9 @@ fn crash(service: &Supervised) {
 
 #[test]
 fn it_writes_the_list_and_its_log_is_kept() {
-    if !has("runsv") {
+    let Some((_plane, service)) = started() else {
         return;
-    }
-    let plane = ControlPlane::start(Kuma::V2_6);
-    let mut service = following(&plane);
-    start(&mut service, &plane);
+    };
     service.wait_for_log(" follows ");
     // svlogd writes the time, so the daemon must not.
     for line in service.log().lines() {
@@ -67,12 +76,9 @@ fn it_writes_the_list_and_its_log_is_kept() {
 
 #[test]
 fn after_a_crash_it_is_started_again_when_a_pause_has_passed() {
-    if !has("runsv") {
+    let Some((plane, service)) = started() else {
         return;
-    }
-    let plane = ControlPlane::start(Kuma::V2_6);
-    let mut service = following(&plane);
-    start(&mut service, &plane);
+    };
     crash(&service);
     service.wait_for_log("ended with code -1, signal 9");
     let check = service.sv("check", AT_ONCE);
@@ -87,12 +93,9 @@ fn after_a_crash_it_is_started_again_when_a_pause_has_passed() {
 
 #[test]
 fn the_pause_after_a_crash_keeps_nobody_waiting() {
-    if !has("runsv") {
+    let Some((_plane, service)) = started() else {
         return;
-    }
-    let plane = ControlPlane::start(Kuma::V2_6);
-    let mut service = following(&plane);
-    start(&mut service, &plane);
+    };
     crash(&service);
     service.sv("restart", PROMPTLY).successfully();
     crash(&service);
@@ -118,12 +121,9 @@ fn a_usage_error_takes_it_down() {
 
 #[test]
 fn the_check_succeeds_while_the_daemon_holds_its_lock() {
-    if !has("runsv") {
+    let Some((plane, service)) = started() else {
         return;
-    }
-    let plane = ControlPlane::start(Kuma::V2_6);
-    let mut service = following(&plane);
-    start(&mut service, &plane);
+    };
     service.sv("check", PATIENTLY).successfully();
     // Another daemon could take the output over now: the lock that is held is another file.
     let lock = service.path("var/lib/kuma-prometheus-sd/.kuma.file_sd.json.lock");
@@ -168,14 +168,13 @@ fn an_output_elsewhere_is_checked_where_it_is() {
 
 #[test]
 fn the_log_is_rotated() {
-    if !has("runsv") {
-        return;
-    }
-    let plane = ControlPlane::start(Kuma::V2_6);
-    let mut service = following(&plane);
     // A new file after 3000 bytes, and two old ones at most.
-    service.put("var/log/kuma-prometheus-sd/config", "s3000\nn2\n");
-    start(&mut service, &plane);
+    let settings = "s3000\nn2\n";
+    let Some((_plane, service)) =
+        started_with(|service| service.put("var/log/kuma-prometheus-sd/config", settings))
+    else {
+        return;
+    };
     let old_files = || {
         let folder = service.path("var/log/kuma-prometheus-sd");
         let entries = fs::read_dir(folder).expect("it is there");
