@@ -34,6 +34,10 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// The longest time until an answer ends: a list of any size over a slow line.
 const BODY_LIMIT: Duration = Duration::from_secs(300);
 
+/// What musl says for a name server that does not answer, as the standard library passes it on. To an
+/// operator it reads like advice. No kind of error tells it from a name that does not exist.
+const MUSL_TRY_AGAIN: &str = "failed to lookup address information: Try again";
+
 /// What is the same for all requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpSettings {
@@ -255,6 +259,7 @@ pub fn describe(error: &Error) -> String {
     match error {
         Error::Io(error) => match tls_error(error) {
             Some(error) => tls::describe(error),
+            None if error.to_string() == MUSL_TRY_AGAIN => "no name server answers".to_owned(),
             None => excerpt(&error.to_string()),
         },
         Error::Rustls(error) => tls::describe(error),

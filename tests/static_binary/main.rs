@@ -13,11 +13,11 @@ mod namespace;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use kuma_stand_in::{Authority, ControlPlane, Kuma, Plan, Tls, Validity};
 
-use crate::name_server::NameServer;
+use crate::name_server::{Answer, NameServer};
 
 /// What an operator may copy to any machine without a thought.
 const SIZE_LIMIT: u64 = 6_000_000;
@@ -71,7 +71,7 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
     put(&root, "etc/hosts", &format!("127.0.0.1 {IN_HOSTS}\n"));
     put(&root, "etc/resolv.conf", "nameserver 127.0.0.1\n");
     put(&root, "etc/ssl/certs/ca-certificates.crt", &authority.pem());
-    let _name_server = NameServer::start();
+    let names = NameServer::start();
 
     let old = ControlPlane::start(Kuma::V2_6);
     let new = ControlPlane::start(Kuma::V2_12);
@@ -92,17 +92,27 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
         ("https", IN_HOSTS, https_port, "over HTTP v1 with TLS"),
     ] {
         let address = format!("{scheme}://{host}:{port}");
-        let output = Command::new("chroot")
-            .arg(&root)
-            .args(["/kuma-prometheus-sd", "check", "--cp-address", &address])
-            .env_clear()
-            .env("PATH", env::var_os("PATH").unwrap_or_default())
-            .output()
-            .expect("chroot can be run");
+        let output = check(&root, &address);
         let stdout = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{address}: {output:?}");
         assert!(stdout.contains(told), "{address}: {stdout}");
     }
+
+    names.set(Answer::Silence);
+    let output = check(&root, &format!("http://in.dns.test:{http_port}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("no name server answers"), "{output:?}");
+}
+
+/// Tries an address from within the root.
+fn check(root: &Path, address: &str) -> Output {
+    Command::new("chroot")
+        .arg(root)
+        .args(["/kuma-prometheus-sd", "check", "--cp-address", address])
+        .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .output()
+        .expect("chroot can be run")
 }
 
 fn put(root: &Path, path: &str, content: &str) {
