@@ -100,8 +100,8 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
 
     names.set(Answer::Silence);
     let output = check(&root, &format!("http://in.dns.test:{http_port}"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("no name server answers"), "{output:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("no name server answers"), "{stdout}");
 }
 
 /// Tries an address from within the root.
