@@ -58,7 +58,7 @@ static: prerequisites-static ## build the static binary that is shipped, for TAR
 test-static: static ## hold the static binary to its promises, and to what the daemon's tests show
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
-	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon --test packaging
+	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon --test faults --test packaging
 
 measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
