@@ -107,7 +107,7 @@ missing_for() {
         deb) has_cargo_tool "$cargo_deb" || echo "$cargo_deb" ;;
         rpm) has_cargo_tool "$cargo_generate_rpm" || echo "$cargo_generate_rpm" ;;
         judges)
-            for judge in fish lintian mandoc zsh; do
+            for judge in faketime fish lintian mandoc strace zsh; do
                 has "$judge" || echo "$judge"
             done
             has runsv || echo runit
