@@ -162,6 +162,8 @@ fn an_output_elsewhere_is_checked_where_it_is() {
         "KUMA_PROMETHEUS_OUTPUT_FILE=link.json",
     ]);
     service.start();
+    // What is not started yet passes every check.
+    service.wait_for("it runs", || service.process().is_some());
     service.sv("check", PATIENTLY).successfully();
     assert!(service.path("elsewhere/.targets.json.lock").exists());
 }
