@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing to build, check and try kuma-prometheus-sd, with the system's package
-# manager and nothing else. Does nothing, quickly, where nothing is missing.
+# manager; what that does not have goes below the target folder, or to rustup where that is in use.
+# Does nothing, quickly, where nothing is missing.
 #
 # usage: scripts/prerequisites.sh [PURPOSE...]
 #
