@@ -53,7 +53,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 check_paths() {
     for variable in bindir mandir sysconfdir localstatedir unitdir sysusersdir svdir \
         bashcompletiondir zshcompletiondir fishcompletiondir; do
-        path=$(eval "echo \"\$$variable\"")
+        path=
+        eval "path=\$$variable"
         case $path in
         *[!A-Za-z0-9/._+~-]*) fail 2 "$variable is '$path'; give one of letters, digits and /._+~- only" ;;
         /*) ;;
@@ -104,6 +105,9 @@ has_own_environment() {
 }
 
 install_all() {
+    { files && echo "644 environment"; } | while read -r _ source _; do
+        [ -f "$here/$source" ] || fail 1 "there is no $here/$source, so nothing is installed"
+    done
     [ -f "$BINARY" ] || fail 2 "nothing is built: there is no $BINARY. Run \`make static\` first," \
         "as a user without rights, or name another program with BINARY=PATH"
     put 755 "$bindir/$name" <"$BINARY"

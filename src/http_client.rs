@@ -34,8 +34,8 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// The longest time until an answer ends: a list of any size over a slow line.
 const BODY_LIMIT: Duration = Duration::from_secs(300);
 
-/// What musl says for a name server that does not answer, as the standard library passes it on. To an
-/// operator it reads like advice. No kind of error tells it from a name that does not exist.
+/// What musl says where a name server is silent, or fails itself, as the standard library passes it on.
+/// To an operator it reads like advice. No kind of error tells it from a name that does not exist.
 const MUSL_TRY_AGAIN: &str = "failed to lookup address information: Try again";
 
 /// What is the same for all requests.
@@ -259,7 +259,9 @@ pub fn describe(error: &Error) -> String {
     match error {
         Error::Io(error) => match tls_error(error) {
             Some(error) => tls::describe(error),
-            None if error.to_string() == MUSL_TRY_AGAIN => "no name server answers".to_owned(),
+            None if error.to_string() == MUSL_TRY_AGAIN => {
+                "no name server gives an answer".to_owned()
+            }
             None => excerpt(&error.to_string()),
         },
         Error::Rustls(error) => tls::describe(error),

@@ -2,8 +2,8 @@
 //! of `sd_notify(3)`. It is told when the daemon is ready, how it is doing, that it lives, and when it
 //! stops.
 //!
-//! A datagram each, by the standard library: it knows the abstract addresses too, which the small
-//! crates for this do not.
+//! A datagram each, by the standard library: it knows the abstract addresses too, which not every
+//! small crate for this does.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -57,7 +57,8 @@ impl ServiceManager {
     /// which it would act, as `sd_watchdog_enabled(3)` recommends.
     #[must_use]
     pub fn ping_interval(&self) -> Option<Duration> {
-        self.watchdog.map(|watchdog| watchdog / 2)
+        const SHORTEST: Duration = Duration::from_millis(1);
+        self.watchdog.map(|watchdog| SHORTEST.max(watchdog / 2))
     }
 
     /// The start-up checks have passed.
@@ -69,8 +70,9 @@ impl ServiceManager {
     pub fn status(&mut self, status: String) {
         if self.status != status {
             // Each line would be a message of its own.
-            self.notify(&format!("STATUS={}", status.replace('\n', " ")));
-            self.status = status;
+            if self.notify(&format!("STATUS={}", status.replace('\n', " "))) {
+                self.status = status;
+            }
         }
     }
 
@@ -86,10 +88,10 @@ impl ServiceManager {
         self.notify("STOPPING=1");
     }
 
-    fn notify(&mut self, message: &str) {
-        if let Some(connection) = &mut self.connection {
-            connection.send(message);
-        }
+    /// Says whether nothing is left to be told.
+    fn notify(&mut self, message: &str) -> bool {
+        let connection = self.connection.as_mut();
+        connection.is_none_or(|connection| connection.send(message))
     }
 }
 
@@ -116,13 +118,14 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, message: &str) {
+    fn send(&mut self, message: &str) -> bool {
         let sent = self.socket.send_to_addr(message.as_bytes(), &self.address);
-        if let Err(error) = sent
+        if let Err(error) = &sent
             && !std::mem::replace(&mut self.failure_is_told, true)
         {
-            warn(&self.name, &error);
+            warn(&self.name, error);
         }
+        sent.is_ok()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The life of the process: claims the output, starts the threads, and sees to their end.
 //!
-//! The main thread does nothing else. It hears of signals and of the end of every thread, by panic
-//! too; a daemon that lives on with half its threads would look healthy and be useless.
+//! The main thread hears of signals and of the end of every thread, by panic too; a daemon that lives
+//! on with half its threads would look healthy and be useless. It also tells the service manager.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -117,9 +117,13 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 note.for_each(|note| status.take(Timestamp::now(), note));
                 manager.status(status.to_string());
             }
-            recv(ticks) -> _ => if watch.look(Instant::now()) {
-                manager.ping();
-            },
+            recv(ticks) -> _ => {
+                // Again, where the manager could not be told the last time.
+                manager.status(status.to_string());
+                if watch.look(Instant::now()) {
+                    manager.ping();
+                }
+            }
         }
     }
     log::info!("stopping, as asked by a signal");

@@ -9,33 +9,33 @@ _kuma_prometheus_sd() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
 
-    offer() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
-    offer_files() {
+    _kuma_prometheus_sd_offer() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
+    _kuma_prometheus_sd_offer_files() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames 2>/dev/null
     }
 
     COMPREPLY=()
     case $previous in
-        completion) offer 'bash zsh fish'; return ;;
+        completion) _kuma_prometheus_sd_offer 'bash zsh fish'; return ;;
         --cp-address) return ;;
         --name) return ;;
-        --api-version) offer 'auto v1 v1alpha1'; return ;;
-        --transport) offer 'auto grpc http'; return ;;
-        --cp-token-file) offer_files; return ;;
-        --ca-cert-file) offer_files; return ;;
-        --client-cert-file) offer_files; return ;;
-        --client-key-file) offer_files; return ;;
-        --output-file) offer_files; return ;;
+        --api-version) _kuma_prometheus_sd_offer 'auto v1 v1alpha1'; return ;;
+        --transport) _kuma_prometheus_sd_offer 'auto grpc http'; return ;;
+        --cp-token-file) _kuma_prometheus_sd_offer_files; return ;;
+        --ca-cert-file) _kuma_prometheus_sd_offer_files; return ;;
+        --client-cert-file) _kuma_prometheus_sd_offer_files; return ;;
+        --client-key-file) _kuma_prometheus_sd_offer_files; return ;;
+        --output-file) _kuma_prometheus_sd_offer_files; return ;;
         --file-mode) return ;;
-        --log-level) offer 'off error warn info debug trace'; return ;;
-        --log-timestamps) offer 'auto true false'; return ;;
+        --log-level) _kuma_prometheus_sd_offer 'off error warn info debug trace'; return ;;
+        --log-timestamps) _kuma_prometheus_sd_offer 'auto true false'; return ;;
     esac
     if [[ $word == -* ]]; then
-        offer '--cp-address= --name= --api-version= --transport= --cp-token-file= --ca-cert-file= --client-cert-file= --client-key-file= --tls-skip-verify --output-file= --file-mode= --log-level= --log-timestamps= --help --version --detailed'
+        _kuma_prometheus_sd_offer '--cp-address= --name= --api-version= --transport= --cp-token-file= --ca-cert-file= --client-cert-file= --client-key-file= --tls-skip-verify --output-file= --file-mode= --log-level= --log-timestamps= --help --version --detailed'
         [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
     elif ((COMP_CWORD == 1)); then
-        offer 'run check completion version help'
+        _kuma_prometheus_sd_offer 'run check completion version help'
     fi
 }
 

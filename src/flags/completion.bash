@@ -9,8 +9,8 @@ _kuma_prometheus_sd() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
 
-    offer() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
-    offer_files() {
+    _kuma_prometheus_sd_offer() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
+    _kuma_prometheus_sd_offer_files() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames 2>/dev/null
     }
@@ -20,10 +20,10 @@ _kuma_prometheus_sd() {
 @values@
     esac
     if [[ $word == -* ]]; then
-        offer '@flags@'
+        _kuma_prometheus_sd_offer '@flags@'
         [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
     elif ((COMP_CWORD == 1)); then
-        offer '@subcommands@'
+        _kuma_prometheus_sd_offer '@subcommands@'
     fi
 }
 

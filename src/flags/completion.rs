@@ -57,15 +57,15 @@ fn bash() -> String {
         let words = subcommand.arguments.join(" ");
         let _ = writeln!(
             values,
-            "        {}) offer '{words}'; return ;;",
+            "        {}) _kuma_prometheus_sd_offer '{words}'; return ;;",
             subcommand.name
         );
     }
     for flag in FLAGS.iter().filter(|flag| flag.bare.is_none()) {
         let words: Vec<_> = flag.choices().collect();
         let offer = match (words.is_empty(), flag.takes_path()) {
-            (false, _) => format!("offer '{}'; ", words.join(" ")),
-            (true, true) => "offer_files; ".to_owned(),
+            (false, _) => format!("_kuma_prometheus_sd_offer '{}'; ", words.join(" ")),
+            (true, true) => "_kuma_prometheus_sd_offer_files; ".to_owned(),
             (true, false) => String::new(),
         };
         let _ = writeln!(values, "        --{}) {offer}return ;;", flag.name);

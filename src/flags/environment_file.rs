@@ -9,7 +9,8 @@ use super::{FLAGS, GROUPS, OUTPUT_FILE};
 pub fn environment_file() -> String {
     let mut text = String::from(
         "# Settings of the kuma-prometheus-sd service, for systemd and runit alike: NAME=VALUE, no\n\
-         # spaces around the =, quotes around a value with spaces. After a change, restart the service.\n\
+         # spaces around the =, single quotes around a value with more than letters, digits and /:._- in it.\n\
+         # After a change, restart the service.\n\
          #\n\
          # What is commented out shows the default; kuma-prometheus-sd(1) explains it. Given as flags or in\n\
          # its environment, `kuma-prometheus-sd check` tries settings without touching anything.\n",

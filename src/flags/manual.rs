@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FLAGS, Flag, GROUPS, SUBCOMMANDS};
+use super::{FLAGS, Flag, GROUPS, SUBCOMMANDS, SWITCHES};
 
 /// The whole page, in the language of `mdoc(7)`.
 #[must_use]
@@ -25,6 +25,11 @@ pub fn manual() -> String {
         }
         flags.push_str(".El\n");
     }
+    flags.push_str(".Ss Words about the program\n.Bl -tag -width Ds\n");
+    for (name, purpose) in SWITCHES {
+        let _ = writeln!(flags, ".It Fl \\-{name}\n{}.", sentence(purpose));
+    }
+    flags.push_str(".El\n");
     include_str!("manual.mdoc")
         .replace("@subcommands@\n", &subcommands)
         .replace("@flags@\n", &flags)

@@ -12,6 +12,7 @@ pub(crate) enum Answer {
     NoSuchName = 1,
     NoAddress = 2,
     ThisMachine = 3,
+    Failure = 4,
 }
 
 /// The type of a question for an IPv4 address.
@@ -56,10 +57,10 @@ fn reply(query: &[u8], how: u8) -> Option<Vec<u8>> {
     let question = query.get(HEADER..name_end + 5)?;
     let is_address = question[question.len() - 4..][..2] == TYPE_A;
     let has_answer = how == Answer::ThisMachine as u8 && is_address;
-    let code = if how == Answer::NoSuchName as u8 {
-        3
-    } else {
-        0
+    let code = match how {
+        how if how == Answer::NoSuchName as u8 => 3,
+        how if how == Answer::Failure as u8 => 2,
+        _ => 0,
     };
     let mut reply = query[..2].to_vec();
     reply.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(has_answer), 0, 0, 0, 0]);

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::harness::program;
 use crate::shell::{Ended, command, repository, run};
 use crate::tree::{self, entries, files, folders};
 
@@ -85,7 +86,8 @@ impl Place {
 #[test]
 fn everything_goes_where_an_administrator_looks_for_it() {
     let place = Place::new();
-    place.install();
+    let mut make = place.make("install");
+    run(make.env("BINARY", program())).successfully();
     assert_eq!(files(&place.root()), TREE);
     for folder in folders(&place.root()) {
         assert!(folder.starts_with("755 "), "{folder}");
@@ -302,4 +304,30 @@ fn it_tells_the_next_steps_where_it_has_installed_for_good() {
         "{}",
         ended.output
     );
+}
+
+#[test]
+fn where_a_file_is_missing_it_is_named_and_nothing_is_installed() {
+    let place = Place::new();
+    let copy = place.folder.path().join("packaging");
+    run(command("cp")
+        .arg("-R")
+        .arg(repository().join("packaging"))
+        .arg(&copy))
+    .successfully();
+    for missing in ["systemd/kuma-prometheus-sd.service", "environment"] {
+        let path = copy.join(missing);
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).expect("it is there");
+        let mut install = command(copy.join("install.sh"));
+        install
+            .arg("install")
+            .env("DESTDIR", place.root())
+            .env("BINARY", place.folder.path().join("program"));
+        let ended = run(&mut install);
+        assert_eq!(ended.code, Some(1), "{}", ended.output);
+        assert!(ended.output.contains(missing), "{}", ended.output);
+        assert!(!place.root().exists());
+        fs::rename(&aside, &path).expect("it is there");
+    }
 }

@@ -48,8 +48,7 @@ fn started_with(prepare: impl FnOnce(&Supervised)) -> Option<(ControlPlane, Supe
     Some((plane, service))
 }
 
-/// Kills the daemon, as a crash would, and waits until the pause has begun: `run` is there again, and
-/// the daemon is not.
+/// Kills the daemon, as a crash would, and waits until `run` is there again, and the daemon is not.
 fn crash(service: &Supervised) {
     let process = service.process().expect("it runs");
     run(command("kill").args(["-KILL", &process.to_string()])).successfully();
@@ -80,9 +79,9 @@ fn after_a_crash_it_is_started_again_when_a_pause_has_passed() {
         return;
     };
     crash(&service);
-    service.wait_for_log("ended with code -1, signal 9");
     let check = service.sv("check", AT_ONCE);
     assert_eq!(check.code, Some(1), "{}", check.output);
+    service.wait_for_log("ended with code -1, signal 9");
     service.sv("check", PATIENTLY).successfully();
     plane.publish(&[]);
     service.wait_for("the list", || {
@@ -101,6 +100,29 @@ fn the_pause_after_a_crash_keeps_nobody_waiting() {
     crash(&service);
     service.sv("stop", PROMPTLY).successfully();
     assert!(service.is_down_for_good(), "{}", service.status());
+}
+
+#[test]
+fn a_pause_that_was_ended_before_it_began_does_not_come_back() {
+    let Some((_plane, service)) = started() else {
+        return;
+    };
+    // As if `run` had been ended before it could look.
+    service.put("etc/sv/kuma-prometheus-sd/supervise/failed", "");
+    service.sv("restart", PROMPTLY).successfully();
+    service.sv("check", PROMPTLY).successfully();
+}
+
+#[test]
+fn settings_that_no_shell_can_read_are_told_in_the_log() {
+    if !has("runsv") {
+        return;
+    }
+    let mut service = Supervised::install();
+    service.settings(&["KUMA_PROMETHEUS_SD_TRANSPORT=\""]);
+    service.start();
+    service.wait_for_log("taken down");
+    service.wait_for("its end", || service.is_down_for_good());
 }
 
 #[test]

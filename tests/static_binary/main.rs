@@ -98,10 +98,15 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
         assert!(stdout.contains(told), "{address}: {stdout}");
     }
 
-    names.set(Answer::Silence);
-    let output = check(&root, &format!("http://in.dns.test:{http_port}"));
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("no name server answers"), "{stdout}");
+    for answer in [Answer::Silence, Answer::Failure] {
+        names.set(answer);
+        let output = check(&root, &format!("http://in.dns.test:{http_port}"));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            stdout.contains("no name server gives an answer"),
+            "{stdout}"
+        );
+    }
 }
 
 /// Tries an address from within the root.
