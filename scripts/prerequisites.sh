@@ -111,6 +111,8 @@ missing_for() {
             for judge in faketime fish lintian mandoc strace zsh; do
                 has "$judge" || echo "$judge"
             done
+            has perl || echo perl
+            has ip || echo iproute2
             has runsv || echo runit
             has systemd-analyze || echo systemd
             ;;

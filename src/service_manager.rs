@@ -22,6 +22,7 @@ pub struct ServiceManager {
     /// `None` where there is nobody to tell.
     connection: Option<Connection>,
     watchdog: Option<Duration>,
+    is_ready_told: bool,
     /// What it was told last, as it need not be told twice.
     status: String,
 }
@@ -49,6 +50,7 @@ impl ServiceManager {
         Self {
             watchdog: watchdog.filter(|_| connection.is_some()),
             connection,
+            is_ready_told: false,
             status: String::new(),
         }
     }
@@ -61,9 +63,10 @@ impl ServiceManager {
         self.watchdog.map(|watchdog| SHORTEST.max(watchdog / 2))
     }
 
-    /// The start-up checks have passed.
+    /// The start-up checks have passed. To be said until it has been told: a manager that misses it
+    /// takes the start for failed.
     pub fn ready(&mut self) {
-        self.notify("READY=1");
+        self.is_ready_told = self.is_ready_told || self.notify("READY=1");
     }
 
     /// How the daemon is doing, in words.

@@ -119,6 +119,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
             }
             recv(ticks) -> _ => {
                 // Again, where the manager could not be told the last time.
+                manager.ready();
                 manager.status(status.to_string());
                 if watch.look(Instant::now()) {
                     manager.ping();
