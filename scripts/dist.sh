@@ -74,6 +74,7 @@ fill_stage() { # TARGET VARIABLE=VALUE...
 
 pack_deb() { # TARGET
     local documentation
+    from_commit MAINTAINER '%an <%ae>'
     fill_stage "$1" zshcompletiondir=/usr/share/zsh/vendor-completions
     documentation=$stage/usr/share/doc/$name
     gzip -9 -n "$stage/usr/share/man/man1/$name.1"
@@ -113,7 +114,6 @@ tarball | deb | rpm) ;;
 esac
 need_binary "$target"
 from_commit SOURCE_DATE_EPOCH %ct
-from_commit MAINTAINER '%an <%ae>'
 mkdir -p "$dist"
 "pack_$format" "$target"
 # Of one version: an older one that lies about is not what was packed.
