@@ -48,6 +48,13 @@ impl Manager {
         launch.variable("NOTIFY_SOCKET", &self.address)
     }
 
+    /// Makes it so busy that nothing more can be told until it listens again. One at a path only.
+    pub(crate) fn overwhelm(&self) {
+        let other = UnixDatagram::unbound().expect("a socket can be made");
+        other.set_nonblocking(true).expect("it is open");
+        while other.send_to(b"OTHER=1", &self.address).is_ok() {}
+    }
+
     /// The next message; `None` where none comes in time.
     pub(crate) fn next(&self, timeout: Duration) -> Option<String> {
         let mut message = [0; 4096];

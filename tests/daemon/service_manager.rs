@@ -135,6 +135,22 @@ fn a_manager_that_cannot_be_told_is_worth_one_warning_and_the_daemon_goes_on() {
     }
 }
 
+#[test]
+fn a_manager_that_is_busy_is_told_when_it_listens_again() {
+    let manager = Manager::listen();
+    manager.overwhelm();
+    let daemon = manager.manage(Launch::follow(NOBODY)).start();
+    daemon.wait_for_log("cannot tell the service manager at $NOTIFY_SOCKET ");
+    daemon.wait_for_trouble();
+    // In whichever order: a change of the status may be told between two attempts to tell both.
+    let mut told = manager.expect("READY=1");
+    let is_newest = |message: &String| message.contains("; no connection since ");
+    while !told.iter().any(is_newest) {
+        told.extend(manager.expect("STATUS="));
+    }
+    daemon.terminate();
+}
+
 /// Sets the variable as systemd does where stderr goes to the journal.
 const AS_IN_THE_JOURNAL: &str =
     "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); export JOURNAL_STREAM";
