@@ -176,8 +176,7 @@ impl Network {
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
             Protocol::Http => {
-                let client = Client::new(&self.resolver.http, host, *port, *security)
-                    .map_err(|error| error.to_string())?;
+                let client = Client::new(&self.resolver.http, host, *port, *security);
                 http::Poller::open(endpoint, client, request, waker)
                     .map(Source::Http)
                     .map_err(|error| format!("cannot start a thread: {error}"))

@@ -150,8 +150,10 @@ impl Polling {
             type_url: request.generation.type_url(),
         };
         let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
-        let response = client
+        let agent = client
             .agent()
+            .map_err(|error| self.outage(&error.to_string()))?;
+        let response = agent
             .post(&self.url)
             .header("content-type", "application/json")
             .header("accept", "application/json")
@@ -163,9 +165,7 @@ impl Polling {
             })?;
         let closes = is_last_on_its_connection(&response);
         let event = self.judge(response)?;
-        client
-            .answered(closes)
-            .map_err(|error| self.outage(&error.to_string()))?;
+        client.answered(closes);
         Ok(event)
     }
 

@@ -18,6 +18,7 @@ mod http_faults;
 mod logging;
 mod mesh;
 mod notify;
+mod own_certificate;
 mod peer;
 mod pins;
 mod place;
