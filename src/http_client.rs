@@ -5,6 +5,7 @@
 
 mod tls_connector;
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use ureq::{Agent, Error, Timeout};
 
 use crate::address::Security;
 use crate::excerpt::excerpt;
-use crate::proxy::Proxies;
+use crate::proxy::{Proxies, Proxy, ProxyError};
 use crate::tls::{self, TlsFileError, TlsSettings};
 use tls_connector::TlsConnector;
 
@@ -40,6 +41,26 @@ const BODY_LIMIT: Duration = Duration::from_secs(300);
 /// To an operator it reads like advice. No kind of error tells it from a name that does not exist.
 const MUSL_TRY_AGAIN: &str = "failed to lookup address information: Try again";
 
+/// Why a server cannot be asked at all.
+#[derive(Debug)]
+pub enum SetupError {
+    /// A file for TLS cannot be used.
+    TlsFile(TlsFileError),
+    /// There is no usable proxy where one is wanted.
+    Proxy(ProxyError),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TlsFile(error) => error.fmt(formatter),
+            Self::Proxy(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
 /// What is the same for all requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpSettings {
@@ -54,18 +75,19 @@ impl HttpSettings {
     #[must_use]
     pub fn way(&self, host: &str, port: u16, security: Security) -> String {
         match self.proxies.on_the_way_to(host, port, security) {
-            Some(proxy) => format!(" through {proxy}"),
-            None => String::new(),
+            Ok(Some(proxy)) => format!(" through {proxy}"),
+            // There will be no connection where no proxy is usable.
+            Ok(None) | Err(_) => String::new(),
         }
     }
 
     /// A client for some questions to one server.
     ///
     /// # Errors
-    /// Where TLS is needed and one of its files cannot be used.
-    pub fn agent(&self, host: &str, port: u16, security: Security) -> Result<Agent, TlsFileError> {
+    /// Where TLS is needed and one of its files cannot be used, or a proxy and there is none.
+    pub fn agent(&self, host: &str, port: u16, security: Security) -> Result<Agent, SetupError> {
         let connector = DefaultConnector::new().chain(self.tls_connector(security)?);
-        let config = self.config(host, port, security);
+        let config = self.config(host, port, security)?;
         Ok(Agent::with_parts(
             config,
             connector,
@@ -79,9 +101,9 @@ impl HttpSettings {
         host: &str,
         port: u16,
         security: Security,
-    ) -> Result<Agent, TlsFileError> {
+    ) -> Result<Agent, SetupError> {
         let tls = self.tls_connector(security)?;
-        let config = self.config(host, port, security);
+        let config = self.config(host, port, security)?;
         // Through a proxy the chain of connectors runs twice: to the proxy, and through it.
         let runs = if config.proxy().is_some() { 2 } else { 1 };
         let limit = ConnectLimit {
@@ -98,18 +120,19 @@ impl HttpSettings {
         ))
     }
 
-    fn tls_connector(&self, security: Security) -> Result<TlsConnector, TlsFileError> {
+    fn tls_connector(&self, security: Security) -> Result<TlsConnector, SetupError> {
         Ok(TlsConnector(match security {
             Security::Plaintext => None,
-            Security::Tls => Some(Arc::new(self.tls.load()?)),
+            Security::Tls => Some(Arc::new(self.tls.load().map_err(SetupError::TlsFile)?)),
         }))
     }
 
-    fn config(&self, host: &str, port: u16, security: Security) -> Config {
+    fn config(&self, host: &str, port: u16, security: Security) -> Result<Config, SetupError> {
         let proxy = self.proxies.on_the_way_to(host, port, security);
-        Agent::config_builder()
+        let proxy = proxy.map_err(SetupError::Proxy)?;
+        Ok(Agent::config_builder()
             .user_agent(crate::USER_AGENT)
-            .proxy(proxy.map(crate::proxy::Proxy::for_http))
+            .proxy(proxy.map(Proxy::for_http))
             // A status is an answer, and so is a redirect: it is judged, never followed.
             .http_status_as_error(false)
             .max_redirects(0)
@@ -117,7 +140,7 @@ impl HttpSettings {
             .timeout_connect(Some(CONNECT_LIMIT))
             .timeout_recv_response(Some(ANSWER_LIMIT))
             .timeout_recv_body(Some(BODY_LIMIT))
-            .build()
+            .build())
     }
 }
 
@@ -162,8 +185,8 @@ impl Client {
     /// The agent for the next request.
     ///
     /// # Errors
-    /// Where TLS is needed and one of its files cannot be used.
-    pub fn agent(&self) -> Result<Agent, TlsFileError> {
+    /// Where TLS is needed and one of its files cannot be used, or a proxy and there is none.
+    pub fn agent(&self) -> Result<Agent, SetupError> {
         if let Connection::Made(agent) = &*self.lock() {
             return Ok(agent.clone());
         }

@@ -125,7 +125,7 @@ impl Network {
     #[must_use]
     pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
         let proxies = &self.resolver.http.proxies;
-        proxies.on_the_way_to(host, port, security).is_none()
+        matches!(proxies.on_the_way_to(host, port, security), Ok(None))
     }
 
     /// Opens a source. Where that fails at once, says how.
@@ -168,7 +168,8 @@ impl Network {
                     .resolver
                     .http
                     .proxies
-                    .on_the_way_to(host, *port, *security);
+                    .on_the_way_to(host, *port, *security)
+                    .map_err(|error| error.to_string())?;
                 grpc::Stream::open(runtime, endpoint, proxy, generation, &request, waker)
                     .map(|stream| Source::Grpc(Box::new(stream)))
                     .map_err(|error| format!("{}: {error}", endpoint.authority()))
