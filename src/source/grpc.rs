@@ -4,7 +4,7 @@
 //! neither a deadline nor another event.
 
 use std::collections::VecDeque;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::io::Read;
 use std::pin::Pin;
@@ -32,6 +32,13 @@ use crate::session::Request;
 /// 15 s; with these two a dead peer is found within 50 s.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest time for each address of a name, in milliseconds. They are tried one after the
+/// other, by default for 20 s each, but an attempt ends after 10.
+const ADDRESS_LIMIT_MS: i32 = 3_000;
+
+/// C-core's name for it; what it says of a pause, it means of an attempt to connect.
+const ADDRESS_LIMIT_KEY: &CStr = c"grpc.min_reconnect_backoff_ms";
 
 /// C-core looks at the length of a message when all of it has come, so what it may hold in the
 /// meantime is limited as well: the largest response, and as much again for parts and copies.
@@ -140,6 +147,7 @@ impl Stream {
             .enable_retry(false)
             // Left to itself, C-core would look for a proxy in the environment by rules of its own.
             .enable_http_proxy(false)
+            .raw_cfg_int(ADDRESS_LIMIT_KEY.to_owned(), ADDRESS_LIMIT_MS)
             .primary_user_agent(crate::USER_AGENT);
         let (peer, channel) = match proxy {
             Some(proxy) => (
