@@ -240,7 +240,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         200..=299 => {}
         401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
         // What MADS itself, or an ingress to it, answers to a path that it does not know.
-        404 | 405 | 410 | 501 => return Ok(address.as_mads()),
+        404 | 405 | 410 => return Ok(address.as_mads()),
         _ => return Err(AnswerError::Status(*status)),
     }
     let Object(config) = match serde_json::from_str::<Object<Config>>(body) {

@@ -239,7 +239,7 @@ fn where_the_config_keeps_it_secret_the_usual_port_is_taken_with_the_addresss_ow
 fn where_there_is_no_config_the_address_is_mads_itself() {
     for asked in ["http://cp:5676/a", "https://cp:5676"] {
         let asked = address(asked);
-        for status in [404, 405, 410, 501] {
+        for status in [404, 405, 410] {
             let found = from_config(&asked, &answer(status, "404: Page Not Found"));
             assert_eq!(found, Ok(asked.as_mads()), "{status}");
         }
