@@ -2,7 +2,7 @@
 //! be held, who may cut it, and how far apart polls are.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kuma_stand_in::{Body, ControlPlane, HttpAnswer, Kuma, SeenRequest};
 
@@ -25,7 +25,7 @@ const LATER_HOLD: Duration = Duration::from_secs(10);
 #[test]
 fn the_first_poll_of_a_connection_is_held_shortly_and_the_later_ones_for_10_seconds() {
     let plane = ControlPlane::start(Kuma::V2_12);
-    let daemon = Launch::follow(&plane.http_url()).start();
+    let mut daemon = Launch::follow(&plane.http_url()).start();
     daemon.wait_for_file(EMPTY);
     let version = plane.events().expect_request(SOON).version_info;
     assert_eq!(version, "");
@@ -89,7 +89,7 @@ fn a_gateway_timeout_at_once_is_an_outage() {
 fn equal_lists_of_replicas_slow_polls_down_and_another_list_speeds_them_up_again() {
     let peer = Peer::start(Source::Http);
     let daemon = peer.start_with_old_file();
-    let mut last = None;
+    let mut last: Option<Instant> = None;
     let mut pauses = Vec::new();
     for version in 0..6 {
         peer.answer(&version.to_string(), &[backend(0)]);

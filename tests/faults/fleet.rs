@@ -16,11 +16,7 @@ const ROUNDS: usize = 15;
 #[test]
 fn a_fleet_that_loses_its_control_plane_does_not_return_at_one_moment() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let start = || {
-        Launch::follow(&plane.grpc_url())
-            .argument("--log-level=info")
-            .start()
-    };
+    let start = || Launch::follow(&plane.grpc_url()).start();
     let daemons: Vec<Daemon> = (0..DAEMONS).map(|_| start()).collect();
     // The log has tenths of a second.
     let mut returns: BTreeMap<String, usize> = BTreeMap::new();
