@@ -92,7 +92,7 @@ impl<'a, W: Write> Check<'a, W> {
         let session = Session::new(config.name);
         let connection = Connection::new(session, config.pins, security, Instant::now());
         Self {
-            connection: connection.impatient(),
+            connection: connection.single_attempt(),
             network: Network::new(config.resolver),
             shown: None,
             address,

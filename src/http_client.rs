@@ -8,11 +8,12 @@ mod tls_connector;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
@@ -27,8 +28,11 @@ use tls_connector::TlsConnector;
 /// The longest time for name resolution, and for connecting, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest time until an answer begins; a poll is answered after 30 s at the latest.
-const ANSWER_LIMIT: Duration = Duration::from_secs(45);
+/// How long an idle connection is kept: longer than any pause between two polls.
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+
+/// So much of the body of an error is read, in bytes.
+pub const ERROR_BODY_LIMIT: u64 = 64 << 10;
 
 /// The longest silence within the body of an answer. A poll is held before its answer begins; once
 /// it has begun, silence means that the server is gone, or the way to it.
@@ -113,11 +117,7 @@ impl HttpSettings {
             .chain(DefaultConnector::new())
             .chain(tls)
             .chain(SilenceLimit);
-        Ok(Agent::with_parts(
-            config,
-            connector,
-            DefaultResolver::default(),
-        ))
+        Ok(Agent::with_parts(config, connector, ResolveOnce::default()))
     }
 
     fn tls_connector(&self, security: Security) -> Result<TlsConnector, SetupError> {
@@ -138,7 +138,7 @@ impl HttpSettings {
             .max_redirects(0)
             .timeout_resolve(Some(CONNECT_LIMIT))
             .timeout_connect(Some(CONNECT_LIMIT))
-            .timeout_recv_response(Some(ANSWER_LIMIT))
+            .max_idle_age(IDLE_LIMIT)
             .timeout_recv_body(Some(BODY_LIMIT))
             .build())
     }
@@ -230,6 +230,29 @@ impl Client {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Resolves a name once. ureq resolves it for each request, also where that goes over a connection
+/// that stands: an outage of the name server would end a healthy one.
+#[derive(Debug, Default)]
+struct ResolveOnce {
+    system: DefaultResolver,
+    resolved: OnceLock<ResolvedSocketAddrs>,
+}
+
+impl Resolver for ResolveOnce {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        if let Some(resolved) = self.resolved.get() {
+            return Ok(resolved.clone());
+        }
+        let resolved = self.system.resolve(uri, config, timeout)?;
+        Ok(self.resolved.get_or_init(|| resolved).clone())
     }
 }
 
@@ -340,7 +363,6 @@ fn describe_timeout(timeout: Timeout) -> String {
     let (what, limit) = match timeout {
         Timeout::Resolve => ("its name was not resolved", CONNECT_LIMIT),
         Timeout::Connect => ("no connection", CONNECT_LIMIT),
-        Timeout::RecvResponse => ("no answer", ANSWER_LIMIT),
         Timeout::PerRead => ("the answer broke off: no more of it came", SILENCE_LIMIT),
         Timeout::RecvBody => ("the answer did not end", BODY_LIMIT),
         _ => return "no answer in time".to_owned(),

@@ -22,6 +22,7 @@ pub mod logging;
 pub mod negotiation;
 pub mod network;
 pub mod output;
+pub mod polling;
 mod proto;
 pub mod proxy;
 pub mod publish;

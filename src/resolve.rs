@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,16 @@ use ureq::Agent;
 use crate::address::{Address, Security};
 use crate::diagnosis::diagnose;
 use crate::endpoint::{Answer, AnswerError, Endpoint, Question, from_catalog, from_config};
-use crate::http_client::{HttpSettings, SetupError, describe, is_not_http};
+use crate::http_client::{ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http};
 
 /// The longest time for all questions together.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Kuma up to 1.8 answers 406 to `application/json` alone, whatever it would send.
+const ACCEPT: &str = "application/json, */*;q=0.1";
+
+/// The largest answer of an API server; a `/config` has some 10 KiB.
+const ANSWER_LIMIT: u64 = 1 << 20;
 
 /// Whom to ask, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +193,7 @@ impl Asking<'_> {
     }
 
     fn get(&self, url: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
-        let mut request = self.agent.get(url).header("accept", "application/json");
+        let mut request = self.agent.get(url).header("accept", ACCEPT);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -204,7 +210,17 @@ impl Asking<'_> {
         let location = response.headers().get("location");
         let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let status = response.status().as_u16();
-        let body = response.body_mut().read_to_string()?;
+        let limit = match status {
+            200..=299 => ANSWER_LIMIT,
+            _ => ERROR_BODY_LIMIT,
+        };
+        let mut body = Vec::new();
+        let reader = response.body_mut().as_reader();
+        reader
+            .take(limit)
+            .read_to_end(&mut body)
+            .map_err(ureq::Error::from)?;
+        let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer::Http {
             status,
             location,

@@ -24,6 +24,7 @@ mod peer;
 mod pins;
 mod place;
 mod plaintext_or_tls;
+mod polls;
 mod proxies;
 mod secure;
 mod service_manager;
