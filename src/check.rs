@@ -4,16 +4,15 @@
 //! It drives the daemon's own state machine, so that what it says is what the daemon would do.
 
 use std::io::Write;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, bounded, select};
+use crossbeam_channel::{at, select};
 use x509_parser::parse_x509_certificate;
 
 use crate::address::Security;
 use crate::config::Config;
 use crate::connection::{Action, Connection, Event};
-use crate::diagnosis::peer_certificate;
+use crate::diagnosis::{self, peer_certificate};
 use crate::excerpt::excerpt;
 use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
@@ -22,9 +21,6 @@ use crate::session::Session;
 
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// The longest time for a look at one certificate.
-const CERTIFICATE_LIMIT: Duration = Duration::from_secs(3);
 
 /// How the way to the control plane ended.
 enum Outcome {
@@ -223,18 +219,11 @@ impl<'a, W: Write> Check<'a, W> {
         }
         self.shown = server;
         // Where there is no handshake at all, the steps that follow say why.
-        if let Some(certificate) = certificate_by(self.limit, host.to_owned(), port) {
+        let deadline = self.limit.min(Instant::now() + diagnosis::LIMIT);
+        if let Ok(certificate) = peer_certificate(host, port, deadline) {
             tell(self.out, &describe_certificate(host, &certificate));
         }
     }
-}
-
-/// A name look-up knows no limit of its own, so it is left behind where it takes too long.
-fn certificate_by(limit: Instant, host: String, port: u16) -> Option<Vec<u8>> {
-    let (sender, receiver) = bounded(1);
-    thread::spawn(move || sender.send(peer_certificate(&host, port)));
-    let limit = limit.min(Instant::now() + CERTIFICATE_LIMIT);
-    receiver.recv_deadline(limit).ok()?.ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

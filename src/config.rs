@@ -229,7 +229,10 @@ impl Config {
         let setting = |flag: &Flag| Setting::find(flag, values, &environment);
         let address = setting(&flags::CP_ADDRESS).address()?;
         let pins = pins(&setting, &address)?;
-        let proxies = Proxies::new(&environment).map_err(ConfigError::Proxy)?;
+        let proxies = Proxies::new(&environment);
+        proxies
+            .on_the_way_to(&address.host, address.port, address.security())
+            .map_err(ConfigError::Proxy)?;
         let http = HttpSettings {
             tls: tls_settings(&setting)?,
             proxies,

@@ -11,8 +11,7 @@ use ureq::Agent;
 use crate::address::{Address, Security};
 use crate::diagnosis::diagnose;
 use crate::endpoint::{Answer, AnswerError, Endpoint, Question, from_catalog, from_config};
-use crate::http_client::{ERROR_BODY_LIMIT, HttpSettings, describe, is_not_http};
-use crate::tls::TlsFileError;
+use crate::http_client::{ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http};
 
 /// The longest time for all questions together.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
@@ -53,8 +52,8 @@ pub enum ResolveError {
         /// What is wrong with the answer.
         source: AnswerError,
     },
-    /// A file for TLS cannot be used.
-    TlsFile(TlsFileError),
+    /// The question cannot be asked at all.
+    Setup(SetupError),
     /// The token cannot be read.
     Token {
         /// Its file.
@@ -76,7 +75,7 @@ impl fmt::Display for ResolveError {
                 diagnosis.map_or(Ok(()), |diagnosis| write!(formatter, "; {diagnosis}"))
             }
             Self::Answer { url, source } => write!(formatter, "GET {url}: {source}"),
-            Self::TlsFile(error) => error.fmt(formatter),
+            Self::Setup(error) => error.fmt(formatter),
             Self::Token { path, source } => {
                 write!(
                     formatter,
@@ -103,7 +102,7 @@ impl Resolver {
         let agent = self
             .http
             .agent(&address.host, address.port, address.security())
-            .map_err(ResolveError::TlsFile)?;
+            .map_err(ResolveError::Setup)?;
         let asking = Asking {
             agent,
             address,

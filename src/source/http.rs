@@ -151,11 +151,13 @@ impl Polling {
             type_url: request.generation.type_url(),
         };
         let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
+        let agent = client
+            .agent()
+            .map_err(|error| self.outage(&error.to_string()))?;
         // A Go duration.
         let url = format!("{}?fetch-timeout={}ms", self.url, request.hold.as_millis());
         let limit = request.hold + ANSWER_LIMIT;
-        let response = client
-            .agent()
+        let response = agent
             .post(url)
             .header("content-type", "application/json")
             .header("accept", "application/json")
@@ -177,9 +179,7 @@ impl Polling {
         // What is left unread of an error would be taken for the next answer.
         let closes = is_last_on_its_connection(&response) || response.status().as_u16() >= 400;
         let result = self.judge(response);
-        client
-            .answered(closes)
-            .map_err(|error| self.outage(&error.to_string()))?;
+        client.answered(closes);
         result
     }
 

@@ -38,4 +38,5 @@ mod observe;
 mod process;
 mod reader;
 mod reconnects;
+mod several_addresses;
 mod sighup;

@@ -241,7 +241,7 @@ fn a_value_that_cannot_be_used_is_named_with_where_it_comes_from() {
             "--client-key-file \"a.pem\": needs --client-cert-file as well",
         ),
         (
-            &[],
+            &["--cp-address=https://cp.example.org"],
             &[("HTTPS_PROXY", "socks5://a")],
             "$HTTPS_PROXY: not the address of a proxy of the form http://HOST:PORT",
         ),
@@ -336,6 +336,9 @@ fn a_password_in_an_address_is_never_shown() {
             expected
         );
     }
-    let complaint = complaint(&[], &[("HTTP_PROXY", "ftp://user:secret@a")]);
+    let complaint = complaint(
+        &["--cp-address=http://cp.example.org"],
+        &[("HTTP_PROXY", "ftp://user:secret@a")],
+    );
     assert!(!complaint.contains("secret"), "{complaint}");
 }
