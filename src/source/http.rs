@@ -151,12 +151,12 @@ impl Polling {
             type_url: request.generation.type_url(),
         };
         let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
-        // A Go duration.
-        let url = format!("{}?fetch-timeout={}ms", self.url, request.hold.as_millis());
-        let limit = request.hold + ANSWER_LIMIT;
         let agent = client
             .agent()
             .map_err(|error| self.outage(&error.to_string()))?;
+        // A Go duration.
+        let url = format!("{}?fetch-timeout={}ms", self.url, request.hold.as_millis());
+        let limit = request.hold + ANSWER_LIMIT;
         let response = agent
             .post(url)
             .header("content-type", "application/json")
