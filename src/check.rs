@@ -246,11 +246,15 @@ fn is_of_a_refused_token(report: &Report) -> bool {
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {
     match parse_x509_certificate(certificate) {
-        Ok((_, certificate)) => format!(
-            "the certificate of {host} is issued by {:?} and valid until {}",
-            excerpt(&certificate.issuer().to_string()),
-            certificate.validity().not_after
-        ),
+        Ok((_, certificate)) => {
+            let issuer = match certificate.issuer() {
+                // Its name may be empty.
+                own if own.as_raw() == certificate.subject().as_raw() => "itself".to_owned(),
+                issuer => format!("{:?}", excerpt(&issuer.to_string())),
+            };
+            let end = certificate.validity().not_after;
+            format!("the certificate of {host} is issued by {issuer} and valid until {end}")
+        }
         Err(error) => format!("the certificate of {host} cannot be read: {error}"),
     }
 }
