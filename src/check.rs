@@ -13,10 +13,11 @@ use crate::address::Security;
 use crate::config::Config;
 use crate::connection::{Action, Connection, Event};
 use crate::diagnosis::{self, peer_certificate};
+use crate::endpoint::Silence;
 use crate::excerpt::excerpt;
 use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
-use crate::report::Report;
+use crate::report::{Report, WayNote};
 use crate::session::Session;
 
 /// The longest time for the way to the control plane.
@@ -72,6 +73,8 @@ struct Check<'a, W> {
     shown: Option<(String, u16)>,
     address: (String, u16, Security),
     is_connected: bool,
+    /// Whether the API server refuses the token. The daemon goes on then, where it can.
+    is_token_refused: bool,
     /// When to give up.
     limit: Instant,
     out: &'a mut W,
@@ -97,6 +100,7 @@ impl<'a, W: Write> Check<'a, W> {
             shown: None,
             address,
             is_connected: false,
+            is_token_refused: false,
             limit: Instant::now() + LIMIT,
             out,
         }
@@ -116,7 +120,10 @@ impl<'a, W: Write> Check<'a, W> {
                 }
             };
         }
-        outcome.unwrap_or(Outcome::Failed)
+        match outcome {
+            Some(outcome) if !self.is_token_refused => outcome,
+            _ => Outcome::Failed,
+        }
     }
 
     /// Waits for the network, for the machine's deadline, or for the end of the check.
@@ -205,6 +212,7 @@ impl<'a, W: Write> Check<'a, W> {
             Report::Received { .. } => None,
             other => {
                 self.is_connected |= matches!(other, Report::Connected { .. });
+                self.is_token_refused |= is_of_a_refused_token(&other);
                 tell(self.out, &other.to_string());
                 None
             }
@@ -224,6 +232,16 @@ impl<'a, W: Write> Check<'a, W> {
             tell(self.out, &describe_certificate(host, &certificate));
         }
     }
+}
+
+fn is_of_a_refused_token(report: &Report) -> bool {
+    matches!(
+        report,
+        Report::Way(WayNote::Guessed {
+            silence: Silence::TokenRefused { .. },
+            ..
+        })
+    )
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -90,10 +91,17 @@ pub enum Origin {
 }
 
 /// Why an API server does not say where MADS is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Silence {
     /// It refused `/config` with this status, 401 or 403.
     Refused(u16),
+    /// It refused `/config` although it was shown a token.
+    TokenRefused {
+        /// 401 or 403.
+        status: u16,
+        /// Where the token was read.
+        path: PathBuf,
+    },
     /// Its `/config` has no `monitoringAssignmentServer`.
     NoSection,
 }

@@ -136,7 +136,8 @@ impl WayNote {
     /// What there is to know about an endpoint found by way of an address with this security.
     #[must_use]
     pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
-        if let Origin::Guess(silence) = endpoint.origin {
+        if let Origin::Guess(silence) = &endpoint.origin {
+            let silence = silence.clone();
             let scheme = match endpoint.security {
                 Security::Plaintext => "grpc",
                 Security::Tls => "grpcs",
@@ -295,6 +296,16 @@ impl fmt::Display for WayNote {
                 formatter,
                 "the API server refuses /config with status {status}, so MADS is taken to be at \
                  its usual port; give --cp-address={address} instead"
+            ),
+            Self::Guessed {
+                silence: Silence::TokenRefused { status, path },
+                address,
+            } => write!(
+                formatter,
+                "the API server refuses the token in {} with status {status}, so MADS is taken to \
+                 be at its usual port; put a token there that it accepts, or give \
+                 --cp-address={address}",
+                path.display()
             ),
             Self::Guessed {
                 silence: Silence::NoSection,

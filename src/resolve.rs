@@ -10,7 +10,9 @@ use ureq::Agent;
 
 use crate::address::{Address, Security};
 use crate::diagnosis::diagnose;
-use crate::endpoint::{Answer, AnswerError, Endpoint, Question, from_catalog, from_config};
+use crate::endpoint::{
+    Answer, AnswerError, Endpoint, Origin, Question, Silence, from_catalog, from_config,
+};
 use crate::http_client::{ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http};
 
 /// The longest time for all questions together.
@@ -121,10 +123,24 @@ impl Resolver {
         }
         let token = self.token_file.as_deref().map(read_token).transpose()?;
         let (config, answer) = asking.ask("/config", token.as_deref(), &mut tell)?;
-        from_config(address, &answer).map_err(|source| ResolveError::Answer {
+        let endpoint = from_config(address, &answer).map_err(|source| ResolveError::Answer {
             url: config,
             source,
-        })
+        })?;
+        Ok(self.with_token_refused(endpoint))
+    }
+
+    /// An API server that refuses whoever shows it a token, refuses the token.
+    fn with_token_refused(&self, mut endpoint: Endpoint) -> Endpoint {
+        if let (Origin::Guess(Silence::Refused(status)), Some(path)) =
+            (&endpoint.origin, &self.token_file)
+        {
+            endpoint.origin = Origin::Guess(Silence::TokenRefused {
+                status: *status,
+                path: path.clone(),
+            });
+        }
+        endpoint
     }
 }
 
@@ -135,11 +151,12 @@ fn read_token(path: &Path) -> Result<String, ResolveError> {
     };
     let token = fs::read_to_string(path).map_err(error)?;
     let token = token.trim();
-    if token.is_empty() || token.contains(|character: char| !character.is_ascii_graphic()) {
-        return Err(error(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is no bearer token",
-        )));
+    let unusable = |reason| Err(error(io::Error::new(io::ErrorKind::InvalidData, reason)));
+    if token.is_empty() {
+        return unusable("it is empty");
+    }
+    if token.contains(|character: char| !character.is_ascii_graphic()) {
+        return unusable("it is no bearer token");
     }
     Ok(token.to_owned())
 }

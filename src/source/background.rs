@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use crate::connection::Event;
 
 /// So many threads there may be. One is wanted at a time; the others have been abandoned, and hang.
-const LIMIT: usize = 32;
+const LIMIT: usize = 16;
 
 /// Those of this process.
 static THREADS: LazyLock<Threads> = LazyLock::new(Threads::default);
