@@ -188,7 +188,10 @@ impl Asking<'_> {
     }
 
     fn get(&self, url: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
-        let mut request = self.agent.get(url).header("accept", "application/json");
+        let mut request = self
+            .agent
+            .get(url)
+            .header("accept", "application/json, */*;q=0.1");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
