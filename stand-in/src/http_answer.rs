@@ -73,6 +73,18 @@ impl HttpAnswer {
         HttpAnswer::new(404, "text/plain; charset=utf-8", "404: Page Not Found")
     }
 
+    /// Kuma's answer to another method than that of the path.
+    #[must_use]
+    pub fn method_not_allowed() -> HttpAnswer {
+        HttpAnswer::new(405, "text/plain; charset=utf-8", "405: Method Not Allowed")
+    }
+
+    /// Kuma's answer to who accepts nothing that it has.
+    #[must_use]
+    pub fn not_acceptable() -> HttpAnswer {
+        HttpAnswer::new(406, "text/plain; charset=utf-8", "406: Not Acceptable")
+    }
+
     /// A redirect.
     #[must_use]
     pub fn redirect(status: u16, location: &str) -> HttpAnswer {

@@ -90,7 +90,7 @@ fn answer(
             }
             Err(refusal) => refusal,
         },
-        (true, _) => HttpAnswer::new(405, "text/plain; charset=utf-8", "405: Method Not Allowed"),
+        (true, _) => HttpAnswer::method_not_allowed(),
         (false, _) => HttpAnswer::not_found(),
     };
     state.events.record(Event::Http {

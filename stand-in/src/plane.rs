@@ -13,7 +13,7 @@ use crate::grpc::GrpcServer;
 use crate::http_answer::HttpAnswer;
 use crate::http_server::HttpServer;
 use crate::http1;
-use crate::kuma::{Generation, Kuma, Serves};
+use crate::kuma::{Generation, Kuma, Role, Serves};
 use crate::mads_http;
 use crate::snapshot::{Resource, Snapshot};
 use crate::state::{Answers, State};
@@ -25,6 +25,8 @@ use crate::tls::Tls;
 pub struct Plan {
     /// The version that it plays.
     pub kuma: Kuma,
+    /// The part that it has.
+    pub role: Role,
     /// The port of MADS; `None` takes a free one.
     pub port: Option<u16>,
     /// The port of the API server; `None` takes a free one.
@@ -41,6 +43,7 @@ impl Plan {
     pub fn new(kuma: Kuma) -> Plan {
         Plan {
             kuma,
+            role: Role::Zone,
             port: None,
             api_port: None,
             tls: None,
@@ -63,6 +66,7 @@ pub struct ControlPlane {
     state: Arc<State>,
     api: ApiServer,
     front: Front,
+    role: Role,
     mads_tls: bool,
     // Dropped after the front, by which alone they are reached.
     _http: HttpServer,
@@ -112,12 +116,16 @@ impl ControlPlane {
                 }
             })?
         };
-        let api = ApiServer::start(plan.api_port, plan.api_tls, &state.events)?;
-        api.become_kuma(plan.kuma, front.address().port(), mads_tls);
+        if !plan.role.serves_mads() {
+            front.refuse();
+        }
+        let api = ApiServer::start(plan.kuma, plan.api_port, plan.api_tls, &state.events)?;
+        api.become_kuma(plan.kuma, plan.role, front.address().port(), mads_tls);
         Ok(ControlPlane {
             state,
             api,
             front,
+            role: plan.role,
             mads_tls,
             _http: http,
             _grpc: grpc,
@@ -203,7 +211,8 @@ impl ControlPlane {
     pub fn upgrade_to(&self, kuma: Kuma) {
         self.front.while_held(|| {
             self.state.replaced_by(kuma.serves());
-            self.api.become_kuma(kuma, self.port(), self.mads_tls);
+            self.api
+                .become_kuma(kuma, self.role, self.port(), self.mads_tls);
         });
     }
 
@@ -232,7 +241,10 @@ impl ControlPlane {
     /// If somebody else has taken a port.
     pub fn come_back(&self) -> io::Result<()> {
         self.api.come_back()?;
-        self.front.listen()
+        if self.role.serves_mads() {
+            self.front.listen()?;
+        }
+        Ok(())
     }
 
     /// The path below which MADS is served over HTTP, such as `/a/b`; empty at first.
