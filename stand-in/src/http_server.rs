@@ -75,9 +75,9 @@ fn serve(connection: &Connection, tls: Option<&Tls>, handler: &Handler) -> io::R
     }
     if first[0].is_ascii_uppercase() && !is_http2(connection)? {
         (&connection.stream).write_all(http1::PLAINTEXT_TO_TLS)?;
-        connection.stream.shutdown(Shutdown::Write)?;
-        connection.wait_for_end();
     }
+    connection.stream.shutdown(Shutdown::Write)?;
+    connection.wait_for_end();
     Ok(())
 }
 

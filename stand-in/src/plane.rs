@@ -8,7 +8,7 @@ use crate::api_server::ApiServer;
 use crate::dataplane::Dataplane;
 use crate::event::{Event, Server};
 use crate::events::Events;
-use crate::front::{Front, Opening, Route};
+use crate::front::{self, Front, Opening, Route};
 use crate::grpc::GrpcServer;
 use crate::http_answer::HttpAnswer;
 use crate::http_server::HttpServer;
@@ -85,7 +85,7 @@ impl ControlPlane {
     }
 
     fn from_plan(plan: Plan) -> io::Result<ControlPlane> {
-        let state = Arc::new(State::new(plan.kuma.serves()));
+        let state = Arc::new(State::new(plan.kuma));
         let grpc = GrpcServer::start(&state).map_err(io::Error::other)?;
         let grpc_address = ([127, 0, 0, 1], grpc.port()).into();
         let mads_tls = plan.tls.is_some();
@@ -108,11 +108,20 @@ impl ControlPlane {
             Front::start(plan.port, connected, move |opening| {
                 let serves = state.serves();
                 match opening {
+                    // gRPC and HTTP behind TLS: who speaks none is left without a word.
+                    Opening::Http1 | Opening::Http2 if mads_tls && serves.grpc() => {
+                        Route::Answer(b"")
+                    }
                     _ if mads_tls => Route::Relay(http_address),
                     Opening::Http2 if serves.grpc() => Route::Relay(grpc_address),
                     Opening::Http2 => Route::Answer(http1::BAD_REQUEST),
-                    Opening::Http1 | Opening::Tls if serves.http_v1 => Route::Relay(http_address),
-                    Opening::Http1 | Opening::Tls => Route::Reset,
+                    Opening::Http1 if serves.http_v1 => Route::Relay(http_address),
+                    // Old ones look for the methods of HTTP, newer ones leave the rest to HTTP, too.
+                    Opening::Other if serves.http_v1 && state.kuma() >= Kuma::V2_6 => {
+                        Route::Relay(http_address)
+                    }
+                    Opening::Other if serves.http_v1 => Route::Reset,
+                    Opening::Http1 | Opening::Other => Route::Answer(front::HTTP_2_SETTINGS),
                 }
             })?
         };
@@ -210,7 +219,7 @@ impl ControlPlane {
     /// server's documents are the new version's.
     pub fn upgrade_to(&self, kuma: Kuma) {
         self.front.while_held(|| {
-            self.state.replaced_by(kuma.serves());
+            self.state.become_kuma(kuma);
             self.api
                 .become_kuma(kuma, self.role, self.port(), self.mads_tls);
         });

@@ -43,7 +43,7 @@ const READ: [&str; 22] = [
 const OWN_WORDS: [&str; 3] = ["/version_info", "/detail", "/details"];
 
 /// An HTTP/1.1 request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) is_tls: bool,
     pub(crate) port: u16,
@@ -51,7 +51,7 @@ pub(crate) struct Question {
     pub(crate) target: String,
     /// No header where it is empty.
     pub(crate) accept: &'static str,
-    /// A body of JSON.
+    pub(crate) content_type: &'static str,
     pub(crate) body: Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl Question {
         }
         match &self.body {
             Some(body) => {
-                let request = request.header("content-type", "application/json");
+                let request = request.header("content-type", self.content_type);
                 agent.run(request.body(body.as_str())?)
             }
             None => agent.run(request.body(())?),

@@ -226,6 +226,7 @@ fn ask_each_path(server: &str, port: u16, is_tls: bool) -> Answers {
         method,
         target: path.to_owned(),
         accept,
+        content_type: "",
         body: None,
     };
     let mut answers = Answers::new();
@@ -258,6 +259,7 @@ fn ask_polls(port: u16, is_tls: bool) -> Answers {
         method: "POST",
         target: format!("{DISCOVERY}?{query}"),
         accept,
+        content_type: "application/json",
         body: Some(body.to_owned()),
     };
     let hold = "fetch-timeout=1s";
@@ -285,8 +287,8 @@ fn ask_polls(port: u16, is_tls: bool) -> Answers {
         answers.push(("poll without a hold".to_owned(), answer));
     }
     let mut untyped = poll(hold, "", BODIES[0]);
-    untyped.body = None;
-    answers.push(("poll without a body".to_owned(), untyped.ask()));
+    untyped.content_type = "text/plain";
+    answers.push(("poll of type text/plain".to_owned(), untyped.ask()));
     answers
 }
 
