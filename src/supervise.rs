@@ -17,6 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::logging;
 use crate::network::Network;
 use crate::output::Output;
 use crate::publish::{ClaimError, OutputFile};
@@ -269,6 +270,7 @@ fn forward_signals() -> io::Result<Receiver<i32>> {
             let _ = sender.send(signal);
             if signal != SIGHUP {
                 thread::sleep(LAST_RESORT);
+                logging::flush();
                 process::exit(0);
             }
         }

@@ -27,6 +27,7 @@ mod secure;
 mod service_manager;
 mod signals;
 mod slow_answers;
+mod stalled_log;
 mod strangers;
 mod streams;
 mod tls;
