@@ -3,6 +3,7 @@
 //!
 //! It drives the daemon's own state machine, so that what it says is what the daemon would do.
 
+use std::env;
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,8 +24,8 @@ use crate::session::Session;
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest time for a look at one certificate.
-const CERTIFICATE_LIMIT: Duration = Duration::from_secs(3);
+/// The longest time for a look at one certificate, or at files for TLS.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
 /// How the way to the control plane ended.
 enum Outcome {
@@ -88,8 +89,13 @@ impl<'a, W: Write> Check<'a, W> {
             out,
             &format!("control plane {address}, as {:?}", config.name),
         );
-        for warning in config.warnings() {
-            tell(out, warning);
+        for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
+            tell(out, &warning);
+        }
+        let limit = Instant::now() + LIMIT;
+        let settings = config.clone();
+        if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
+            tell(out, &warning);
         }
         let security = address.security();
         let address = (address.host.clone(), address.port, security);
@@ -101,7 +107,7 @@ impl<'a, W: Write> Check<'a, W> {
             shown: None,
             address,
             is_connected: false,
-            limit: Instant::now() + LIMIT,
+            limit,
             out,
         }
     }
@@ -223,18 +229,24 @@ impl<'a, W: Write> Check<'a, W> {
         }
         self.shown = server;
         // Where there is no handshake at all, the steps that follow say why.
-        if let Some(certificate) = certificate_by(self.limit, host.to_owned(), port) {
+        let host_to_ask = host.to_owned();
+        let look = move || peer_certificate(&host_to_ask, port);
+        if let Some(Ok(certificate)) = done_by(self.limit, look) {
             tell(self.out, &describe_certificate(host, &certificate));
         }
     }
 }
 
-/// A name look-up knows no limit of its own, so it is left behind where it takes too long.
-fn certificate_by(limit: Instant, host: String, port: u16) -> Option<Vec<u8>> {
+/// The result of what knows no limit of its own, such as a name look-up or a file, and is left behind
+/// where it takes too long.
+fn done_by<T: Send + 'static>(
+    limit: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, receiver) = bounded(1);
-    thread::spawn(move || sender.send(peer_certificate(&host, port)));
-    let limit = limit.min(Instant::now() + CERTIFICATE_LIMIT);
-    receiver.recv_deadline(limit).ok()?.ok()
+    thread::spawn(move || sender.send(work()));
+    let limit = limit.min(Instant::now() + LOOK_LIMIT);
+    receiver.recv_deadline(limit).ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

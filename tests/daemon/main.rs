@@ -28,6 +28,7 @@ mod service_manager;
 mod signals;
 mod slow_answers;
 mod stalled_log;
+mod start_warnings;
 mod strangers;
 mod streams;
 mod tls;
