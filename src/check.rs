@@ -3,10 +3,12 @@
 //!
 //! It drives the daemon's own state machine, so that what it says is what the daemon would do.
 
+use std::env;
 use std::io::Write;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, select};
+use crossbeam_channel::{at, bounded, select};
 use x509_parser::parse_x509_certificate;
 
 use crate::address::Security;
@@ -22,6 +24,9 @@ use crate::session::Session;
 
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time for a look at the files for TLS.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
 /// How the way to the control plane ended.
 enum Outcome {
@@ -87,8 +92,13 @@ impl<'a, W: Write> Check<'a, W> {
             out,
             &format!("control plane {address}, as {:?}", config.name),
         );
-        for warning in config.warnings() {
-            tell(out, warning);
+        for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
+            tell(out, &warning);
+        }
+        let limit = Instant::now() + LIMIT;
+        let settings = config.clone();
+        if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
+            tell(out, &warning);
         }
         let security = address.security();
         let address = (address.host.clone(), address.port, security);
@@ -101,7 +111,7 @@ impl<'a, W: Write> Check<'a, W> {
             address,
             is_connected: false,
             is_token_refused: false,
-            limit: Instant::now() + LIMIT,
+            limit,
             out,
         }
     }
@@ -242,6 +252,18 @@ fn is_of_a_refused_token(report: &Report) -> bool {
             ..
         })
     )
+}
+
+/// The result of what knows no limit of its own, such as reading a file, and is left behind where it
+/// takes too long.
+fn done_by<T: Send + 'static>(
+    limit: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = bounded(1);
+    thread::spawn(move || sender.send(work()));
+    let limit = limit.min(Instant::now() + LOOK_LIMIT);
+    receiver.recv_deadline(limit).ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

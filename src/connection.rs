@@ -204,7 +204,7 @@ impl Connection {
     pub fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
         let state = std::mem::replace(&mut self.state, State::Resolving(now));
         match (state, event) {
-            (_, Event::HangUp) => self.hang_up(now, random),
+            (state, Event::HangUp) => self.hang_up(now, random, &state),
             (State::Idle(until), Event::Time) if until <= now => vec![Action::Resolve],
             (State::Resolving(_), Event::Resolved(resolved)) => {
                 self.resolved(now, random, resolved)
@@ -276,10 +276,14 @@ impl Connection {
     }
 
     /// Not at once: a whole fleet may have been asked to reconnect at one moment.
-    fn hang_up(&mut self, now: Instant, random: f64) -> Vec<Action> {
+    fn hang_up(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
         self.backoff.reset();
         self.absence.reload();
-        self.state = State::Idle(now + Backoff::first_pause(random));
+        let soon = now + Backoff::first_pause(random);
+        self.state = State::Idle(match state {
+            State::Idle(until) => soon.min(*until),
+            _ => soon,
+        });
         vec![Action::Report(Report::HungUp), Action::Close]
     }
 

@@ -18,6 +18,7 @@ mod excerpt;
 pub mod flags;
 pub mod http_client;
 mod json;
+mod log_queue;
 pub mod logging;
 pub mod negotiation;
 pub mod network;

@@ -657,12 +657,8 @@ fn only_what_shows_health_resets_the_backoff() {
 
 #[test]
 fn a_hang_up_reconnects_soon_in_any_state() {
-    let states: [(&str, Vec<Event>); 4] = [
+    let states: [(&str, Vec<Event>); 3] = [
         ("resolving", vec![Event::Time]),
-        (
-            "waiting",
-            vec![Event::Time, Event::Resolved(Err("no".to_owned()))],
-        ),
         ("opening", vec![Event::Time, found()]),
         (
             "connected",
@@ -678,6 +674,22 @@ fn a_hang_up_reconnects_soon_in_any_state() {
         assert_eq!(story.deadline(), Some(1.6), "{state}");
         assert_eq!(story.step(1.6, Event::Time), ["resolve"], "{state}");
     }
+    // In a long pause.
+    let mut story = third_attempt(Pins::default());
+    let pause = pause_after(&mut story, 3.0);
+    assert!(pause > 2.0, "{pause} s");
+    story.step(3.1, Event::HangUp);
+    assert_eq!(story.deadline(), Some(4.2));
+}
+
+#[test]
+fn one_hang_up_after_another_does_not_put_the_attempt_off() {
+    let mut story = connected();
+    story.play(vec![
+        (10.0, Event::HangUp, &["close"]),
+        (11.0, Event::HangUp, &["close"]),
+        (11.1, Event::Time, &["resolve"]),
+    ]);
 }
 
 #[test]

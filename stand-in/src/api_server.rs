@@ -1,7 +1,8 @@
 //! The control plane's API server, which tells where MADS is.
 //!
 //! Its documents are those of the version of Kuma that is played, as far as they matter to a
-//! client of MADS, until a test puts others in their place.
+//! client of MADS, until a test puts others in their place. Either way they are given to those only
+//! who accept them by the rules of that version.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,8 +16,8 @@ use serde_json::json;
 use crate::event::{Event, HttpRequest, Server};
 use crate::events::Events;
 use crate::http_answer::HttpAnswer;
-use crate::http_server::{Handler, HttpServer};
-use crate::kuma::Kuma;
+use crate::http_server::{Handler, HttpServer, is_accepted};
+use crate::kuma::{Kuma, Role};
 use crate::tls::Tls;
 
 /// The running API server.
@@ -26,6 +27,7 @@ pub struct ApiServer {
 }
 
 struct Documents {
+    kuma: Kuma,
     answers: BTreeMap<String, HttpAnswer>,
     token: Option<String>,
 }
@@ -33,11 +35,13 @@ struct Documents {
 impl ApiServer {
     /// Starts on a port, or on a free one.
     pub(crate) fn start(
+        kuma: Kuma,
         port: Option<u16>,
         tls: Option<Tls>,
         events: &Events,
     ) -> io::Result<ApiServer> {
         let documents = Arc::new(Mutex::new(Documents {
+            kuma,
             answers: BTreeMap::new(),
             token: None,
         }));
@@ -83,8 +87,10 @@ impl ApiServer {
 
     /// Becomes the API server of another version of Kuma, which knows nothing of the documents
     /// that were set before.
-    pub(crate) fn become_kuma(&self, kuma: Kuma, mads_port: u16, mads_tls: bool) {
-        self.documents.lock().answers = documents(kuma, mads_port, mads_tls);
+    pub(crate) fn become_kuma(&self, kuma: Kuma, role: Role, mads_port: u16, mads_tls: bool) {
+        let mut documents = self.documents.lock();
+        documents.kuma = kuma;
+        documents.answers = answers(kuma, role, mads_port, mads_tls);
     }
 }
 
@@ -117,15 +123,27 @@ impl Documents {
                 Some(_) => HttpAnswer::error(401, "Invalid authentication data", "no such token"),
             };
         }
-        match self.answers.get(request.path()) {
-            Some(answer) if request.method == "GET" => answer.clone(),
-            _ => HttpAnswer::not_found(),
+        let Some(answer) = self.answers.get(request.path()) else {
+            return HttpAnswer::not_found();
+        };
+        if request.method != "GET" {
+            return HttpAnswer::method_not_allowed();
         }
+        if !is_accepted(request, self.announces_json(request.path())) {
+            return HttpAnswer::not_acceptable();
+        }
+        answer.clone()
+    }
+
+    /// Whether a route is announced as one that gives JSON. To 2.0 the documents about the control
+    /// plane were not: they go to those only who accept anything.
+    fn announces_json(&self, path: &str) -> bool {
+        path == "/" || self.kuma >= Kuma::V2_6
     }
 }
 
 /// What the API server of a version of Kuma has to say.
-fn documents(kuma: Kuma, mads_port: u16, mads_tls: bool) -> BTreeMap<String, HttpAnswer> {
+fn answers(kuma: Kuma, role: Role, mads_port: u16, mads_tls: bool) -> BTreeMap<String, HttpAnswer> {
     let mut mads = json!({"assignmentRefreshInterval": "1s"});
     match kuma {
         Kuma::V0_7 | Kuma::V1_1 => mads["grpcPort"] = mads_port.into(),
@@ -133,6 +151,7 @@ fn documents(kuma: Kuma, mads_port: u16, mads_tls: bool) -> BTreeMap<String, Htt
             mads["grpcPort"] = 0.into();
             mads["apiVersions"] = json!(["v1alpha1", "v1"]);
         }
+        Kuma::V1_8 => mads["apiVersions"] = json!(["v1"]),
         Kuma::V2_6 | Kuma::V2_12 | Kuma::V2_14 => {
             mads["apiVersions"] = json!(["v1"]);
             mads["tlsEnabled"] = mads_tls.into();
@@ -145,10 +164,16 @@ fn documents(kuma: Kuma, mads_port: u16, mads_tls: bool) -> BTreeMap<String, Htt
     if kuma >= Kuma::V2_14 {
         mads["enabled"] = true.into();
     }
+    let (environment, mode) = match role {
+        Role::Zone if kuma < Kuma::V2_6 => ("universal", "standalone"),
+        Role::Zone => ("universal", "zone"),
+        Role::ZoneOnKubernetes => ("kubernetes", "zone"),
+        Role::Global => ("universal", "global"),
+    };
     let index = json!({"hostname": "stand-in", "tagline": "Kuma", "version": kuma.name()});
     let config = json!({
-        "environment": "universal",
-        "mode": if kuma >= Kuma::V2_6 { "zone" } else { "standalone" },
+        "environment": environment,
+        "mode": mode,
         "monitoringAssignmentServer": mads,
         "reports": {"enabled": false},
     });

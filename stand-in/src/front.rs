@@ -14,6 +14,11 @@ use parking_lot::Mutex;
 
 use crate::acceptor::{Acceptor, Connection};
 
+/// What a gRPC server in Go says to anybody, before it looks at what its client says: the settings of
+/// HTTP/2.
+pub(crate) const HTTP_2_SETTINGS: &[u8] =
+    b"\0\0\x0c\x04\0\0\0\0\0\0\x05\0\0\x40\0\0\x03\0\x0f\x42\x40";
+
 /// What happens on the way between client and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -40,10 +45,10 @@ pub enum Fault {
 pub(crate) enum Opening {
     /// The preface of HTTP/2, and so of gRPC.
     Http2,
-    /// A TLS handshake.
-    Tls,
-    /// Anything else is for an HTTP/1 server to judge.
+    /// What may be a method of HTTP.
     Http1,
+    /// A TLS handshake, or anything else.
+    Other,
 }
 
 /// What is done with a connection.
@@ -166,8 +171,8 @@ fn pass(
     client.peek(&mut second)?;
     let opening = match (first[0], second[0]) {
         (b'P', b'R') => Opening::Http2,
-        (0x16, 0x03) => Opening::Tls,
-        _ => Opening::Http1,
+        (b'A'..=b'Z', b'A'..=b'Z') => Opening::Http1,
+        _ => Opening::Other,
     };
     if faults.gate(connection).is_none() {
         return Ok(());

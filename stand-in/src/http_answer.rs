@@ -60,17 +60,45 @@ impl HttpAnswer {
         HttpAnswer::new(status, "application/json", body.to_string())
     }
 
-    /// Kuma's form of an error.
+    /// Kuma's form of an error, from 2.1 on.
     #[must_use]
     pub fn error(status: u16, title: &str, details: &str) -> HttpAnswer {
         let body = serde_json::json!({"title": title, "detail": details, "details": details});
         HttpAnswer::json(status, &body)
     }
 
+    /// Kuma's form of an error before that.
+    #[must_use]
+    pub fn old_error(status: u16, title: &str, details: &str) -> HttpAnswer {
+        HttpAnswer::json(
+            status,
+            &serde_json::json!({"title": title, "details": details}),
+        )
+    }
+
     /// Kuma's answer where nothing is.
     #[must_use]
     pub fn not_found() -> HttpAnswer {
         HttpAnswer::new(404, "text/plain; charset=utf-8", "404: Page Not Found")
+    }
+
+    /// Kuma's answer to another method than that of the path.
+    #[must_use]
+    pub fn method_not_allowed() -> HttpAnswer {
+        HttpAnswer::new(405, "text/plain; charset=utf-8", "405: Method Not Allowed")
+    }
+
+    /// Kuma's answer to who accepts nothing that it has.
+    #[must_use]
+    pub fn not_acceptable() -> HttpAnswer {
+        HttpAnswer::new(406, "text/plain; charset=utf-8", "406: Not Acceptable")
+    }
+
+    /// Kuma's answer to a body that is not said to be JSON.
+    #[must_use]
+    pub fn unsupported_media_type() -> HttpAnswer {
+        let text = "415: Unsupported Media Type";
+        HttpAnswer::new(415, "text/plain; charset=utf-8", text)
     }
 
     /// A redirect.

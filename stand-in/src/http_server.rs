@@ -46,6 +46,19 @@ impl HttpServer {
     }
 }
 
+/// Whether a client accepts what a route gives: JSON, where that is announced, or else something
+/// that only those accept who accept anything.
+pub(crate) fn is_accepted(request: &HttpRequest, announces_json: bool) -> bool {
+    let Some(accept) = request.header("accept") else {
+        return true;
+    };
+    let mut ranges = accept
+        .split(',')
+        .filter_map(|range| range.split(';').next())
+        .map(str::trim);
+    ranges.any(|range| range == "*/*" || (announces_json && range == "application/json"))
+}
+
 fn serve(connection: &Connection, tls: Option<&Tls>, handler: &Handler) -> io::Result<()> {
     let Some(tls) = tls else {
         return converse(&connection.stream, connection, handler);
@@ -62,9 +75,9 @@ fn serve(connection: &Connection, tls: Option<&Tls>, handler: &Handler) -> io::R
     }
     if first[0].is_ascii_uppercase() && !is_http2(connection)? {
         (&connection.stream).write_all(http1::PLAINTEXT_TO_TLS)?;
-        connection.stream.shutdown(Shutdown::Write)?;
-        connection.wait_for_end();
     }
+    connection.stream.shutdown(Shutdown::Write)?;
+    connection.wait_for_end();
     Ok(())
 }
 

@@ -94,7 +94,9 @@ pub enum Kuma {
     V1_1,
     /// 1.2: both generations over gRPC, and HTTP.
     V1_2,
-    /// 1.3 to 2.6: v1 over gRPC and HTTP.
+    /// 1.3 to 1.8: v1 over gRPC and HTTP.
+    V1_8,
+    /// 2.1 to 2.6: the same, with TLS where it is wanted; JSON may be asked for by name.
     V2_6,
     /// 2.7 to 2.13: HTTP only.
     V2_12,
@@ -104,10 +106,11 @@ pub enum Kuma {
 
 impl Kuma {
     /// All of them, oldest first.
-    pub const ALL: [Kuma; 6] = [
+    pub const ALL: [Kuma; 7] = [
         Kuma::V0_7,
         Kuma::V1_1,
         Kuma::V1_2,
+        Kuma::V1_8,
         Kuma::V2_6,
         Kuma::V2_12,
         Kuma::V2_14,
@@ -120,6 +123,7 @@ impl Kuma {
             Kuma::V0_7 => "0.7",
             Kuma::V1_1 => "1.1",
             Kuma::V1_2 => "1.2",
+            Kuma::V1_8 => "1.8",
             Kuma::V2_6 => "2.6",
             Kuma::V2_12 => "2.12",
             Kuma::V2_14 => "2.14",
@@ -134,6 +138,25 @@ impl Kuma {
             grpc_v1: (Kuma::V1_2..=Kuma::V2_6).contains(&self),
             http_v1: self >= Kuma::V1_2,
         }
+    }
+}
+
+/// The part that a control plane has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The control plane of a zone, or the only one.
+    Zone,
+    /// That of a zone on Kubernetes, as 3.0 has it: it serves no MADS.
+    ZoneOnKubernetes,
+    /// That above all zones: it serves no MADS.
+    Global,
+}
+
+impl Role {
+    /// Whether it serves MADS.
+    #[must_use]
+    pub fn serves_mads(self) -> bool {
+        self == Role::Zone
     }
 }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::acceptor::Connection;
 use crate::event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 use crate::http_answer::{Body, HttpAnswer};
-use crate::http_server::Handler;
-use crate::kuma::Generation;
+use crate::http_server::{Handler, is_accepted};
+use crate::kuma::{Generation, Kuma};
 use crate::state::{Polled, State};
 
 /// The path of the discovery service, below the base path.
@@ -74,13 +74,19 @@ fn answer(
     let at = Instant::now();
     let served = state.serves().http_v1
         && request.path().strip_prefix(state.base_path().as_str()) == Some(DISCOVERY);
+    let kuma = state.kuma();
     let refusal = match (served, request.method.as_str()) {
-        (true, "POST") => match parse(request) {
+        (true, "POST") if !is_accepted(request, true) => HttpAnswer::not_acceptable(),
+        (true, "POST") if request.header("content-type") != Some("application/json") => {
+            HttpAnswer::unsupported_media_type()
+        }
+        (true, "POST") => match parse(kuma, request) {
             Ok((body, fetch_timeout)) => {
                 let seen = seen(stream, request, &body, at);
                 state.events.record(Event::Request(seen));
                 // Go reads a duration of zero or less as "do not wait".
                 return poll(
+                    kuma,
                     state,
                     stream,
                     &body.version_info,
@@ -90,7 +96,7 @@ fn answer(
             }
             Err(refusal) => refusal,
         },
-        (true, _) => HttpAnswer::new(405, "text/plain; charset=utf-8", "405: Method Not Allowed"),
+        (true, _) => HttpAnswer::method_not_allowed(),
         (false, _) => HttpAnswer::not_found(),
     };
     state.events.record(Event::Http {
@@ -102,25 +108,34 @@ fn answer(
     refusal
 }
 
-fn parse(request: &HttpRequest) -> Result<(DiscoveryRequest, Duration), HttpAnswer> {
-    let bad_body = |details: &str| HttpAnswer::error(400, BAD_BODY, details);
-    let body: DiscoveryRequest =
-        serde_json::from_slice(&request.body).map_err(|error| bad_body(&error.to_string()))?;
-    // Before 2.12, control planes panicked here.
-    if body.node.as_ref().is_none_or(|node| node.id.is_empty()) {
-        return Err(bad_body("node.id is missing"));
+fn error(kuma: Kuma, status: u16, title: &str, details: &str) -> HttpAnswer {
+    if kuma < Kuma::V2_6 {
+        HttpAnswer::old_error(status, title, details)
+    } else {
+        HttpAnswer::error(status, title, details)
+    }
+}
+
+fn parse(kuma: Kuma, request: &HttpRequest) -> Result<(DiscoveryRequest, Duration), HttpAnswer> {
+    let body: DiscoveryRequest = serde_json::from_slice(&request.body)
+        .map_err(|reason| error(kuma, 400, BAD_BODY, &reason.to_string()))?;
+    // Where lists are made for each node's id, a request without a node is a panic, and the end of
+    // the connection.
+    if kuma == Kuma::V2_6 && body.node.is_none() {
+        return Err(HttpAnswer::Raw(Vec::new()));
     }
     let fetch_timeout = match request.parameter("fetch-timeout") {
         None | Some("") => DEFAULT_FETCH_TIMEOUT,
         Some(text) => go_duration(text).ok_or_else(|| {
             let details = format!("time: invalid duration {text:?}");
-            HttpAnswer::error(400, "Could not parse fetch-timeout", &details)
+            error(kuma, 400, "Could not parse fetch-timeout", &details)
         })?,
     };
     Ok((body, fetch_timeout))
 }
 
-/// A duration as Go writes it: `30s`, `1m30s`, `1.5h`, `500ms`. Nothing longer than hours.
+/// A duration as Go writes it: `30s`, `1m30s`, `1.5h`, `500ms`. Nothing longer than hours. One of less
+/// than nothing is none.
 fn go_duration(text: &str) -> Option<Duration> {
     let units = [
         ("ns", 1e-9),
@@ -132,6 +147,9 @@ fn go_duration(text: &str) -> Option<Duration> {
     ];
     if text == "0" {
         return Some(Duration::ZERO);
+    }
+    if let Some(text) = text.strip_prefix('-') {
+        return go_duration(text).map(|_| Duration::ZERO);
     }
     let mut rest = text;
     let mut seconds = 0.0;
@@ -150,6 +168,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 }
 
 fn poll(
+    kuma: Kuma,
     state: &State,
     stream: StreamId,
     version: &str,
@@ -171,7 +190,8 @@ fn poll(
             "304".to_owned(),
         ),
         Polled::NoSnapshot => (
-            HttpAnswer::error(
+            error(
+                kuma,
                 500,
                 "Could not fetch MonitoringAssignments",
                 "Internal Server Error",
@@ -230,6 +250,8 @@ mod tests {
             ("1.5h", Some(5400.0)),
             ("500ms", Some(0.5)),
             ("0", Some(0.0)),
+            ("-1s", Some(0.0)),
+            ("-", None),
             ("", None),
             ("30", None),
             ("1d", None),

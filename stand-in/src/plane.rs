@@ -8,12 +8,12 @@ use crate::api_server::ApiServer;
 use crate::dataplane::Dataplane;
 use crate::event::{Event, Server};
 use crate::events::Events;
-use crate::front::{Front, Opening, Route};
+use crate::front::{self, Front, Opening, Route};
 use crate::grpc::GrpcServer;
 use crate::http_answer::HttpAnswer;
 use crate::http_server::HttpServer;
 use crate::http1;
-use crate::kuma::{Generation, Kuma, Serves};
+use crate::kuma::{Generation, Kuma, Role, Serves};
 use crate::mads_http;
 use crate::snapshot::{Resource, Snapshot};
 use crate::state::{Answers, State};
@@ -25,6 +25,8 @@ use crate::tls::Tls;
 pub struct Plan {
     /// The version that it plays.
     pub kuma: Kuma,
+    /// The part that it has.
+    pub role: Role,
     /// The port of MADS; `None` takes a free one.
     pub port: Option<u16>,
     /// The port of the API server; `None` takes a free one.
@@ -41,6 +43,7 @@ impl Plan {
     pub fn new(kuma: Kuma) -> Plan {
         Plan {
             kuma,
+            role: Role::Zone,
             port: None,
             api_port: None,
             tls: None,
@@ -63,6 +66,7 @@ pub struct ControlPlane {
     state: Arc<State>,
     api: ApiServer,
     front: Front,
+    role: Role,
     mads_tls: bool,
     // Dropped after the front, by which alone they are reached.
     _http: HttpServer,
@@ -81,7 +85,7 @@ impl ControlPlane {
     }
 
     fn from_plan(plan: Plan) -> io::Result<ControlPlane> {
-        let state = Arc::new(State::new(plan.kuma.serves()));
+        let state = Arc::new(State::new(plan.kuma));
         let grpc = GrpcServer::start(&state).map_err(io::Error::other)?;
         let grpc_address = ([127, 0, 0, 1], grpc.port()).into();
         let mads_tls = plan.tls.is_some();
@@ -104,20 +108,33 @@ impl ControlPlane {
             Front::start(plan.port, connected, move |opening| {
                 let serves = state.serves();
                 match opening {
+                    // gRPC and HTTP behind TLS: who speaks none is left without a word.
+                    Opening::Http1 | Opening::Http2 if mads_tls && serves.grpc() => {
+                        Route::Answer(b"")
+                    }
                     _ if mads_tls => Route::Relay(http_address),
                     Opening::Http2 if serves.grpc() => Route::Relay(grpc_address),
                     Opening::Http2 => Route::Answer(http1::BAD_REQUEST),
-                    Opening::Http1 | Opening::Tls if serves.http_v1 => Route::Relay(http_address),
-                    Opening::Http1 | Opening::Tls => Route::Reset,
+                    Opening::Http1 if serves.http_v1 => Route::Relay(http_address),
+                    // Old ones look for the methods of HTTP, newer ones leave the rest to HTTP, too.
+                    Opening::Other if serves.http_v1 && state.kuma() >= Kuma::V2_6 => {
+                        Route::Relay(http_address)
+                    }
+                    Opening::Other if serves.http_v1 => Route::Reset,
+                    Opening::Http1 | Opening::Other => Route::Answer(front::HTTP_2_SETTINGS),
                 }
             })?
         };
-        let api = ApiServer::start(plan.api_port, plan.api_tls, &state.events)?;
-        api.become_kuma(plan.kuma, front.address().port(), mads_tls);
+        if !plan.role.serves_mads() {
+            front.refuse();
+        }
+        let api = ApiServer::start(plan.kuma, plan.api_port, plan.api_tls, &state.events)?;
+        api.become_kuma(plan.kuma, plan.role, front.address().port(), mads_tls);
         Ok(ControlPlane {
             state,
             api,
             front,
+            role: plan.role,
             mads_tls,
             _http: http,
             _grpc: grpc,
@@ -202,8 +219,9 @@ impl ControlPlane {
     /// server's documents are the new version's.
     pub fn upgrade_to(&self, kuma: Kuma) {
         self.front.while_held(|| {
-            self.state.replaced_by(kuma.serves());
-            self.api.become_kuma(kuma, self.port(), self.mads_tls);
+            self.state.become_kuma(kuma);
+            self.api
+                .become_kuma(kuma, self.role, self.port(), self.mads_tls);
         });
     }
 
@@ -232,7 +250,10 @@ impl ControlPlane {
     /// If somebody else has taken a port.
     pub fn come_back(&self) -> io::Result<()> {
         self.api.come_back()?;
-        self.front.listen()
+        if self.role.serves_mads() {
+            self.front.listen()?;
+        }
+        Ok(())
     }
 
     /// The path below which MADS is served over HTTP, such as `/a/b`; empty at first.

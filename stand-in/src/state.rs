@@ -15,7 +15,7 @@ use protobuf::Message;
 use crate::event::{Event, StreamId};
 use crate::events::Events;
 use crate::http_answer::HttpAnswer;
-use crate::kuma::{Generation, Serves};
+use crate::kuma::{Generation, Kuma, Serves};
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::{Resource, Snapshot};
 use crate::stream::{self, Outgoing, Stream};
@@ -61,6 +61,7 @@ pub(crate) struct State {
 }
 
 struct Inner {
+    kuma: Kuma,
     serves: Serves,
     answers: Answers,
     base_path: String,
@@ -82,10 +83,11 @@ impl Inner {
 }
 
 impl State {
-    pub(crate) fn new(serves: Serves) -> State {
+    pub(crate) fn new(kuma: Kuma) -> State {
         let state = State {
             inner: Mutex::new(Inner {
-                serves,
+                kuma,
+                serves: kuma.serves(),
                 answers: Answers::Faithful,
                 base_path: String::new(),
                 snapshots: BTreeMap::new(),
@@ -100,6 +102,11 @@ impl State {
         };
         state.publish(&Arc::from([]));
         state
+    }
+
+    /// The version of Kuma, as far as it is not a matter of what is served.
+    pub(crate) fn kuma(&self) -> Kuma {
+        self.inner.lock().kuma
     }
 
     pub(crate) fn serves(&self) -> Serves {
@@ -163,6 +170,12 @@ impl State {
     /// There is no snapshot any more, as in a control plane that has not made one yet.
     pub(crate) fn withdraw(&self) {
         self.inner.lock().snapshots.clear();
+    }
+
+    /// Another version of Kuma takes this one's place.
+    pub(crate) fn become_kuma(&self, kuma: Kuma) {
+        self.inner.lock().kuma = kuma;
+        self.replaced_by(kuma.serves());
     }
 
     /// A control plane of another kind takes this one's place: other versions, another order, no

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{
-    Body, ControlPlane, Dataplane, Generation, HttpAnswer, Kuma, Resource, Server,
+    Body, ControlPlane, Dataplane, Generation, HttpAnswer, Kuma, Plan, Resource, Role, Server,
 };
 use serde_json::Value;
 use support::{Http, SOON};
@@ -73,8 +73,6 @@ fn requests_are_read_strictly() {
     for body in [
         "",
         "no json",
-        "{}",
-        r#"{"node":{}}"#,
         r#"{"node":{"id":"a"},"more":1}"#,
         r#"{"node":{"id":"a","more":1}}"#,
     ] {
@@ -82,6 +80,14 @@ fn requests_are_read_strictly() {
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(json(&answer.body)["title"], "Could not parse request body");
     }
+    // Kuma 2.6 panics where there is no node.
+    http.send(
+        "POST /v3/discovery:monitoringassignments HTTP/1.1\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    )
+    .unwrap();
+    assert_eq!(http.rest().unwrap(), "");
+    let mut http = Http::connect(plane.port());
     let good = r#"{"node":{"id":"a"}}"#;
     let answer = http.post(&format!("{path}?fetch-timeout=1d"), good);
     assert_eq!(answer.status, 400);
@@ -130,7 +136,8 @@ fn a_poll_that_its_client_leaves_is_given_up() {
     let body = format!(r#"{{"version_info":"{version}","node":{{"id":"test"}}}}"#);
     let length = body.len();
     http.send(&format!(
-        "POST /v3/discovery:monitoringassignments HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}"
+        "POST /v3/discovery:monitoringassignments HTTP/1.1\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     ))
     .unwrap();
     plane.events().expect_request(SOON);
@@ -153,7 +160,8 @@ fn a_test_can_answer_in_the_control_planes_place() {
     let ask = || {
         let mut http = Http::connect(plane.port());
         http.send(
-            "POST /v3/discovery:monitoringassignments HTTP/1.1\r\nContent-Length: 19\r\n\r\n\
+            "POST /v3/discovery:monitoringassignments HTTP/1.1\r\n\
+             Content-Type: application/json\r\nContent-Length: 19\r\n\r\n\
              {\"node\":{\"id\":\"a\"}}",
         )
         .unwrap();
@@ -218,17 +226,75 @@ fn a_test_can_answer_in_the_control_planes_place() {
 }
 
 #[test]
-fn a_port_of_old_resets_http_and_one_with_http_answers_tls_with_400() {
+fn what_is_not_meant_for_a_port_is_answered_as_its_version_does() {
+    let handshake = "\x16\x03\x01\x00\x02ab\n";
     let plane = ControlPlane::start(Kuma::V0_7);
+    for bytes in ["POST / HTTP/1.1\r\n\r\n", handshake] {
+        let mut http = Http::connect(plane.port());
+        http.send(bytes).unwrap();
+        let settings = http.rest().unwrap();
+        assert!(settings.starts_with("\0\0\x0c\x04\0"), "{settings:?}");
+    }
+    plane.upgrade_to(Kuma::V1_2);
     let mut http = Http::connect(plane.port());
-    http.send("POST / HTTP/1.1\r\n\r\n").unwrap();
+    http.send(handshake).unwrap();
     let error = http.rest().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 
     plane.upgrade_to(Kuma::V2_6);
     let mut http = Http::connect(plane.port());
-    http.send("\x16\x03\x01\x00\x02ab\n").unwrap();
+    http.send(handshake).unwrap();
     assert_eq!(http.answer().status, 400);
+}
+
+#[test]
+fn documents_are_given_to_those_who_accept_them() {
+    let only = "Accept: application/json\r\n";
+    let rather = "Accept: application/json, */*;q=0.1\r\n";
+    let page = "Accept: text/html\r\n";
+    let cases = [
+        (Kuma::V0_7, "/catalog", [200, 406, 200, 406]),
+        (Kuma::V0_7, "/config", [200, 406, 200, 406]),
+        (Kuma::V0_7, "/", [200, 200, 200, 406]),
+        (Kuma::V1_8, "/config", [200, 406, 200, 406]),
+        (Kuma::V1_8, "/catalog", [404, 404, 404, 404]),
+        (Kuma::V2_6, "/config", [200, 200, 200, 406]),
+        (Kuma::V2_12, "/config", [200, 200, 200, 406]),
+    ];
+    for (kuma, path, statuses) in cases {
+        let plane = ControlPlane::start(kuma);
+        let mut api = Http::connect(plane.api().address().port());
+        let seen = ["", only, rather, page].map(|accept| api.get(path, accept).status);
+        assert_eq!(seen, statuses, "{kuma} {path}");
+        assert_eq!(api.post("/config", "{}").status, 405);
+    }
+}
+
+#[test]
+fn a_control_plane_without_mads_says_what_it_is() {
+    let roles = [
+        (Role::Zone, "universal", "zone"),
+        (Role::ZoneOnKubernetes, "kubernetes", "zone"),
+        (Role::Global, "universal", "global"),
+    ];
+    for (role, environment, mode) in roles {
+        let plan = Plan {
+            role,
+            ..Plan::new(Kuma::V2_12)
+        };
+        let plane = plan.start().unwrap();
+        let mut api = Http::connect(plane.api().address().port());
+        let config = json(&api.get("/config", "").body);
+        assert_eq!(config["environment"], environment);
+        assert_eq!(config["mode"], mode);
+        assert_eq!(config["monitoringAssignmentServer"]["port"], plane.port());
+        for _ in 0..2 {
+            let mads = TcpStream::connect(("127.0.0.1", plane.port()));
+            assert_eq!(mads.is_ok(), role == Role::Zone, "{role:?}");
+            plane.go_away();
+            plane.come_back().unwrap();
+        }
+    }
 }
 
 #[test]

@@ -138,12 +138,21 @@ fn what_is_no_tls_is_told_so_or_ended() {
     let authority = Authority::new("the authority");
     let identity = authority.server(&["localhost"], Validity::Valid);
     let plane = plane(&Tls::new(&identity));
-    let mut http = Http::connect(plane.port());
-    http.send("GET / HTTP/1.1\r\n\r\n").unwrap();
-    let answer = http.rest().unwrap();
-    assert!(answer.starts_with("HTTP/1.0 400 Bad Request\r\n"));
-    assert!(answer.ends_with("Client sent an HTTP request to an HTTPS server.\n"));
+    let get = |port| {
+        let mut http = Http::connect(port);
+        http.send("GET / HTTP/1.1\r\n\r\n").unwrap();
+        http.rest().unwrap()
+    };
+    let told = |answer: &str| {
+        answer.starts_with("HTTP/1.0 400 Bad Request\r\n")
+            && answer.ends_with("Client sent an HTTP request to an HTTPS server.\n")
+    };
+    assert!(told(&get(plane.api().address().port())));
+    assert_eq!(get(plane.port()), "", "where gRPC is served, too");
+    plane.upgrade_to(Kuma::V2_12);
+    assert!(told(&get(plane.port())));
 
+    plane.upgrade_to(Kuma::V2_6);
     let mut stream = Stream::open(plane.port(), Generation::V1);
     stream.request("", "", None);
     assert_eq!(i32::from(stream.end().code()), 14);

@@ -31,6 +31,8 @@ mod service_manager;
 mod signals;
 mod slow_answers;
 mod slow_peers;
+mod stalled_log;
+mod start_warnings;
 mod strangers;
 mod streams;
 mod tls;

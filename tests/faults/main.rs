@@ -22,6 +22,7 @@ mod away;
 mod bad_answers;
 mod clock;
 mod disk;
+mod first_process;
 mod fleet;
 mod flood;
 mod flushing;

@@ -156,7 +156,8 @@ impl<S: Read + Write> Http<S> {
 
     pub fn post(&mut self, target: &str, body: &str) -> Answer {
         self.send(&format!(
-            "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
             body.len()
         ))
         .unwrap();
