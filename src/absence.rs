@@ -17,6 +17,8 @@ pub struct Absence {
     since: Option<Instant>,
     /// Whether the present absence has been told of.
     is_told: bool,
+    /// Whether the connection was given up on purpose, which has been told.
+    is_reloading: bool,
     was_ever_there: bool,
     /// For the outages that are told of when they begin.
     allowance: Allowance,
@@ -50,6 +52,7 @@ impl Absence {
         Self {
             since: Some(start),
             is_told: false,
+            is_reloading: false,
             was_ever_there: false,
             allowance: Allowance::new(TOLD_AT_ONCE, Reminder::INTERVAL, start),
             last_told: None,
@@ -57,30 +60,35 @@ impl Absence {
         }
     }
 
-    /// The connection is given up on purpose, which has been told.
-    pub fn begin(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
-        self.is_told = true;
+    /// The connection is given up on purpose, which has been told. That begins no absence: whether
+    /// there is one shows the next attempt.
+    pub fn reload(&mut self) {
+        self.is_reloading = true;
         // Whoever asked for it wants to know at once whether it helps.
         self.last_told = None;
     }
 
     /// The control plane is there again.
     pub fn end(&mut self, now: Instant) -> Return {
-        let is_told = self.is_told || !self.was_ever_there;
+        let is_told = self.is_told || self.is_reloading || !self.was_ever_there;
         let absence = self
             .since
             .take()
             .filter(|_| self.was_ever_there || self.is_told)
             .map(|since| now.saturating_duration_since(since));
+        if is_told {
+            self.untold_failures = 0;
+        }
         self.was_ever_there = true;
         self.is_told = false;
+        self.is_reloading = false;
         Return { absence, is_told }
     }
 
     /// An attempt failed, or the connection is lost.
     pub fn fail(&mut self, now: Instant) -> Failure {
         let since = *self.since.get_or_insert(now);
+        self.is_reloading = false;
         let lasting = now.saturating_duration_since(since);
         let is_reminder_due = self
             .last_told
@@ -160,12 +168,49 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_after_a_hang_up_is_told_at_once() {
+    fn failures_of_an_outage_that_is_over_are_not_counted_in_the_next_one() {
+        let start = Instant::now();
+        let mut absence = Absence::new(start);
+        absence.end(start);
+        for second in 0..3 {
+            absence.fail(start + SECOND * second);
+        }
+        absence.end(start + 3 * SECOND);
+        let next = absence.fail(start + 100 * SECOND);
+        assert_eq!(next.held_back, Some(0));
+    }
+
+    #[test]
+    fn a_reload_is_no_outage_unless_the_next_attempt_fails() {
+        let start = Instant::now();
+        let mut absence = Absence::new(start);
+        absence.end(start);
+        absence.reload();
+        let connected = Return {
+            absence: None,
+            is_told: true,
+        };
+        assert_eq!(absence.end(start + 2 * SECOND), connected);
+        absence.reload();
+        let failed = Failure {
+            lasting: Duration::ZERO,
+            held_back: Some(0),
+        };
+        assert_eq!(absence.fail(start + 4 * SECOND), failed);
+        let connected = Return {
+            absence: Some(SECOND),
+            is_told: true,
+        };
+        assert_eq!(absence.end(start + 5 * SECOND), connected);
+    }
+
+    #[test]
+    fn a_failure_after_a_reload_is_told_at_once() {
         let start = Instant::now();
         let mut absence = Absence::new(start);
         assert!(absence.fail(start).held_back.is_some());
         assert!(absence.fail(start + SECOND).held_back.is_none());
-        absence.begin(start + SECOND);
+        absence.reload();
         assert!(absence.fail(start + 2 * SECOND).held_back.is_some());
         assert!(absence.fail(start + 3 * SECOND).held_back.is_none());
     }

@@ -67,7 +67,7 @@ pub enum Resource {
 }
 
 /// A scrape target: what one group of the file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     /// `host:port`, never empty; otherwise as the control plane sent it.
     pub address: String,

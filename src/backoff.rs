@@ -3,24 +3,30 @@
 //! Pure. Both state machines use it: a control plane that is away and a disk that is full deserve
 //! the same patience.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-/// Pauses that grow from about 1 s by a factor of 1.6 up to 30 s, each with ±20 % of jitter so
-/// that many daemons do not return to a restarted control plane at one moment.
+/// Pauses that grow by a factor of 1.6 up to 30 s, each with ±20 % of jitter. The first one is
+/// spread over 0.2 s to 2 s: a control plane that restarts disconnects all daemons of a fleet at
+/// one moment, and they must not come back at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     failures: i32,
 }
 
 impl Backoff {
-    const FIRST_SECONDS: f64 = 1.0;
+    const FIRST_SECONDS: RangeInclusive<f64> = 0.2..=2.0;
     const FACTOR: f64 = 1.6;
     const JITTER: f64 = 0.2;
     const LONGEST_SECONDS: f64 = 30.0;
 
     /// The pause after one more failure. `random` is in `0.0..1.0`.
     pub fn next_pause(&mut self, random: f64) -> Duration {
-        let base = Self::FIRST_SECONDS * Self::FACTOR.powi(self.failures);
+        if self.failures == 0 {
+            self.failures = 1;
+            return Self::first_pause(random);
+        }
+        let base = Self::FACTOR.powi(self.failures);
         // Beyond the longest pause the base no longer matters; stopping here keeps it finite.
         if base < Self::LONGEST_SECONDS {
             self.failures += 1;
@@ -28,6 +34,13 @@ impl Backoff {
         let jitter = 1.0 + Self::JITTER * (2.0 * random - 1.0);
         let seconds = base.min(Self::LONGEST_SECONDS) * jitter;
         Duration::from_secs_f64(seconds.min(Self::LONGEST_SECONDS))
+    }
+
+    /// The pause after a first failure, also for whoever reconnects without one.
+    #[must_use]
+    pub fn first_pause(random: f64) -> Duration {
+        let (shortest, longest) = Self::FIRST_SECONDS.into_inner();
+        Duration::from_secs_f64(shortest + (longest - shortest) * random)
     }
 
     /// Starts again from the first pause.
@@ -108,7 +121,7 @@ mod tests {
             .map(|_| backoff.next_pause(0.5).as_secs_f64())
             .collect();
         let expected = [
-            1.0,
+            1.1,
             1.6,
             2.56,
             4.096,
@@ -124,12 +137,23 @@ mod tests {
     }
 
     #[test]
-    fn jitter_is_a_fifth_either_way_and_never_more_than_30_seconds_in_all() {
-        assert_eq!(
-            Backoff::default().next_pause(0.0),
-            Duration::from_millis(800)
-        );
-        assert!(Backoff::default().next_pause(0.999_999) <= Duration::from_millis(1200));
+    fn the_first_pause_is_spread_over_0_2_to_2_seconds() {
+        for (random, milliseconds) in [(0.0, 200), (0.5, 1100), (1.0, 2000)] {
+            let pause = Duration::from_millis(milliseconds);
+            assert_eq!(Backoff::default().next_pause(random), pause);
+            assert_eq!(Backoff::first_pause(random), pause);
+        }
+    }
+
+    #[test]
+    fn later_pauses_vary_by_a_fifth_and_never_exceed_30_seconds() {
+        let second = |random| {
+            let mut backoff = Backoff::default();
+            backoff.next_pause(random);
+            backoff.next_pause(random)
+        };
+        assert_eq!(second(0.0), Duration::from_millis(1280));
+        assert!(second(0.999_999) <= Duration::from_millis(1920));
         let mut backoff = Backoff::default();
         let longest = (0..1000).map(|_| backoff.next_pause(0.999_999)).max();
         assert_eq!(longest, Some(Duration::from_secs(30)));
@@ -141,7 +165,7 @@ mod tests {
         backoff.next_pause(0.5);
         backoff.next_pause(0.5);
         backoff.reset();
-        assert_eq!(backoff.next_pause(0.5), Duration::from_secs(1));
+        assert_eq!(backoff.next_pause(0.5), Duration::from_millis(1100));
     }
 
     #[test]

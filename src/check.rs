@@ -3,6 +3,7 @@
 //!
 //! It drives the daemon's own state machine, so that what it says is what the daemon would do.
 
+use std::env;
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,18 +14,19 @@ use x509_parser::parse_x509_certificate;
 use crate::address::Security;
 use crate::config::Config;
 use crate::connection::{Action, Connection, Event};
-use crate::diagnosis::peer_certificate;
+use crate::diagnosis::{self, peer_certificate};
+use crate::endpoint::Silence;
 use crate::excerpt::excerpt;
 use crate::network::Network;
 use crate::publish::{ClaimError, OutputFile};
-use crate::report::Report;
+use crate::report::{Report, WayNote};
 use crate::session::Session;
 
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest time for a look at one certificate.
-const CERTIFICATE_LIMIT: Duration = Duration::from_secs(3);
+/// The longest time for a look at the files for TLS.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
 /// How the way to the control plane ended.
 enum Outcome {
@@ -76,6 +78,8 @@ struct Check<'a, W> {
     shown: Option<(String, u16)>,
     address: (String, u16, Security),
     is_connected: bool,
+    /// Whether the API server refuses the token. The daemon goes on then, where it can.
+    is_token_refused: bool,
     /// When to give up.
     limit: Instant,
     out: &'a mut W,
@@ -88,20 +92,26 @@ impl<'a, W: Write> Check<'a, W> {
             out,
             &format!("control plane {address}, as {:?}", config.name),
         );
-        for warning in config.warnings() {
-            tell(out, warning);
+        for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
+            tell(out, &warning);
+        }
+        let limit = Instant::now() + LIMIT;
+        let settings = config.clone();
+        if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
+            tell(out, &warning);
         }
         let security = address.security();
         let address = (address.host.clone(), address.port, security);
         let session = Session::new(config.name);
         let connection = Connection::new(session, config.pins, security, Instant::now());
         Self {
-            connection: connection.impatient(),
+            connection: connection.single_attempt(),
             network: Network::new(config.resolver),
             shown: None,
             address,
             is_connected: false,
-            limit: Instant::now() + LIMIT,
+            is_token_refused: false,
+            limit,
             out,
         }
     }
@@ -120,7 +130,10 @@ impl<'a, W: Write> Check<'a, W> {
                 }
             };
         }
-        outcome.unwrap_or(Outcome::Failed)
+        match outcome {
+            Some(outcome) if !self.is_token_refused => outcome,
+            _ => Outcome::Failed,
+        }
     }
 
     /// Waits for the network, for the machine's deadline, or for the end of the check.
@@ -209,6 +222,7 @@ impl<'a, W: Write> Check<'a, W> {
             Report::Received { .. } => None,
             other => {
                 self.is_connected |= matches!(other, Report::Connected { .. });
+                self.is_token_refused |= is_of_a_refused_token(&other);
                 tell(self.out, &other.to_string());
                 None
             }
@@ -223,18 +237,33 @@ impl<'a, W: Write> Check<'a, W> {
         }
         self.shown = server;
         // Where there is no handshake at all, the steps that follow say why.
-        if let Some(certificate) = certificate_by(self.limit, host.to_owned(), port) {
+        let deadline = self.limit.min(Instant::now() + diagnosis::LIMIT);
+        if let Ok(certificate) = peer_certificate(host, port, deadline) {
             tell(self.out, &describe_certificate(host, &certificate));
         }
     }
 }
 
-/// A name look-up knows no limit of its own, so it is left behind where it takes too long.
-fn certificate_by(limit: Instant, host: String, port: u16) -> Option<Vec<u8>> {
+fn is_of_a_refused_token(report: &Report) -> bool {
+    matches!(
+        report,
+        Report::Way(WayNote::Guessed {
+            silence: Silence::TokenRefused { .. },
+            ..
+        })
+    )
+}
+
+/// The result of what knows no limit of its own, such as reading a file, and is left behind where it
+/// takes too long.
+fn done_by<T: Send + 'static>(
+    limit: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, receiver) = bounded(1);
-    thread::spawn(move || sender.send(peer_certificate(&host, port)));
-    let limit = limit.min(Instant::now() + CERTIFICATE_LIMIT);
-    receiver.recv_deadline(limit).ok()?.ok()
+    thread::spawn(move || sender.send(work()));
+    let limit = limit.min(Instant::now() + LOOK_LIMIT);
+    receiver.recv_deadline(limit).ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

@@ -221,7 +221,10 @@ fn unknown_flag(name: &str) -> CommandLineError {
 }
 
 /// The candidate that `word` is a plausible slip of.
-fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest(
+    word: &str,
+    candidates: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
     candidates
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(2))

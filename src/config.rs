@@ -8,8 +8,8 @@ use log::LevelFilter;
 
 use crate::address::{Address, AddressError, Scheme, Security};
 use crate::assignment::Generation;
-use crate::cli::Values;
-use crate::flags::{self, Flag};
+use crate::cli::{Values, nearest};
+use crate::flags::{self, FLAGS, Flag};
 use crate::http_client::HttpSettings;
 use crate::negotiation::{Pins, Transport};
 use crate::proxy::{Proxies, ProxyError};
@@ -229,7 +229,10 @@ impl Config {
         let setting = |flag: &Flag| Setting::find(flag, values, &environment);
         let address = setting(&flags::CP_ADDRESS).address()?;
         let pins = pins(&setting, &address)?;
-        let proxies = Proxies::new(&environment).map_err(ConfigError::Proxy)?;
+        let proxies = Proxies::new(&environment);
+        proxies
+            .on_the_way_to(&address.host, address.port, address.security())
+            .map_err(ConfigError::Proxy)?;
         let http = HttpSettings {
             tls: tls_settings(&setting)?,
             proxies,
@@ -253,25 +256,61 @@ impl Config {
 }
 
 impl Config {
-    /// What is unsafe about these settings, in sentences for every start.
+    /// What is unsafe or has no effect, in sentences for every start. `variables` are the names of
+    /// all that are in the environment.
     #[must_use]
-    pub fn warnings(&self) -> Vec<&'static str> {
-        let mut warnings = Vec::new();
+    pub fn warnings(&self, variables: impl Iterator<Item = OsString>) -> Vec<String> {
+        let mut warnings: Vec<String> = variables.filter_map(unknown_variable).collect();
         if self.resolver.http.tls.skip_verify {
             warnings.push(
                 "--tls-skip-verify: any server is trusted, so anyone on the way can say what is \
-                 scraped; give --ca-cert-file instead",
+                 scraped; give --ca-cert-file instead"
+                    .to_owned(),
             );
         }
         let is_plaintext = self.resolver.address.security() == Security::Plaintext;
         if is_plaintext && self.resolver.token_file.is_some() {
             warnings.push(
                 "--cp-token-file: the token is sent in plaintext, so anyone on the way can read \
-                 it; give an https address",
+                 it; give an https address"
+                    .to_owned(),
             );
         }
         warnings
     }
+
+    /// What is wrong with the files for TLS, where the address is plaintext, so that nobody would
+    /// notice until the control plane serves MADS over TLS. Reads them, so it may block.
+    #[must_use]
+    pub fn tls_files_warning(&self) -> Option<String> {
+        if self.resolver.address.security() == Security::Tls {
+            return None;
+        }
+        let error = self.resolver.http.tls.load().err()?;
+        Some(format!(
+            "{error}; not needed yet, as the address is plaintext, but the connection fails once \
+             MADS is served over TLS"
+        ))
+    }
+}
+
+/// A warning, where a variable is named like a setting and is none.
+fn unknown_variable(name: OsString) -> Option<String> {
+    let name = name.to_string_lossy();
+    let rest = name.strip_prefix(flags::ENVIRONMENT_PREFIX)?;
+    let mut known = FLAGS.iter().flat_map(|flag| flag.environment);
+    if known.any(|known| *known == name) {
+        return None;
+    }
+    let word = rest.to_ascii_lowercase().replace('_', "-");
+    let nearest = nearest(&word, FLAGS.iter().map(|flag| flag.name));
+    let flag = FLAGS.iter().find(|flag| Some(flag.name) == nearest);
+    let hint = flag.map_or(String::new(), |flag| {
+        format!("; did you mean {}?", flag.environment[0])
+    });
+    Some(format!(
+        "the environment variable {name:?} is unknown and has no effect{hint}"
+    ))
 }
 
 /// What is pinned, where it can be had at all.

@@ -12,24 +12,36 @@ use crate::absence::Absence;
 use crate::address::Security;
 use crate::assignment::{SkippedTarget, Target};
 use crate::backoff::{Allowance, Backoff, Reminder};
-use crate::endpoint::Endpoint;
-use crate::endpoint::Question;
+use crate::endpoint::{Endpoint, Question};
 use crate::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
+use crate::polling::{POLL_INTERVAL, PollSchedule};
 use crate::report::{Report, WayNote};
 use crate::session::{Accepted, Rejected, Request, Response, Session};
 
 /// The longest time until a gRPC channel is ready; it covers name resolution, TCP and HTTP/2.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A gRPC stream whose channel is ready and that was not refused for this long is accepted: with
-/// named MeshMetric backends only, Kuma may never send a first answer.
-const SILENT_ACCEPTANCE: Duration = Duration::from_secs(5);
+/// The longest time for finding out where MADS is. The resolver has limits of its own, whose errors
+/// say more; this one is for what they do not cover, such as a token file on a disk that hangs.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(15);
+
+/// The longest time for finding out why a server closed the connection; the same.
+const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
+
+/// The longest time until the first poll over HTTP is answered; the same. The HTTP client takes up
+/// to 10 s each for the name, for connecting and for the answer.
+const FIRST_POLL_LIMIT: Duration = Duration::from_secs(35);
+
+/// The longest time for any other poll; the same. The HTTP client takes up to 300 s for a list.
+const POLL_LIMIT: Duration = Duration::from_secs(330);
+
+/// A server that is ready and does not refuse for this long is taken to serve the protocol: Kuma
+/// sends nothing to a stream that resumes with the current version, and with MeshMetric backends
+/// for other clients only it may never send a first answer. Refusals take one round trip.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// A stream that has been up for this long was a good one, even if nothing came over it.
 const GOOD_STREAM: Duration = Duration::from_secs(60);
-
-/// Polls over HTTP start at least this far apart.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// So many rejections are told at once; after that, one a minute.
 const REJECTIONS_TOLD_AT_ONCE: u32 = 2;
@@ -46,7 +58,7 @@ pub enum Event {
     Asked(Question),
     /// The answer to `Action::Resolve`; an error says what failed, in words.
     Resolved(Result<Endpoint, String>),
-    /// The gRPC channel is connected.
+    /// The gRPC channel is connected, or the answer to a poll has begun.
     Ready,
     /// A response has come.
     Response(Response),
@@ -101,6 +113,8 @@ pub struct Connection {
     untold_rejections: u32,
     skipped: Vec<SkippedTarget>,
     skipped_reminder: Reminder,
+    unknown_service_is_told: bool,
+    unknown_service_reminder: Reminder,
     told_way: Option<WayNote>,
     way_allowance: Allowance,
 }
@@ -109,20 +123,21 @@ pub struct Connection {
 enum State {
     /// Nothing is open until then.
     Idle(Instant),
-    /// It is being found out where MADS is.
-    Resolving,
+    /// It is being found out where MADS is, since then.
+    Resolving(Instant),
     /// A source is open, or being opened.
     Open(Box<Open>),
-    /// The attempt has failed for this reason, and perhaps more can be found out.
-    Diagnosing(String),
+    /// The attempt has failed for this reason, and since then it is being looked whether more can
+    /// be found out.
+    Diagnosing(String, Instant),
 }
 
 #[derive(Debug)]
 struct Open {
     negotiation: Negotiation,
     phase: Phase,
-    /// When the last request was sent.
-    requested: Instant,
+    /// The pace of polls over HTTP.
+    polls: PollSchedule,
     /// A request that has to wait: a NACK, or the next poll.
     due: Option<(Instant, Request)>,
 }
@@ -131,8 +146,10 @@ struct Open {
 enum Phase {
     /// Opened then; nothing has been heard.
     Opening(Instant),
-    /// The channel has been ready since then; the server may still refuse.
+    /// The server has been ready since then, and may still refuse.
     Ready(Instant),
+    /// The same, but it has had the time to refuse, so it is taken to serve this protocol.
+    Assumed(Instant),
     /// The server has served this protocol since then.
     Accepted(Instant),
 }
@@ -154,6 +171,8 @@ impl Connection {
             untold_rejections: 0,
             skipped: Vec::new(),
             skipped_reminder: Reminder::default(),
+            unknown_service_is_told: false,
+            unknown_service_reminder: Reminder::default(),
             told_way: None,
             way_allowance: Allowance::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
         }
@@ -162,17 +181,19 @@ impl Connection {
     /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
     /// tried in that attempt already.
     #[must_use]
-    pub fn impatient(mut self) -> Self {
-        self.unready_attempts = UnreadyAttempts::of_the_impatient();
+    pub fn single_attempt(mut self) -> Self {
+        self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
         self
     }
 
-    /// When `Event::Time` is wanted next; `None` while only the network can change anything.
+    /// When `Event::Time` is wanted next; `None` while only the network can change anything, which
+    /// is on a gRPC stream that the server has accepted: keepalive ends it where the peer is gone.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let open = match &self.state {
             State::Idle(until) => return Some(*until),
-            State::Resolving | State::Diagnosing(_) => return None,
+            State::Resolving(since) => return Some(*since + RESOLVE_LIMIT),
+            State::Diagnosing(_, since) => return Some(*since + DIAGNOSIS_LIMIT),
             State::Open(open) => open,
         };
         let due = open.due.as_ref().map(|(due, _)| *due);
@@ -181,19 +202,33 @@ impl Connection {
 
     /// Takes in what happened at `now`. `random`, in `0.0..1.0`, is used for jitter.
     pub fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
-        let state = std::mem::replace(&mut self.state, State::Resolving);
+        let state = std::mem::replace(&mut self.state, State::Resolving(now));
         match (state, event) {
-            (_, Event::HangUp) => self.hang_up(now),
+            (state, Event::HangUp) => self.hang_up(now, random, &state),
             (State::Idle(until), Event::Time) if until <= now => vec![Action::Resolve],
-            (State::Resolving, Event::Resolved(resolved)) => self.resolved(now, random, resolved),
-            (State::Resolving, Event::Asked(question)) => {
+            (State::Resolving(_), Event::Resolved(resolved)) => {
+                self.resolved(now, random, resolved)
+            }
+            (State::Resolving(since), Event::Asked(question)) => {
+                self.state = State::Resolving(since);
                 vec![Action::Report(Report::Asked(question))]
             }
-            (State::Diagnosing(reason), Event::Diagnosed(diagnosis)) => {
+            (State::Resolving(since), Event::Time) if since + RESOLVE_LIMIT <= now => {
+                let reason = format!(
+                    "it was not found out where MADS is within {} s; does a file for the token or \
+                     for TLS lie on a disk that hangs?",
+                    RESOLVE_LIMIT.as_secs()
+                );
+                self.resolved(now, random, Err(reason))
+            }
+            (State::Diagnosing(reason, _), Event::Diagnosed(diagnosis)) => {
                 let reason = match diagnosis {
                     Some(diagnosis) => format!("{reason}; {diagnosis}"),
                     None => reason,
                 };
+                self.fail(now, random, reason)
+            }
+            (State::Diagnosing(reason, since), Event::Time) if since + DIAGNOSIS_LIMIT <= now => {
                 self.fail(now, random, reason)
             }
             (State::Open(open), event) => self.step_open(now, random, open, event),
@@ -223,6 +258,11 @@ impl Connection {
             }
             Event::Response(response) => self.response(now, random, open, response),
             Event::Unchanged => self.unchanged(now, open),
+            Event::Ended(end)
+                if end.kind == EndKind::GatewayTimeout && open.is_cut_by_proxy(now) =>
+            {
+                self.unchanged(now, open)
+            }
             Event::Ended(end) => self.ended(now, random, *open, end),
             Event::Asked(_) | Event::Resolved(_) | Event::Diagnosed(_) | Event::HangUp => {
                 self.keep(open, Vec::new())
@@ -235,10 +275,15 @@ impl Connection {
         actions
     }
 
-    fn hang_up(&mut self, now: Instant) -> Vec<Action> {
+    /// Not at once: a whole fleet may have been asked to reconnect at one moment.
+    fn hang_up(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
         self.backoff.reset();
-        self.absence.begin(now);
-        self.state = State::Idle(now);
+        self.absence.reload();
+        let soon = now + Backoff::first_pause(random);
+        self.state = State::Idle(match state {
+            State::Idle(until) => soon.min(*until),
+            _ => soon,
+        });
         vec![Action::Report(Report::HungUp), Action::Close]
     }
 
@@ -280,16 +325,11 @@ impl Connection {
 
     fn open(&mut self, now: Instant, negotiation: Negotiation) -> Vec<Action> {
         let (endpoint, protocol) = (negotiation.endpoint.clone(), negotiation.protocol);
-        let mut request = self.session.first_request(protocol.generation());
-        if negotiation.is_in_doubt {
-            // Without a version a server answers at once, so silence can be told from patience.
-            request.version.clear();
-        }
-        let phase = Phase::Opening(now);
+        let request = self.session.first_request(protocol.generation());
         self.state = State::Open(Box::new(Open {
             negotiation,
-            phase,
-            requested: now,
+            phase: Phase::Opening(now),
+            polls: PollSchedule::new(now),
             due: None,
         }));
         vec![
@@ -306,32 +346,37 @@ impl Connection {
             .phase_deadline()
             .is_some_and(|deadline| deadline <= now)
         {
-            if let Phase::Opening(_) = open.phase {
-                let reason = format!(
-                    "{} did not become ready within {} s",
-                    open.negotiation.endpoint.authority(),
-                    CONNECT_LIMIT.as_secs()
-                );
-                return self.ended(
-                    now,
-                    random,
-                    *open,
-                    End {
-                        kind: EndKind::Unready,
-                        reason,
-                    },
-                );
-            }
-            let actions = self.connected(now, &mut open);
-            return self.keep(open, actions);
+            return self.phase_is_over(now, random, open);
         }
         match open.due.take_if(|(due, _)| *due <= now) {
-            Some((_, request)) => {
-                open.requested = now;
+            Some((_, mut request)) => {
+                request.hold = open.polls.start(now);
                 self.keep(open, vec![Action::Send(request)])
             }
             None => self.keep(open, Vec::new()),
         }
+    }
+
+    fn phase_is_over(&mut self, now: Instant, random: f64, mut open: Box<Open>) -> Vec<Action> {
+        if let Phase::Ready(since) = open.phase {
+            let actions = self.connected(now, &mut open, Phase::Assumed(since));
+            return self.keep(open, actions);
+        }
+        let (authority, elapsed) = (
+            open.negotiation.endpoint.authority(),
+            open.polls.elapsed(now).as_secs(),
+        );
+        let end = match open.phase {
+            Phase::Opening(_) => End {
+                kind: EndKind::Unready,
+                reason: format!("{authority} did not become ready within {elapsed} s"),
+            },
+            _ => End {
+                kind: EndKind::Outage,
+                reason: format!("{authority} did not answer a poll within {elapsed} s"),
+            },
+        };
+        self.ended(now, random, *open, end)
     }
 
     fn response(
@@ -341,7 +386,7 @@ impl Connection {
         mut open: Box<Open>,
         response: Response,
     ) -> Vec<Action> {
-        let mut actions = self.connected(now, &mut open);
+        let mut actions = self.heard(now, &mut open);
         actions.push(Action::Report(Report::Received {
             version: response.version.clone(),
             nonce: response.nonce.clone(),
@@ -374,17 +419,16 @@ impl Connection {
             ends_rejections: std::mem::take(&mut self.rejection_is_told),
         }));
         actions.extend(self.tell_skipped(now, assignments.skipped));
+        actions.extend(self.tell_unknown_services(now, &assignments.targets));
+        open.polls.accepted(&assignments.targets);
         actions.push(Action::HandOver(Snapshot {
             targets: assignments.targets,
         }));
         // A NACK that still waits is for an older response: the control plane would ignore it.
         open.due = None;
         match open.negotiation.protocol {
-            Protocol::Grpc(_) => {
-                open.requested = now;
-                actions.push(Action::Send(ack));
-            }
-            Protocol::Http => open.due = Some((open.next_poll(now), ack)),
+            Protocol::Grpc(_) => actions.push(Action::Send(ack)),
+            Protocol::Http => open.due = Some((open.polls.next(now), ack)),
         }
     }
 
@@ -409,6 +453,31 @@ impl Connection {
         }))
     }
 
+    /// Tells where targets have the service that stands for none, and how to give them one.
+    fn tell_unknown_services(&mut self, now: Instant, targets: &[Target]) -> Option<Action> {
+        let is_unknown = |target: &&Target| {
+            target
+                .labels
+                .get("service")
+                .is_some_and(|name| name == "unknown")
+        };
+        let unknown = targets.iter().filter(is_unknown).count();
+        if unknown == 0 {
+            self.unknown_service_is_told = false;
+            return None;
+        }
+        if self.unknown_service_is_told {
+            return None;
+        }
+        let quiet = self.unknown_service_reminder.due(now).is_none();
+        self.unknown_service_is_told = !quiet;
+        Some(Action::Report(Report::UnknownServices {
+            unknown,
+            targets: targets.len(),
+            quiet,
+        }))
+    }
+
     fn reject(
         &mut self,
         now: Instant,
@@ -417,6 +486,7 @@ impl Connection {
         rejected: Rejected,
         actions: &mut Vec<Action>,
     ) {
+        open.polls.rejected();
         // A NACK that already waits is replaced, not delayed further.
         let at = match open.due {
             Some((at, _)) => at,
@@ -435,25 +505,34 @@ impl Connection {
     }
 
     fn unchanged(&mut self, now: Instant, mut open: Box<Open>) -> Vec<Action> {
-        let mut actions = self.connected(now, &mut open);
+        let mut actions = self.heard(now, &mut open);
         // An answer that nothing is new, at once and every time, is no sign of health.
-        if now >= open.requested + POLL_INTERVAL {
+        if open.polls.elapsed(now) >= POLL_INTERVAL {
             self.backoff.reset();
         }
         let poll = self
             .session
             .first_request(open.negotiation.protocol.generation());
-        open.due = Some((open.next_poll(now), poll));
+        open.polls.unchanged();
+        open.due = Some((open.polls.next(now), poll));
         actions.push(Action::Report(Report::Unchanged));
         self.keep(open, actions)
     }
 
-    /// The server serves this protocol; says so where that is news.
-    fn connected(&mut self, now: Instant, open: &mut Open) -> Vec<Action> {
-        if let Phase::Accepted(_) = open.phase {
-            return Vec::new();
+    /// The server has answered, so it serves this protocol; says so where that is news.
+    fn heard(&mut self, now: Instant, open: &mut Open) -> Vec<Action> {
+        let phase = Phase::Accepted(open.phase.since());
+        match open.phase {
+            Phase::Opening(_) | Phase::Ready(_) => self.connected(now, open, phase),
+            Phase::Assumed(_) | Phase::Accepted(_) => {
+                open.phase = phase;
+                Vec::new()
+            }
         }
-        open.phase = Phase::Accepted(open.phase.since());
+    }
+
+    fn connected(&mut self, now: Instant, open: &mut Open, phase: Phase) -> Vec<Action> {
+        open.phase = phase;
         self.unready_attempts.reset();
         let end = self.absence.end(now);
         vec![Action::Report(Report::Connected {
@@ -465,11 +544,16 @@ impl Connection {
     }
 
     fn ended(&mut self, now: Instant, random: f64, mut open: Open, end: End) -> Vec<Action> {
-        if let Phase::Accepted(since) = open.phase {
-            if now.saturating_duration_since(since) >= GOOD_STREAM {
-                self.backoff.reset();
+        match open.phase {
+            Phase::Opening(_) | Phase::Ready(_) => {}
+            // A refusal that took longer than one should.
+            Phase::Assumed(_) if end.kind.is_refusal() => {}
+            Phase::Assumed(since) | Phase::Accepted(since) => {
+                if now.saturating_duration_since(since) >= GOOD_STREAM {
+                    self.backoff.reset();
+                }
+                return self.fail(now, random, end.reason);
             }
-            return self.fail(now, random, end.reason);
         }
         let protocol = open.negotiation.protocol;
         if !open.negotiation.advance(&end, &mut self.unready_attempts) {
@@ -478,7 +562,7 @@ impl Connection {
             if kind != EndKind::Unready {
                 return self.fail(now, random, reason);
             }
-            self.state = State::Diagnosing(reason);
+            self.state = State::Diagnosing(reason, now);
             return vec![Action::Close, Action::Diagnose(open.negotiation.endpoint)];
         }
         let not_served = Report::NotServed {
@@ -504,14 +588,15 @@ impl Connection {
 }
 
 impl Open {
-    /// When this phase ends by itself. Over HTTP the source's own limits end it, as a server may
-    /// hold the answer to a first request for 30 s where it has nothing new.
+    /// When this phase ends by itself; never where an accepted stream is silent.
     fn phase_deadline(&self) -> Option<Instant> {
         match (self.negotiation.protocol, self.phase) {
-            (_, Phase::Accepted(_)) => None,
-            (Protocol::Http, _) if !self.negotiation.is_in_doubt => None,
-            (_, Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
-            (_, Phase::Ready(since)) => Some(since + SILENT_ACCEPTANCE),
+            (_, Phase::Ready(since)) => Some(since + REFUSAL_TIME),
+            (Protocol::Grpc(_), Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
+            (Protocol::Grpc(_), Phase::Assumed(_) | Phase::Accepted(_)) => None,
+            (Protocol::Http, Phase::Opening(since)) => Some(since + FIRST_POLL_LIMIT),
+            (Protocol::Http, _) if self.due.is_some() => None,
+            (Protocol::Http, _) => Some(self.polls.started() + POLL_LIMIT),
         }
     }
 
@@ -519,19 +604,23 @@ impl Open {
     fn after_pause(&self, now: Instant, pause: Duration) -> Instant {
         match self.negotiation.protocol {
             Protocol::Grpc(_) => now + pause,
-            Protocol::Http => self.next_poll(now + pause),
+            Protocol::Http => self.polls.next(now + pause),
         }
     }
 
-    fn next_poll(&self, now: Instant) -> Instant {
-        now.max(self.requested + POLL_INTERVAL)
+    /// Whether a proxy has cut a poll for which the control plane had nothing new.
+    fn is_cut_by_proxy(&mut self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Accepted(_)) && self.polls.is_cut_by_proxy(now)
     }
 }
 
 impl Phase {
     fn since(self) -> Instant {
         match self {
-            Self::Opening(since) | Self::Ready(since) | Self::Accepted(since) => since,
+            Self::Opening(since)
+            | Self::Ready(since)
+            | Self::Assumed(since)
+            | Self::Accepted(since) => since,
         }
     }
 }

@@ -1,22 +1,21 @@
 //! Why a server hangs up without a word: perhaps it expects TLS where none is spoken, or the
 //! reverse. One handshake tells.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
-};
+use crossbeam_channel::bounded;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 
 use crate::address::{NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
+use crate::tls;
 
-/// The longest time for connecting, and for each read and write after it.
-const LIMIT: Duration = Duration::from_secs(3);
+/// The longest time for one look at a server, all of it together.
+pub const LIMIT: Duration = Duration::from_secs(3);
 
 /// What a client of HTTP/2 says first: the preface, and empty settings.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -25,29 +24,26 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\
 /// an operator.
 #[must_use]
 pub fn diagnose(host: &str, port: u16, security: Security) -> Option<&'static str> {
+    let deadline = Instant::now() + LIMIT;
     match security {
-        Security::Plaintext if peer_certificate(host, port).is_ok() => Some(TLS_IS_SPOKEN),
-        Security::Tls if speaks_plaintext(host, port).unwrap_or(false) => Some(NO_TLS_IS_SPOKEN),
-        _ => None,
+        Security::Plaintext => peer_certificate(host, port, deadline)
+            .is_ok()
+            .then_some(TLS_IS_SPOKEN),
+        Security::Tls => speaks_plaintext(host, port, deadline)
+            .unwrap_or(false)
+            .then_some(NO_TLS_IS_SPOKEN),
     }
 }
 
-/// The certificate that a server shows, in DER, whoever has issued it.
+/// The certificate that a server shows by then, in DER, whoever has issued it.
 ///
 /// # Errors
-/// Where the server cannot be reached or speaks no TLS.
-pub fn peer_certificate(host: &str, port: u16) -> io::Result<Vec<u8>> {
-    let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(AnyCertificate(Arc::clone(&provider)));
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+/// Where the server cannot be reached, speaks no TLS or is too slow.
+pub fn peer_certificate(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<u8>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, connect(host, port)?);
+    let config = Arc::new(tls::without_verification());
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, connect(host, port, deadline)?);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
@@ -59,8 +55,8 @@ pub fn peer_certificate(host: &str, port: u16) -> io::Result<Vec<u8>> {
 }
 
 /// Whether an HTTP/2 preface in plaintext is answered with HTTP of any version.
-fn speaks_plaintext(host: &str, port: u16) -> io::Result<bool> {
-    let mut stream = connect(host, port)?;
+fn speaks_plaintext(host: &str, port: u16, deadline: Instant) -> io::Result<bool> {
+    let mut stream = connect(host, port, deadline)?;
     stream.write_all(HTTP2_PREFACE)?;
     let mut answer = [0; 9];
     stream.read_exact(&mut answer)?;
@@ -68,57 +64,68 @@ fn speaks_plaintext(host: &str, port: u16) -> io::Result<bool> {
     Ok(answer.starts_with(b"HTTP/") || is_settings_frame)
 }
 
-fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = (host, port).to_socket_addrs()?;
+/// A connection that ends at a time, however the peer behaves: a limit for each read would be
+/// begun anew by each byte.
+struct Limited {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// The time until then, which is never none.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(ErrorKind::TimedOut.into()),
+        false => Ok(left),
+    }
+}
+
+/// Connects to the first address that takes a connection; each has its share of the time.
+fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Limited> {
     let mut failure = io::Error::other("the name has no address");
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, LIMIT) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(LIMIT))?;
-                stream.set_write_timeout(Some(LIMIT))?;
-                return Ok(stream);
-            }
+    let mut addresses = look_up(host.to_owned(), port, deadline)?.into_iter();
+    while let Some(address) = addresses.next() {
+        let candidates = u32::try_from(addresses.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        match TcpStream::connect_timeout(&address, left(deadline)? / candidates) {
+            Ok(stream) => return Ok(Limited { stream, deadline }),
             Err(error) => failure = error,
         }
     }
     Err(failure)
 }
 
-/// Accepts any certificate: nothing is sent to the server, and nothing it says is believed.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+/// The addresses of a name. A look-up knows no limit of its own, so it is left behind where it takes
+/// too long.
+fn look_up(host: String, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    let (sender, receiver) = bounded(1);
+    thread::Builder::new()
+        .name("look-up".to_owned())
+        .spawn(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            // Nobody may be waiting any more.
+            let _ = sender.send(addresses.map(Iterator::collect));
+        })?;
+    receiver
+        .recv_deadline(deadline)
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -24,6 +25,33 @@ pub struct Endpoint {
     pub base_path: String,
     /// Who says so.
     pub origin: Origin,
+    /// Why MADS may not be served at all, by what the control plane says about itself. That is for
+    /// the message where MADS is not reached: older control planes of the same kind do serve it.
+    pub without_mads: Option<WithoutMads>,
+}
+
+/// A kind of control plane of which some releases serve no MADS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutMads {
+    /// A global one, since Kuma 1.8.
+    Global,
+    /// One on Kubernetes, since Kuma 3.0.
+    Kubernetes,
+}
+
+impl fmt::Display for WithoutMads {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Global => {
+                "this is a global control plane, which serves no MADS since Kuma 1.8; give the \
+                 address of a zone's control plane as --cp-address"
+            }
+            Self::Kubernetes => {
+                "this control plane runs on Kubernetes, where it serves no MADS since Kuma 3.0; \
+                 let Prometheus discover the pods by itself there"
+            }
+        })
+    }
 }
 
 impl Address {
@@ -36,6 +64,7 @@ impl Address {
             security: self.security(),
             base_path: self.path.clone(),
             origin: Origin::Address,
+            without_mads: None,
         }
     }
 }
@@ -62,10 +91,17 @@ pub enum Origin {
 }
 
 /// Why an API server does not say where MADS is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Silence {
     /// It refused `/config` with this status, 401 or 403.
     Refused(u16),
+    /// It refused `/config` although it was shown a token.
+    TokenRefused {
+        /// 401 or 403.
+        status: u16,
+        /// Where the token was read.
+        path: PathBuf,
+    },
     /// Its `/config` has no `monitoringAssignmentServer`.
     NoSection,
 }
@@ -166,7 +202,10 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     else {
         return Ok(Some(address.as_mads()));
     };
-    require_verdict(*status, location.as_deref(), body)?;
+    let is_redirect = (300..400).contains(status);
+    if !(is_redirect && has_base_path(address)) {
+        require_verdict(*status, location.as_deref(), body)?;
+    }
     if !(200..300).contains(status) {
         return Ok(None);
     }
@@ -200,16 +239,29 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     else {
         return Ok(address.as_mads());
     };
+    let is_refused = matches!(*status, 300..=399 | 401 | 403);
+    if is_refused && has_base_path(address) {
+        return Ok(address.as_mads());
+    }
     require_verdict(*status, location.as_deref(), body)?;
     match *status {
         200..=299 => {}
         401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
-        _ => return Ok(address.as_mads()),
+        // What MADS itself, or an ingress to it, answers to a path that it does not know.
+        404 | 405 | 410 => return Ok(address.as_mads()),
+        _ => return Err(AnswerError::Status(*status)),
     }
-    let Object(config): Object<Config> =
-        serde_json::from_str(body).map_err(|error| AnswerError::NotJson(error.to_string()))?;
+    let Object(config) = match serde_json::from_str::<Object<Config>>(body) {
+        Ok(config) => config,
+        Err(_) if has_base_path(address) => return Ok(address.as_mads()),
+        Err(error) => return Err(AnswerError::NotJson(error.to_string())),
+    };
+    let without_mads = config.without_mads();
     let Some(Object(server)) = config.monitoring_assignment_server else {
-        return Ok(guess(address, Silence::NoSection));
+        return Ok(Endpoint {
+            without_mads,
+            ..guess(address, Silence::NoSection)
+        });
     };
     if server.enabled == Some(false) {
         return Err(AnswerError::Disabled);
@@ -229,7 +281,14 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         security,
         base_path: String::new(),
         origin: Origin::Config,
+        without_mads,
     })
+}
+
+/// Whether the address has a path. Then an ingress is there, which may forward the path of MADS
+/// alone, and answer everything else with a login page or an error of its own.
+fn has_base_path(address: &Address) -> bool {
+    !address.path.is_empty()
 }
 
 /// The usual port, reached no less safely than the address itself.
@@ -240,6 +299,7 @@ fn guess(address: &Address, silence: Silence) -> Endpoint {
         security: address.security(),
         base_path: String::new(),
         origin: Origin::Guess(silence),
+        without_mads: None,
     }
 }
 
@@ -301,9 +361,21 @@ impl Catalog {
 
 /// `/config`, as far as it speaks of MADS.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Config {
-    #[serde(rename = "monitoringAssignmentServer")]
     monitoring_assignment_server: Option<Object<MonitoringAssignmentServer>>,
+    mode: Option<String>,
+    environment: Option<String>,
+}
+
+impl Config {
+    fn without_mads(&self) -> Option<WithoutMads> {
+        match (self.mode.as_deref(), self.environment.as_deref()) {
+            (Some("global"), _) => Some(WithoutMads::Global),
+            (_, Some("kubernetes")) => Some(WithoutMads::Kubernetes),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]

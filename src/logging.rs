@@ -2,14 +2,69 @@
 
 use std::env;
 use std::io::{self, Write as _};
+use std::panic;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
+use anstream::AutoStream;
 use env_logger::{Builder, Target};
-use log::{Level, LevelFilter};
+use log::{Level, LevelFilter, Log as _, Record};
+
+use crate::log_queue::LogQueue;
+
+/// How long the end of the process waits for whoever reads the log.
+const FLUSH_LIMIT: Duration = Duration::from_millis(150);
+
+/// Where lines go once logging has started.
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// Starts logging everything up to `level`. To be called once.
 ///
 /// `timestamps` says whether a line begins with the time; `None` leaves it to who reads the log.
-pub fn start(level: LevelFilter, timestamps: Option<bool>) {
+///
+/// # Errors
+/// Where the system refuses a thread.
+pub fn start(level: LevelFilter, timestamps: Option<bool>) -> io::Result<()> {
+    let direct = builder(level, timestamps).target(Target::Stderr).build();
+    let queue = LogQueue::start(move |dropped| {
+        direct.log(
+            &Record::builder()
+                .level(Level::Warn)
+                .target(env!("CARGO_CRATE_NAME"))
+                .args(format_args!(
+                    "{dropped} log {} dropped, as the log was not read",
+                    if dropped == 1 {
+                        "line was"
+                    } else {
+                        "lines were"
+                    }
+                ))
+                .build(),
+        );
+    })?;
+    builder(level, timestamps)
+        .target(Target::Pipe(Box::new(queue.clone())))
+        .write_style(AutoStream::choice(&io::stderr()).into())
+        .init();
+    let _ = QUEUE.set(queue);
+    // The standard library's own hook would write to stderr itself, and hang with its reader.
+    panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("unnamed");
+        tell(&format!("thread {name:?} {panic}").replace('\n', " "));
+    }));
+    Ok(())
+}
+
+/// Waits, for a moment, until everything logged so far is written. To be called at the end.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(FLUSH_LIMIT);
+    }
+}
+
+fn builder(level: LevelFilter, timestamps: Option<bool>) -> Builder {
     // Libraries have their own idea of what is worth a line: to C-core a peer that is away is
     // worth a screen. What an operator needs of it stands in our own lines. And never more than
     // debug: at trace the HTTP library dumps what goes over the wire, tokens too.
@@ -23,8 +78,7 @@ pub fn start(level: LevelFilter, timestamps: Option<bool>) {
     builder
         .filter_level(libraries)
         .filter_module(env!("CARGO_CRATE_NAME"), level)
-        .format_target(false)
-        .target(Target::Stderr);
+        .format_target(false);
     match timestamps.unwrap_or(!is_journal) {
         true => builder.format_timestamp_millis(),
         false => builder.format_timestamp(None),
@@ -36,19 +90,29 @@ pub fn start(level: LevelFilter, timestamps: Option<bool>) {
             writeln!(line, "<{}>{message}", priority(record.level()))
         });
     }
-    builder.init();
+    builder
 }
 
 /// The last words of a process that fails, whether or not logging has started.
 pub fn last_words(message: &str) {
+    tell(message);
+    flush();
+}
+
+/// What is told at any level.
+fn tell(message: &str) {
     // To the journal every line already has the name of its process.
     let prefix = if journal_reads_stderr() {
         format!("<{}>", priority(Level::Error))
     } else {
         "kuma-prometheus-sd: ".to_owned()
     };
-    // Where even stderr is closed, the exit code still tells.
-    let _ = writeln!(io::stderr(), "{prefix}{message}");
+    let line = format!("{prefix}{message}\n");
+    match QUEUE.get() {
+        Some(queue) => queue.append(line.as_bytes()),
+        // Where even stderr is closed, the exit code still tells.
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
 }
 
 /// The priorities of `syslog(3)`, by which `journalctl -p` filters.

@@ -39,9 +39,14 @@ fn main() -> ExitCode {
         let passed = check::run(config, &mut io::stdout().lock());
         return ExitCode::from(if passed { 0 } else { FAILURE });
     }
-    logging::start(config.log_level, config.log_timestamps);
+    if let Err(error) = logging::start(config.log_level, config.log_timestamps) {
+        return fail(FAILURE, &format!("cannot start the log: {error}"));
+    }
     match supervise::run(config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::flush();
+            ExitCode::SUCCESS
+        }
         Err(error @ RunError::Claim(ClaimError::NotAFile { .. })) => {
             fail(USAGE, &error.to_string())
         }

@@ -4,7 +4,7 @@
 //! Pure. Only a definite "not here" moves on within an attempt, never an outage: a control plane
 //! that restarts must not be taken for an older one.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::address::Security;
 use crate::assignment::Generation;
@@ -79,8 +79,19 @@ pub enum EndKind {
     UnknownTransport,
     /// Something accepts connections, but they end before the server has said anything.
     Unready,
+    /// A proxy says that a request took too long (408, 504): an outage, unless it was a poll that the
+    /// control plane held.
+    GatewayTimeout,
     /// Anything else: an outage, which says nothing about what is served.
     Outage,
+}
+
+impl EndKind {
+    /// Whether it is a definite answer that this protocol is not served.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::UnknownService | Self::UnknownTransport)
+    }
 }
 
 /// One attempt to find what is spoken at an endpoint.
@@ -94,8 +105,6 @@ pub struct Negotiation {
     alternatives: Vec<Protocol>,
     /// What was not served here, and why.
     refusals: Vec<String>,
-    /// Whether nothing has shown yet that anything is served here at all.
-    pub is_in_doubt: bool,
     /// Whether the operator leaves anything to negotiation.
     is_pinned: bool,
 }
@@ -115,7 +124,6 @@ impl Negotiation {
             protocol,
             alternatives,
             refusals: Vec::new(),
-            is_in_doubt: false,
             is_pinned: pins != Pins::default(),
         })
     }
@@ -127,12 +135,9 @@ impl Negotiation {
         let only_http = match end.kind {
             EndKind::UnknownService => false,
             EndKind::UnknownTransport => true,
-            EndKind::Unready if unready.count_one_more() => {
-                self.is_in_doubt = true;
-                true
-            }
+            EndKind::Unready if unready.count_one_more() => true,
             EndKind::Unready => return false,
-            EndKind::Outage => {
+            EndKind::GatewayTimeout | EndKind::Outage => {
                 unready.reset();
                 return false;
             }
@@ -156,8 +161,12 @@ impl Negotiation {
             let (authority, refusals) = (self.endpoint.authority(), self.refusals.join("; "));
             reason = format!("no MADS at {authority}: {refusals}");
         }
-        if self.is_pinned && end.kind != EndKind::Outage {
+        let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
+        if self.is_pinned && !is_outage {
             reason.push_str("; --api-version or --transport allows nothing else, leave it out");
+        }
+        if let Some(without_mads) = self.endpoint.without_mads {
+            let _ = write!(reason, "; {without_mads}");
         }
         reason
     }
@@ -171,7 +180,7 @@ pub struct UnreadyAttempts(u32);
 impl UnreadyAttempts {
     /// For whoever has one attempt only: HTTP is worth a try in the first one.
     #[must_use]
-    pub fn of_the_impatient() -> Self {
+    pub fn of_a_single_attempt() -> Self {
         Self(UNREADY_ATTEMPTS - 1)
     }
 

@@ -125,7 +125,7 @@ impl Network {
     #[must_use]
     pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
         let proxies = &self.resolver.http.proxies;
-        proxies.on_the_way_to(host, port, security).is_none()
+        matches!(proxies.on_the_way_to(host, port, security), Ok(None))
     }
 
     /// Opens a source. Where that fails at once, says how.
@@ -168,7 +168,8 @@ impl Network {
                     .resolver
                     .http
                     .proxies
-                    .on_the_way_to(host, *port, *security);
+                    .on_the_way_to(host, *port, *security)
+                    .map_err(|error| error.to_string())?;
                 grpc::Stream::open(runtime, endpoint, proxy, generation, &request, waker)
                     .map(|stream| Source::Grpc(Box::new(stream)))
                     .map_err(|error| format!("{}: {error}", endpoint.authority()))
@@ -176,8 +177,7 @@ impl Network {
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
             Protocol::Http => {
-                let client = Client::new(&self.resolver.http, host, *port, *security)
-                    .map_err(|error| error.to_string())?;
+                let client = Client::new(&self.resolver.http, host, *port, *security);
                 http::Poller::open(endpoint, client, request, waker)
                     .map(Source::Http)
                     .map_err(|error| format!("cannot start a thread: {error}"))

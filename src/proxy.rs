@@ -7,41 +7,36 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::address::{Security, authority};
 
 /// What the environment says about proxies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    http: Option<Proxy>,
-    https: Option<Proxy>,
+    http: Variable,
+    https: Variable,
     exceptions: Vec<String>,
 }
 
-/// The URL of an HTTP proxy. It may hold a password, so it is not for display.
+/// What the variable for one scheme says. Where it names no usable proxy, that is an error for whom
+/// it counts, and nobody else: it is often set for the whole machine.
+type Variable = Option<Result<Proxy, ProxyError>>;
+
+/// An HTTP proxy. It may have a password, so not all of it is for display.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proxy {
-    url: String,
-    parsed: ureq::Proxy,
-}
+pub struct Proxy(ureq::Proxy);
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "Proxy({}:{})",
-            self.parsed.host(),
-            self.parsed.port()
-        )
+        write!(formatter, "Proxy({}:{})", self.0.host(), self.0.port())
     }
 }
 
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "the proxy {}",
-            authority(self.parsed.host(), self.parsed.port())
-        )
+        write!(formatter, "the proxy {}", self.authority())
     }
 }
 
@@ -65,10 +60,8 @@ impl std::error::Error for ProxyError {}
 
 impl Proxies {
     /// Reads the variables.
-    ///
-    /// # Errors
-    /// The first one that names no usable proxy.
-    pub fn new(environment: &impl Fn(&str) -> Option<OsString>) -> Result<Self, ProxyError> {
+    #[must_use]
+    pub fn new(environment: &impl Fn(&str) -> Option<OsString>) -> Self {
         let first = |names: [&'static str; 2]| {
             names.into_iter().find_map(|name| {
                 let value = environment(name)?;
@@ -77,31 +70,30 @@ impl Proxies {
                 (!value.is_empty()).then_some((name, value))
             })
         };
-        let proxy = |names| {
-            first(names)
-                .map(|(name, url)| Proxy::new(name, url))
-                .transpose()
-        };
+        let proxy = |names| first(names).map(|(name, url)| Proxy::new(name, &url));
         let exceptions = first(["NO_PROXY", "no_proxy"]).map(|(_, value)| value);
-        Ok(Self {
-            http: proxy(["HTTP_PROXY", "http_proxy"])?,
-            https: proxy(["HTTPS_PROXY", "https_proxy"])?,
+        Self {
+            http: proxy(["HTTP_PROXY", "http_proxy"]),
+            https: proxy(["HTTPS_PROXY", "https_proxy"]),
             exceptions: exceptions
                 .unwrap_or_default()
                 .split(',')
                 .map(|entry| entry.trim().to_ascii_lowercase())
                 .filter(|entry| !entry.is_empty())
                 .collect(),
-        })
+        }
     }
 
     /// The proxy by which `host` is reached; `None` for the direct way.
-    #[must_use]
-    pub fn on_the_way_to(&self, host: &str, port: u16, security: Security) -> Option<&Proxy> {
-        let proxy = match security {
-            Security::Plaintext => self.http.as_ref(),
-            Security::Tls => self.https.as_ref(),
-        }?;
+    ///
+    /// # Errors
+    /// Where the variable that counts for `host` names no usable proxy.
+    pub fn on_the_way_to(
+        &self,
+        host: &str,
+        port: u16,
+        security: Security,
+    ) -> Result<Option<&Proxy>, ProxyError> {
         let host = host.to_ascii_lowercase();
         let ip: Option<IpAddr> = host.parse().ok();
         let is_local = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
@@ -110,34 +102,58 @@ impl Proxies {
                 .iter()
                 .any(|entry| covers(entry, &host, ip, port))
         };
-        (!is_local && !is_exception()).then_some(proxy)
+        if is_local || is_exception() {
+            return Ok(None);
+        }
+        let variable = match security {
+            Security::Plaintext => &self.http,
+            Security::Tls => &self.https,
+        };
+        match variable {
+            None => Ok(None),
+            Some(Ok(proxy)) => Ok(Some(proxy)),
+            Some(Err(error)) => Err(error.clone()),
+        }
     }
 }
 
 impl Proxy {
-    fn new(variable: &'static str, url: String) -> Result<Self, ProxyError> {
-        let url = if url.contains("://") {
-            url
-        } else {
-            format!("http://{url}")
+    fn new(variable: &'static str, url: &str) -> Result<Self, ProxyError> {
+        let url = match url.contains("://") {
+            true => url.to_owned(),
+            false => format!("http://{url}"),
         };
         let parsed = ureq::Proxy::new(&url).map_err(|_| ProxyError { variable })?;
         if parsed.protocol() != ureq::ProxyProtocol::Http {
             return Err(ProxyError { variable });
         }
-        Ok(Self { url, parsed })
+        Ok(Self(parsed))
     }
 
-    /// The URL, with the password that it may hold.
+    /// Its `host:port`.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn authority(&self) -> String {
+        let host = self.0.host().trim_start_matches('[').trim_end_matches(']');
+        authority(host, self.0.port())
+    }
+
+    /// What it wants to know of its user: the value of `Proxy-Authorization`.
+    #[must_use]
+    pub fn authorization(&self) -> Option<String> {
+        let (user, password) = (self.0.username(), self.0.password());
+        user.or(password)?;
+        let credentials = format!(
+            "{}:{}",
+            user.unwrap_or_default(),
+            password.unwrap_or_default()
+        );
+        Some(format!("Basic {}", BASE64_STANDARD.encode(credentials)))
     }
 
     /// In the form of the HTTP library.
     #[must_use]
     pub fn for_http(&self) -> ureq::Proxy {
-        self.parsed.clone()
+        self.0.clone()
     }
 }
 
@@ -191,11 +207,11 @@ fn contains(network: IpAddr, length: u32, ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Proxies, ProxyError};
+    use super::{Proxies, Proxy};
     use crate::address::Security::{self, Plaintext, Tls};
     use std::ffi::OsString;
 
-    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, ProxyError> {
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
         Proxies::new(&|name: &str| {
             let value = variables.iter().find(|(variable, _)| *variable == name);
             value.map(|(_, value)| OsString::from(value))
@@ -213,21 +229,21 @@ mod tests {
             ("https_proxy", "http://secure:3129"),
         ];
         for variables in [upper, lower] {
-            let proxies = proxies(&variables).unwrap();
-            let url = |security: Security| {
-                proxies
-                    .on_the_way_to("cp", 5676, security)
-                    .map(|proxy| proxy.url().to_owned())
+            let proxies = proxies(&variables);
+            let authority = |security: Security| {
+                let proxy = proxies.on_the_way_to("cp", 5676, security).unwrap();
+                proxy.map(Proxy::authority)
             };
-            assert_eq!(url(Plaintext).as_deref(), Some("http://plain:3128"));
-            assert_eq!(url(Tls).as_deref(), Some("http://secure:3129"));
+            assert_eq!(authority(Plaintext).as_deref(), Some("plain:3128"));
+            assert_eq!(authority(Tls).as_deref(), Some("secure:3129"));
         }
     }
 
     #[test]
     fn an_empty_variable_counts_as_unset() {
-        let proxies = proxies(&[("HTTP_PROXY", ""), ("http_proxy", "http://p:1")]).unwrap();
-        assert!(proxies.on_the_way_to("cp", 5676, Plaintext).is_some());
+        let proxies = proxies(&[("HTTP_PROXY", ""), ("http_proxy", "http://p:1")]);
+        let proxy = proxies.on_the_way_to("cp", 5676, Plaintext).unwrap();
+        assert!(proxy.is_some());
     }
 
     #[test]
@@ -257,8 +273,8 @@ mod tests {
         ];
         for (exceptions, host, is_proxied) in rows {
             let variables = [("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", exceptions)];
-            let proxies = proxies(&variables).unwrap();
-            let proxy = proxies.on_the_way_to(host, 5676, Plaintext);
+            let proxies = proxies(&variables);
+            let proxy = proxies.on_the_way_to(host, 5676, Plaintext).unwrap();
             assert_eq!(
                 proxy.is_some(),
                 is_proxied,
@@ -268,19 +284,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_proxy_is_an_error_that_does_not_show_a_password() {
+    fn what_is_no_http_proxy_is_an_error_where_it_counts_that_does_not_show_a_password() {
         for url in ["socks5://u:secret@p:1080", "http://", "https://u:secret@p"] {
-            let error = proxies(&[("HTTPS_PROXY", url)]).unwrap_err().to_string();
+            let proxies = proxies(&[("HTTPS_PROXY", url), ("NO_PROXY", "no.example")]);
+            let error = proxies.on_the_way_to("cp", 5682, Tls).unwrap_err();
             assert_eq!(
-                error,
+                error.to_string(),
                 "$HTTPS_PROXY: not the address of a proxy of the form http://HOST:PORT"
             );
+            assert_eq!(proxies.on_the_way_to("cp", 5681, Plaintext), Ok(None));
+            for host in ["localhost", "127.0.0.1", "no.example"] {
+                assert_eq!(proxies.on_the_way_to(host, 5682, Tls), Ok(None), "{host}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_wants_to_know_is_decoded_once() {
+        let rows = [
+            ("http://p:1", None),
+            // `u:secret`, `us@er:p:s%s`, `u:`.
+            ("http://u:secret@p:1", Some("Basic dTpzZWNyZXQ=")),
+            (
+                "http://us%40er:p%3As%25s@p:1",
+                Some("Basic dXNAZXI6cDpzJXM="),
+            ),
+            ("http://u@p:1", Some("Basic dTo=")),
+        ];
+        for (url, expected) in rows {
+            let proxies = proxies(&[("HTTP_PROXY", url)]);
+            let proxy = proxies.on_the_way_to("cp", 1, Plaintext).unwrap().unwrap();
+            assert_eq!(proxy.authorization().as_deref(), expected, "{url}");
         }
     }
 
     #[test]
     fn a_proxy_is_shown_without_its_password() {
-        let proxies = proxies(&[("HTTP_PROXY", "http://u:secret@p:3128")]).unwrap();
+        let proxies = proxies(&[("HTTP_PROXY", "http://u:secret@p:3128")]);
         assert!(!format!("{proxies:?}").contains("secret"));
     }
 }

@@ -1,10 +1,10 @@
 //! The receiver thread: does what the connection machine says, and tells it what happens.
 //!
-//! One loop, one `select!`: whatever can happen (the network, a deadline, a command) wakes it.
+//! One loop: whatever can happen (the network, a deadline, a command) wakes it, and has its turn.
 
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, select};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
 
 use crate::connection::{Action, Connection, Event, Snapshot};
 use crate::network::Network;
@@ -72,23 +72,33 @@ impl ReceiverThread {
     /// Where a thread that this one depends on is no more.
     pub fn run(mut self, commands: &Receiver<Command>) -> Result<(), BackgroundDied> {
         loop {
-            while let Some(event) = self.network.poll()? {
-                self.step(event);
+            // One event of the network at a time: where they come faster than they are dealt with,
+            // commands and deadlines must have their turn as well.
+            match commands.try_recv() {
+                Ok(Command::HangUp) => self.step(Event::HangUp),
+                Err(TryRecvError::Disconnected) => return Ok(()),
+                Err(TryRecvError::Empty) => {}
             }
-            let wake_at = self
-                .pulse
-                .waiting(Instant::now(), self.connection.deadline());
-            select! {
-                recv(self.network.woken()) -> _ => {}
-                recv(commands) -> command => match command {
-                    Ok(Command::HangUp) => self.step(Event::HangUp),
-                    Err(_) => return Ok(()),
-                },
-                recv(at(wake_at)) -> _ => {
-                    self.step(Event::Time);
-                }
+            let deadline = self.connection.deadline();
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.step(Event::Time);
+            }
+            match self.network.poll()? {
+                Some(event) => self.step(event),
+                None => self.wait(commands),
             }
         }
+    }
+
+    /// Waits until there is something to do, or to give a sign of life.
+    fn wait(&self, commands: &Receiver<Command>) {
+        let deadline = self.connection.deadline();
+        let wake_at = self.pulse.waiting(Instant::now(), deadline);
+        let mut ready = Select::new();
+        ready.recv(self.network.woken());
+        ready.recv(commands);
+        let _ = ready.ready_deadline(wake_at);
+        let _ = self.network.woken().try_recv();
     }
 
     /// One event, and all that follows from it.

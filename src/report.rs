@@ -101,6 +101,16 @@ pub enum Report {
         /// Whether this was told not long ago.
         quiet: bool,
     },
+    /// Targets have the service `unknown`: what newer control planes say where a Dataplane does not
+    /// name its workload.
+    UnknownServices {
+        /// How many.
+        unknown: usize,
+        /// How many targets there are in all.
+        targets: usize,
+        /// Whether this was told not long ago.
+        quiet: bool,
+    },
     /// Somebody asked for a new connection.
     HungUp,
 }
@@ -126,7 +136,8 @@ impl WayNote {
     /// What there is to know about an endpoint found by way of an address with this security.
     #[must_use]
     pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
-        if let Origin::Guess(silence) = endpoint.origin {
+        if let Origin::Guess(silence) = &endpoint.origin {
+            let silence = silence.clone();
             let scheme = match endpoint.security {
                 Security::Plaintext => "grpc",
                 Security::Tls => "grpcs",
@@ -148,13 +159,19 @@ impl Report {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
+            Self::Connected {
+                is_told: true,
+                absence: None,
+                ..
+            }
+            | Self::HungUp => Level::Info,
+            // What has begun with a warning ends with one.
             Self::Connected { is_told: true, .. }
             | Self::Accepted {
                 ends_rejections: true,
                 ..
             }
-            | Self::HungUp => Level::Info,
-            Self::Way(_)
+            | Self::Way(_)
             | Self::Trouble {
                 failure: Failure {
                     held_back: Some(_), ..
@@ -164,7 +181,8 @@ impl Report {
             | Self::Rejected {
                 held_back: Some(_), ..
             }
-            | Self::Skipped { quiet: false, .. } => Level::Warn,
+            | Self::Skipped { quiet: false, .. }
+            | Self::UnknownServices { quiet: false, .. } => Level::Warn,
             _ => Level::Debug,
         }
     }
@@ -250,7 +268,15 @@ impl fmt::Display for Report {
                 write!(formatter, "; asking again in {}", Rounded(*pause))
             }
             Self::Skipped { targets, .. } => write_skipped(formatter, targets),
-            Self::HungUp => formatter.write_str("connecting anew, as asked by SIGHUP"),
+            Self::UnknownServices {
+                unknown, targets, ..
+            } => write!(
+                formatter,
+                "{unknown} of {} have the service `unknown`; label their Dataplanes with \
+                 kuma.io/workload",
+                Targets(*targets)
+            ),
+            Self::HungUp => formatter.write_str("reconnecting, as asked by SIGHUP"),
         }
     }
 }
@@ -270,6 +296,16 @@ impl fmt::Display for WayNote {
                 formatter,
                 "the API server refuses /config with status {status}, so MADS is taken to be at \
                  its usual port; give --cp-address={address} instead"
+            ),
+            Self::Guessed {
+                silence: Silence::TokenRefused { status, path },
+                address,
+            } => write!(
+                formatter,
+                "the API server refuses the token in {} with status {status}, so MADS is taken to \
+                 be at its usual port; put a token there that it accepts, or give \
+                 --cp-address={address}",
+                path.display()
             ),
             Self::Guessed {
                 silence: Silence::NoSection,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,19 @@ use ureq::Agent;
 
 use crate::address::{Address, Security};
 use crate::diagnosis::diagnose;
-use crate::endpoint::{Answer, AnswerError, Endpoint, Question, from_catalog, from_config};
-use crate::http_client::{HttpSettings, describe, is_not_http};
-use crate::tls::TlsFileError;
+use crate::endpoint::{
+    Answer, AnswerError, Endpoint, Origin, Question, Silence, from_catalog, from_config,
+};
+use crate::http_client::{ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http};
 
 /// The longest time for all questions together.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Kuma up to 1.8 answers 406 to `application/json` alone, whatever it would send.
+const ACCEPT: &str = "application/json, */*;q=0.1";
+
+/// The largest answer of an API server; a `/config` has some 10 KiB.
+const ANSWER_LIMIT: u64 = 1 << 20;
 
 /// Whom to ask, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +54,8 @@ pub enum ResolveError {
         /// What is wrong with the answer.
         source: AnswerError,
     },
-    /// A file for TLS cannot be used.
-    TlsFile(TlsFileError),
+    /// The question cannot be asked at all.
+    Setup(SetupError),
     /// The token cannot be read.
     Token {
         /// Its file.
@@ -70,7 +77,7 @@ impl fmt::Display for ResolveError {
                 diagnosis.map_or(Ok(()), |diagnosis| write!(formatter, "; {diagnosis}"))
             }
             Self::Answer { url, source } => write!(formatter, "GET {url}: {source}"),
-            Self::TlsFile(error) => error.fmt(formatter),
+            Self::Setup(error) => error.fmt(formatter),
             Self::Token { path, source } => {
                 write!(
                     formatter,
@@ -97,7 +104,7 @@ impl Resolver {
         let agent = self
             .http
             .agent(&address.host, address.port, address.security())
-            .map_err(ResolveError::TlsFile)?;
+            .map_err(ResolveError::Setup)?;
         let asking = Asking {
             agent,
             address,
@@ -116,10 +123,24 @@ impl Resolver {
         }
         let token = self.token_file.as_deref().map(read_token).transpose()?;
         let (config, answer) = asking.ask("/config", token.as_deref(), &mut tell)?;
-        from_config(address, &answer).map_err(|source| ResolveError::Answer {
+        let endpoint = from_config(address, &answer).map_err(|source| ResolveError::Answer {
             url: config,
             source,
-        })
+        })?;
+        Ok(self.with_token_refused(endpoint))
+    }
+
+    /// An API server that refuses whoever shows it a token, refuses the token.
+    fn with_token_refused(&self, mut endpoint: Endpoint) -> Endpoint {
+        if let (Origin::Guess(Silence::Refused(status)), Some(path)) =
+            (&endpoint.origin, &self.token_file)
+        {
+            endpoint.origin = Origin::Guess(Silence::TokenRefused {
+                status: *status,
+                path: path.clone(),
+            });
+        }
+        endpoint
     }
 }
 
@@ -130,11 +151,12 @@ fn read_token(path: &Path) -> Result<String, ResolveError> {
     };
     let token = fs::read_to_string(path).map_err(error)?;
     let token = token.trim();
-    if token.is_empty() || token.contains(|character: char| !character.is_ascii_graphic()) {
-        return Err(error(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is no bearer token",
-        )));
+    let unusable = |reason| Err(error(io::Error::new(io::ErrorKind::InvalidData, reason)));
+    if token.is_empty() {
+        return unusable("it is empty");
+    }
+    if token.contains(|character: char| !character.is_ascii_graphic()) {
+        return unusable("it is no bearer token");
     }
     Ok(token.to_owned())
 }
@@ -188,10 +210,7 @@ impl Asking<'_> {
     }
 
     fn get(&self, url: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
-        let mut request = self
-            .agent
-            .get(url)
-            .header("accept", "application/json, */*;q=0.1");
+        let mut request = self.agent.get(url).header("accept", ACCEPT);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -208,7 +227,17 @@ impl Asking<'_> {
         let location = response.headers().get("location");
         let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let status = response.status().as_u16();
-        let body = response.body_mut().read_to_string()?;
+        let limit = match status {
+            200..=299 => ANSWER_LIMIT,
+            _ => ERROR_BODY_LIMIT,
+        };
+        let mut body = Vec::new();
+        let reader = response.body_mut().as_reader();
+        reader
+            .take(limit)
+            .read_to_end(&mut body)
+            .map_err(ureq::Error::from)?;
+        let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer::Http {
             status,
             location,

@@ -5,8 +5,10 @@
 //! a NACK carries the last accepted version, the nonce of the response it rejects, and the reason.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::assignment::{self, Assignments, Generation, Resource, ResourceError};
+use crate::polling::FIRST_HOLD;
 
 /// The longest reason a NACK carries, in bytes: it ends up in the control plane's log.
 const LONGEST_REASON: usize = 4096;
@@ -37,6 +39,8 @@ pub struct Request {
     pub nonce: String,
     /// In a NACK, why the response was rejected.
     pub rejection: Option<String>,
+    /// Over HTTP, for how long the answer may be held where there is nothing new.
+    pub hold: Duration,
 }
 
 /// A response that can be used, and the request that acknowledges it.
@@ -143,6 +147,7 @@ impl Session {
             version,
             nonce,
             rejection,
+            hold: FIRST_HOLD,
         }
     }
 }

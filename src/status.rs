@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::address::Security;
 use crate::endpoint::Endpoint;
+use crate::excerpt::excerpt;
 use crate::negotiation::Protocol;
 use crate::output;
 use crate::report::{Report, Targets};
@@ -22,6 +23,10 @@ pub enum Note {
     },
     /// There is no connection, for this reason.
     Disconnected(String),
+    /// The control plane's response cannot be used, for this reason.
+    Rejected(String),
+    /// The control plane's responses can be used again.
+    Accepted,
     /// The file holds so many targets, as it did before this daemon looked.
     Found(usize),
     /// The file has been replaced, and holds so many targets now.
@@ -41,6 +46,16 @@ impl Note {
                 source: source(*protocol, endpoint),
             }),
             Report::Trouble { reason, .. } => Some(Self::Disconnected(reason.clone())),
+            // Those that are logged: only after one of them it is reported that they are over.
+            Report::Rejected {
+                reason,
+                held_back: Some(_),
+                ..
+            } => Some(Self::Rejected(excerpt(&reason.to_string()))),
+            Report::Accepted {
+                ends_rejections: true,
+                ..
+            } => Some(Self::Accepted),
             _ => None,
         }
     }
@@ -85,6 +100,8 @@ pub struct Status {
     source: Option<String>,
     /// Since when there has been no connection, and why.
     absence: Option<(Timestamp, String)>,
+    /// Since when responses are rejected, and why.
+    rejections: Option<(Timestamp, String)>,
     /// `None` before the first list is in the file.
     list: Option<List>,
     /// Since when the file cannot be written, and why.
@@ -107,6 +124,7 @@ impl Status {
             start,
             source: None,
             absence: None,
+            rejections: None,
             list: None,
             write_trouble: None,
         }
@@ -120,6 +138,8 @@ impl Status {
                 self.absence = None;
             }
             Note::Disconnected(reason) => lasting(&mut self.absence, now, reason),
+            Note::Rejected(reason) => lasting(&mut self.rejections, now, reason),
+            Note::Accepted => self.rejections = None,
             Note::NotWritten(reason) => lasting(&mut self.write_trouble, now, reason),
             Note::Found(targets) => {
                 let changed = self.list.as_ref().and_then(|list| list.changed);
@@ -160,6 +180,13 @@ impl fmt::Display for Status {
             }
             (None, Some(source)) => write!(formatter, "no list yet from {source}")?,
             (None, None) => write!(formatter, "no list yet from {}", self.address)?,
+        }
+        if let Some((since, reason)) = &self.rejections {
+            let since = Time(*since);
+            write!(
+                formatter,
+                "; responses are rejected since {since}: {reason}"
+            )?;
         }
         if let Some((since, reason)) = &self.absence {
             let since = Time(*since);
@@ -235,6 +262,14 @@ mod tests {
             ),
             (
                 connected(),
+                "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
+            ),
+            (
+                Note::Rejected("resource 0".to_owned()),
+                "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14; responses are rejected since 22:13:30 UTC on 2023-11-14: resource 0",
+            ),
+            (
+                Note::Accepted,
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
         ];

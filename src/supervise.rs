@@ -4,6 +4,7 @@
 //! on with half its threads would look healthy and be useless. It also tells the service manager.
 
 use std::convert::Infallible;
+use std::env;
 use std::fmt;
 use std::io;
 use std::process;
@@ -12,11 +13,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
 use jiff::Timestamp;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::process::WaitOptions;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::logging;
 use crate::network::Network;
 use crate::output::Output;
 use crate::publish::{ClaimError, OutputFile};
@@ -93,6 +96,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
     let file = claim(&config)?;
     let mut watch = Watch::new(Instant::now(), file.path());
+    warn_of_tls_files(&config)?;
     let threads = Threads::start(config, file, &watch)?;
     manager.ready();
     manager.status(status.to_string());
@@ -147,10 +151,22 @@ fn claim(config: &Config) -> Result<OutputFile, RunError> {
         config.name,
         file.path().display()
     );
-    for warning in config.warnings() {
+    for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
     Ok(file)
+}
+
+/// Looks at the files for TLS, on a thread of its own: the disk that they are on may hang.
+fn warn_of_tls_files(config: &Config) -> Result<(), RunError> {
+    let config = config.clone();
+    let look = move || {
+        if let Some(warning) = config.tls_files_warning() {
+            log::warn!("{warning}");
+        }
+    };
+    let builder = thread::Builder::new().name("tls-files".to_owned());
+    builder.spawn(look).map(drop).map_err(RunError::Start)
 }
 
 /// The receiver and the writer, from the main thread's side.
@@ -259,17 +275,29 @@ impl Drop for Farewell {
     }
 }
 
-/// The signals, as values, from now on.
+/// SIGTERM, SIGINT and SIGHUP, as values, from now on. The others are dealt with right here.
 fn forward_signals() -> io::Result<Receiver<i32>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD])?;
     let (sender, receiver) = unbounded();
     let forward = move || {
+        // One that ended before anybody listened.
+        reap();
         for signal in signals.forever() {
-            // Where nobody listens any more, the process is ending anyway.
-            let _ = sender.send(signal);
-            if signal != SIGHUP {
-                thread::sleep(LAST_RESORT);
-                process::exit(0);
+            match signal {
+                SIGCHLD => reap(),
+                // Other daemons reopen their logs or turn up their level: no reason to die of it.
+                SIGUSR1 | SIGUSR2 => {
+                    log::info!("ignored SIGUSR1 or SIGUSR2, which mean nothing here")
+                }
+                _ => {
+                    // Where nobody listens any more, the process is ending anyway.
+                    let _ = sender.send(signal);
+                    if signal != SIGHUP {
+                        thread::sleep(LAST_RESORT);
+                        logging::flush();
+                        process::exit(0);
+                    }
+                }
             }
         }
     };
@@ -277,6 +305,12 @@ fn forward_signals() -> io::Result<Receiver<i32>> {
         .name("signals".to_owned())
         .spawn(forward)?;
     Ok(receiver)
+}
+
+/// Sees to the end of children. The daemon starts none, but as process 1 of a container it is given
+/// those that nobody else has.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
 }
 
 #[cfg(test)]

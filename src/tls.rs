@@ -1,7 +1,10 @@
-//! TLS as the operator wants it: which issuers are trusted, which certificate is shown, and what a
+//! TLS as the operator wants it: which servers are trusted, which certificate is shown, and what a
 //! failed handshake means.
 //!
 //! The files are read again for each connection, so that a rotated certificate needs no restart.
+
+mod verifier;
+mod words;
 
 use std::fmt;
 use std::fs;
@@ -9,10 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::address::NO_TLS_IS_SPOKEN;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, client::WantsClientCert};
+
+use verifier::{AnyCertificate, GivenCertificates};
+pub use words::describe;
 
 /// What was asked for, as files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,25 +41,43 @@ pub struct ClientFiles {
     pub key_file: PathBuf,
 }
 
-/// Why a file cannot be used for TLS.
+/// Why there can be no TLS: a file cannot be used.
 #[derive(Debug)]
-pub struct TlsFileError {
-    path: PathBuf,
-    problem: Problem,
+pub enum TlsFileError {
+    /// One that was given.
+    Given {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        problem: Problem,
+    },
+    /// The system's trust store has no certificate.
+    NoTrustStore,
 }
 
+/// Why a file cannot be used.
 #[derive(Debug)]
-enum Problem {
+pub enum Problem {
+    /// What the system says.
     Unreadable(io::Error),
+    /// It has no certificate.
     NoCertificate,
+    /// It has no private key.
     NoKey,
+    /// What it has is of no use, for this reason.
     Unusable(String),
 }
 
 impl fmt::Display for TlsFileError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match &self.problem {
+        let Self::Given { path, problem } = self else {
+            return formatter.write_str(
+                "this system has no trust store; install its CA certificates, \
+                 or give the issuer's certificate as --ca-cert-file",
+            );
+        };
+        let path = path.display();
+        match problem {
             Problem::Unreadable(error) => write!(formatter, "cannot read {path}: {error}"),
             Problem::NoCertificate => write!(formatter, "{path} has no certificate in PEM"),
             Problem::NoKey => write!(formatter, "{path} has no private key in PEM"),
@@ -68,123 +93,86 @@ impl TlsSettings {
     ///
     /// # Errors
     /// The first file that cannot be read or used.
-    pub fn load(&self) -> Result<TlsConfig, TlsFileError> {
-        let roots = match &self.ca_cert_file {
-            Some(path) => {
-                let certificates = read_certificates(path)?;
-                let certificates: Vec<_> = certificates.iter().map(to_ureq).collect();
-                RootCerts::new_with_certs(&certificates)
-            }
-            None => RootCerts::PlatformVerifier,
+    pub fn load(&self) -> Result<ClientConfig, TlsFileError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = builder(&provider, self.verifier(&provider)?);
+        let Some(files) = &self.client else {
+            return Ok(builder.with_no_client_auth());
         };
-        let client = self.client.as_ref().map(load_client).transpose()?;
-        Ok(TlsConfig::builder()
-            .root_certs(roots)
-            .client_cert(client)
-            .disable_verification(self.skip_verify)
-            .build())
+        let chain = read_certificates(&files.cert_file)?;
+        let error = |problem| given(&files.key_file, problem);
+        let key = PrivateKeyDer::from_pem_slice(&read(&files.key_file)?)
+            .map_err(|_| error(Problem::NoKey))?;
+        builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|reason| error(Problem::Unusable(describe(&reason))))
+    }
+
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsFileError> {
+        if self.skip_verify {
+            return Ok(any_certificate(provider));
+        }
+        let Some(path) = &self.ca_cert_file else {
+            let system = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
+                .map_err(|_| TlsFileError::NoTrustStore)?;
+            return Ok(Arc::new(system));
+        };
+        let certificates = GivenCertificates::new(read_certificates(path)?, provider);
+        let no_use = || Problem::Unusable("no certificate in it can be decoded".to_owned());
+        let certificates = certificates.ok_or_else(|| given(path, no_use()))?;
+        Ok(Arc::new(certificates))
     }
 }
 
-fn load_client(files: &ClientFiles) -> Result<ClientCert, TlsFileError> {
-    let chain = read_certificates(&files.cert_file)?;
-    let pem = read(&files.key_file)?;
-    let error = |problem| TlsFileError {
-        path: files.key_file.clone(),
-        problem,
-    };
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| error(Problem::NoKey))?;
-    // The HTTP library takes it for granted that the key is the certificate's.
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+/// TLS with whatever server there is.
+#[must_use]
+pub fn without_verification() -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    builder(&provider, any_certificate(&provider)).with_no_client_auth()
+}
+
+fn any_certificate(provider: &CryptoProvider) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(AnyCertificate(provider.signature_verification_algorithms))
+}
+
+fn builder(
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(RootCertStore::empty()))
-        .and_then(|builder| builder.with_client_auth_cert(chain.clone(), key))
-        .map_err(|reason| error(Problem::Unusable(reason.to_string())))?;
-    let key = PrivateKey::from_pem(&pem).map_err(|_| error(Problem::NoKey))?;
-    let chain: Vec<_> = chain.iter().map(to_ureq).collect();
-    Ok(ClientCert::new_with_certs(&chain, key))
+        .expect("ring has what TLS 1.2 and 1.3 need")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    let error = |problem| TlsFileError {
-        path: path.to_owned(),
-        problem,
-    };
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
         .collect::<Result<_, _>>()
-        .map_err(|reason| error(Problem::Unusable(reason.to_string())))?;
+        .map_err(|error| given(path, Problem::Unusable(pem_error(&error).to_owned())))?;
     if certificates.is_empty() {
-        return Err(error(Problem::NoCertificate));
+        return Err(given(path, Problem::NoCertificate));
     }
     Ok(certificates)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
-    fs::read(path).map_err(|error| TlsFileError {
-        path: path.to_owned(),
-        problem: Problem::Unreadable(error),
-    })
-}
-
-fn to_ureq(certificate: &CertificateDer<'_>) -> Certificate<'static> {
-    Certificate::from_der(certificate).to_owned()
-}
-
-/// What a failed handshake means, in the words of an operator.
-#[must_use]
-pub fn describe(error: &rustls::Error) -> String {
-    use rustls::Error::{AlertReceived, General, InvalidCertificate, InvalidMessage};
+fn pem_error(error: &pem::Error) -> &'static str {
     match error {
-        InvalidCertificate(reason) => describe_certificate(reason),
-        AlertReceived(alert) if is_about_our_certificate(*alert) => format!(
-            "the server refuses the handshake ({alert:?}); where it demands a client certificate, \
-             give one that it accepts as --client-cert-file and --client-key-file"
-        ),
-        InvalidMessage(_) => NO_TLS_IS_SPOKEN.to_owned(),
-        // The words of the library that looks for the system's trust store.
-        General(reason) if reason.contains("No CA certificates") => {
-            "this system has no trust store; install its CA certificates, \
-             or give the issuer's certificate as --ca-cert-file"
-                .to_owned()
-        }
-        other => format!("TLS: {other}"),
+        pem::Error::MissingSectionEnd { .. } => "a certificate in it has no end",
+        _ => "a certificate in it is not PEM",
     }
 }
 
-fn is_about_our_certificate(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::CertificateRequired
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::NoCertificate
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied
-            | AlertDescription::DecryptError
-    )
+fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+    fs::read(path).map_err(|error| given(path, Problem::Unreadable(error)))
 }
 
-fn describe_certificate(reason: &CertificateError) -> String {
-    match reason {
-        CertificateError::UnknownIssuer => "the server's certificate is of an unknown issuer; \
-             give the issuer's certificate as --ca-cert-file"
-            .to_owned(),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!(
-                "the server's certificate is for another name ({reason}); \
-                 give --cp-address with a name that it is for"
-            )
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the server's certificate has expired ({reason}); renew it there")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            format!("the server's certificate is not valid yet ({reason}); check both clocks")
-        }
-        other => format!("the server's certificate cannot be used: {other}"),
+fn given(path: &Path, problem: Problem) -> TlsFileError {
+    TlsFileError::Given {
+        path: path.to_owned(),
+        problem,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Action, Connection, Event};
 use crate::address::Security;
 use crate::assignment::{Generation, Resource};
-use crate::endpoint::{Endpoint, Origin, Silence};
+use crate::endpoint::{Endpoint, Origin, Silence, WithoutMads};
 use crate::negotiation::{End, EndKind, Pins, Protocol, Transport};
 use crate::session::{Request, Response, Session};
 
@@ -108,12 +108,19 @@ fn request_in_words(request: &Request) -> String {
         version,
         nonce,
         rejection,
+        hold,
         ..
     } = request;
-    match rejection {
-        None => format!("ACK version {version:?}, nonce {nonce:?}"),
-        Some(_) => format!("NACK version {version:?}, nonce {nonce:?}"),
-    }
+    let name = match rejection {
+        None => "ACK",
+        Some(_) => "NACK",
+    };
+    // Over HTTP there is no nonce.
+    let hold = match nonce.as_str() {
+        "" => format!(", hold {} s", hold.as_secs()),
+        _ => String::new(),
+    };
+    format!("{name} version {version:?}, nonce {nonce:?}{hold}")
 }
 
 fn endpoint() -> Endpoint {
@@ -123,6 +130,7 @@ fn endpoint() -> Endpoint {
         security: Security::Plaintext,
         base_path: String::new(),
         origin: Origin::Address,
+        without_mads: None,
     }
 }
 
@@ -162,6 +170,7 @@ fn ended(kind: EndKind) -> Event {
 const OPEN_V1: &str = "open gRPC v1 at cp:5676, version \"\"";
 const OPEN_V1ALPHA1: &str = "open gRPC v1alpha1 at cp:5676, version \"\"";
 const OPEN_HTTP: &str = "open HTTP v1 at cp:5676, version \"\"";
+const POLL_A: &str = "ACK version \"a\", nonce \"\", hold 10 s";
 
 /// A connection that accepted version "a" with nonce "1" at the start.
 fn connected() -> Story {
@@ -196,10 +205,10 @@ fn a_lost_stream_is_resumed_after_a_pause_with_the_last_accepted_version() {
     let mut story = connected();
     story.play(vec![
         (100.0, ended(EndKind::Outage), &["close"]),
-        (101.0, Event::Time, &["resolve"]),
-        (101.0, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
-        (101.0, Event::Ready, &[]),
-        (106.0, Event::Time, &[]),
+        (101.1, Event::Time, &["resolve"]),
+        (101.1, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
+        (101.1, Event::Ready, &[]),
+        (102.1, Event::Time, &[]),
     ]);
     assert_eq!(
         story.deadline(),
@@ -207,8 +216,8 @@ fn a_lost_stream_is_resumed_after_a_pause_with_the_last_accepted_version() {
         "a silent stream on a ready channel is healthy"
     );
     story.assert_told(&[
-        "no connection to the control plane: Outage; the file stays as it is, next attempt in 1.0 s",
-        "connected to MADS at cp:5676 over gRPC v1, after 6.0 s without a connection",
+        "no connection to the control plane: Outage; the file stays as it is, next attempt in 1.1 s",
+        "connected to MADS at cp:5676 over gRPC v1, after 2.1 s without a connection",
     ]);
 }
 
@@ -217,18 +226,18 @@ fn a_rejected_response_is_nacked_after_the_growing_pause_and_then_one_is_accepte
     let mut story = connected();
     story.play(vec![
         (10.0, bad("b", "2"), &[]),
-        (11.0, Event::Time, &["NACK version \"a\", nonce \"2\""]),
-        (11.0, bad("b", "3"), &[]),
-        (12.6, Event::Time, &["NACK version \"a\", nonce \"3\""]),
-        (12.6, bad("b", "4"), &[]),
-        (15.16, Event::Time, &["NACK version \"a\", nonce \"4\""]),
+        (11.1, Event::Time, &["NACK version \"a\", nonce \"2\""]),
+        (11.1, bad("b", "3"), &[]),
+        (12.7, Event::Time, &["NACK version \"a\", nonce \"3\""]),
+        (12.7, bad("b", "4"), &[]),
+        (15.26, Event::Time, &["NACK version \"a\", nonce \"4\""]),
         (
-            15.2,
+            15.3,
             good("b", "5"),
             &["hand over 0", "ACK version \"b\", nonce \"5\""],
         ),
         (20.0, bad("c", "6"), &[]),
-        (21.0, Event::Time, &["NACK version \"b\", nonce \"6\""]),
+        (21.1, Event::Time, &["NACK version \"b\", nonce \"6\""]),
     ]);
 }
 
@@ -252,7 +261,7 @@ fn a_flood_of_bad_responses_does_not_put_the_nack_off() {
     story.play(vec![
         (10.0, bad("b", "2"), &[]),
         (10.9, bad("c", "3"), &[]),
-        (11.0, Event::Time, &["NACK version \"a\", nonce \"3\""]),
+        (11.1, Event::Time, &["NACK version \"a\", nonce \"3\""]),
     ]);
 }
 
@@ -261,7 +270,7 @@ fn another_type_url_is_rejected() {
     let mut story = connected();
     story.play(vec![
         (10.0, response(Generation::V1alpha1, "b", "2"), &[]),
-        (11.0, Event::Time, &["NACK version \"a\", nonce \"2\""]),
+        (11.1, Event::Time, &["NACK version \"a\", nonce \"2\""]),
     ]);
 }
 
@@ -279,12 +288,12 @@ fn an_unknown_service_moves_on_to_the_next_protocol_at_once() {
         ),
         (0.2, ended(EndKind::UnknownService), &["close", OPEN_HTTP]),
         (0.3, ended(EndKind::UnknownService), &["close"]),
-        (1.3, Event::Time, &["resolve"]),
+        (1.4, Event::Time, &["resolve"]),
     ]);
     story.assert_told(&[
         "no connection to the control plane: no MADS at cp:5676: gRPC v1: UnknownService; \
          gRPC v1alpha1: UnknownService; HTTP v1: UnknownService; \
-         the file stays as it is, next attempt in 1.0 s",
+         the file stays as it is, next attempt in 1.1 s",
     ]);
 }
 
@@ -305,12 +314,12 @@ fn an_outage_never_moves_on_to_another_protocol() {
         (0.0, Event::Time, &["resolve"]),
         (0.0, found(), &[OPEN_V1]),
         (0.1, ended(EndKind::Outage), &["close"]),
-        (1.1, Event::Time, &["resolve"]),
-        (1.1, found(), &[OPEN_V1]),
-        (1.1, ended(EndKind::Outage), &["close"]),
-        (2.7, Event::Time, &["resolve"]),
-        (2.7, found(), &[OPEN_V1]),
-        (2.7, ended(EndKind::Outage), &["close"]),
+        (1.2, Event::Time, &["resolve"]),
+        (1.2, found(), &[OPEN_V1]),
+        (1.2, ended(EndKind::Outage), &["close"]),
+        (2.8, Event::Time, &["resolve"]),
+        (2.8, found(), &[OPEN_V1]),
+        (2.8, ended(EndKind::Outage), &["close"]),
     ]);
 }
 
@@ -322,32 +331,65 @@ fn a_channel_that_is_not_ready_twice_in_a_row_has_http_tried_as_well() {
         (0.0, found(), &[OPEN_V1]),
         (10.0, Event::Time, &["close", "diagnose"]),
         (10.0, Event::Diagnosed(None), &["close"]),
-        (11.0, Event::Time, &["resolve"]),
-        (11.0, found(), &[OPEN_V1]),
+        (11.1, Event::Time, &["resolve"]),
+        (11.1, found(), &[OPEN_V1]),
         (12.0, ended(EndKind::Unready), &["close", OPEN_HTTP]),
         (12.1, good("a", ""), &["hand over 0"]),
-        (13.0, Event::Time, &["ACK version \"a\", nonce \"\""]),
+        (13.0, Event::Time, &[POLL_A]),
         (14.0, ended(EndKind::Outage), &["close"]),
-        (15.0, Event::Time, &["resolve"]),
-        (15.0, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
-        (15.1, ended(EndKind::Unready), &["close", "diagnose"]),
+        (15.1, Event::Time, &["resolve"]),
+        (15.1, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
+        (15.2, ended(EndKind::Unready), &["close", "diagnose"]),
     ]);
 }
 
 #[test]
-fn a_server_in_doubt_is_asked_over_http_for_ten_seconds_and_without_a_version() {
-    let mut story = connected();
-    let resumed = "open gRPC v1 at cp:5676, version \"a\"";
+fn each_state_of_an_attempt_has_a_deadline() {
+    let http = Pins {
+        generation: None,
+        transport: Some(Transport::Http),
+    };
+    let mut story = Story::new(http);
     story.play(vec![
-        (100.0, ended(EndKind::Outage), &["close"]),
-        (101.0, Event::Time, &["resolve"]),
-        (101.0, found(), &[resumed]),
-        (111.0, Event::Time, &["close", "diagnose"]),
-        (111.0, Event::Diagnosed(None), &["close"]),
-        (112.6, Event::Time, &["resolve"]),
-        (112.6, found(), &[resumed]),
-        (122.6, Event::Time, &["close", OPEN_HTTP]),
-        (132.6, Event::Time, &["close", "diagnose"]),
+        (0.0, Event::Time, &["resolve"]),
+        (15.0, Event::Time, &["close"]),
+        (16.1, Event::Time, &["resolve"]),
+        (16.1, found(), &[OPEN_HTTP]),
+        (51.1, Event::Time, &["close", "diagnose"]),
+        (56.1, Event::Time, &["close"]),
+        (57.7, Event::Time, &["resolve"]),
+        (57.7, found(), &[OPEN_HTTP]),
+        (58.0, good("a", ""), &["hand over 0"]),
+        (
+            58.7,
+            Event::Time,
+            &["ACK version \"a\", nonce \"\", hold 10 s"],
+        ),
+        (388.7, Event::Time, &["close"]),
+    ]);
+    story.assert_told(&[
+        "no connection to the control plane: it was not found out where MADS is within 15 s; does a \
+         file for the token or for TLS lie on a disk that hangs?; 15 s without one; the file stays as it is, next \
+         attempt in 1.1 s",
+        "connected to MADS at cp:5676 over HTTP v1, after 58 s without a connection",
+        "no connection to the control plane: cp:5676 did not answer a poll within 330 s; the file \
+         stays as it is, next attempt in 1.1 s",
+    ]);
+}
+
+#[test]
+fn a_refusal_that_comes_late_moves_on_all_the_same() {
+    let mut story = Story::new(Pins::default());
+    story.play(vec![
+        (0.0, Event::Time, &["resolve"]),
+        (0.0, found(), &[OPEN_V1]),
+        (0.1, Event::Ready, &[]),
+        (1.1, Event::Time, &[]),
+        (
+            2.0,
+            ended(EndKind::UnknownService),
+            &["close", OPEN_V1ALPHA1],
+        ),
     ]);
 }
 
@@ -363,11 +405,11 @@ fn a_server_that_hangs_up_without_a_word_is_diagnosed_before_the_pause() {
             Event::Diagnosed(Some("TLS is spoken there")),
             &["close"],
         ),
-        (1.2, Event::Time, &["resolve"]),
+        (1.3, Event::Time, &["resolve"]),
     ]);
     story.assert_told(&[
         "no connection to the control plane: Unready; TLS is spoken there; \
-         the file stays as it is, next attempt in 1.0 s",
+         the file stays as it is, next attempt in 1.1 s",
     ]);
 }
 
@@ -376,21 +418,21 @@ fn every_connect_finds_out_and_negotiates_from_the_top_and_a_version_stays_in_it
     let mut story = connected();
     story.play(vec![
         (100.0, ended(EndKind::Outage), &["close"]),
-        (101.0, Event::Time, &["resolve"]),
-        (101.0, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
+        (101.1, Event::Time, &["resolve"]),
+        (101.1, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
         (
-            101.0,
+            101.1,
             ended(EndKind::UnknownService),
             &["close", OPEN_V1ALPHA1],
         ),
         (
-            101.1,
+            101.2,
             response(Generation::V1alpha1, "b", "1"),
             &["hand over 0", "ACK version \"b\", nonce \"1\""],
         ),
         (200.0, ended(EndKind::Outage), &["close"]),
-        (201.0, Event::Time, &["resolve"]),
-        (201.0, found(), &[OPEN_V1]),
+        (201.1, Event::Time, &["resolve"]),
+        (201.1, found(), &[OPEN_V1]),
     ]);
 }
 
@@ -444,40 +486,84 @@ fn tls_and_a_base_path_mean_http() {
     }
 }
 
-#[test]
-fn polls_over_http_start_a_second_apart_and_carry_the_accepted_version() {
-    let mut story = Story::new(Pins {
+fn over_http() -> Story {
+    Story::new(Pins {
         generation: None,
         transport: Some(Transport::Http),
-    });
+    })
+}
+
+#[test]
+fn polls_over_http_start_a_second_apart_and_carry_the_accepted_version() {
+    let mut story = over_http();
     story.play(vec![
         (0.0, Event::Time, &["resolve"]),
         (0.0, found(), &[OPEN_HTTP]),
         (0.1, good("a", ""), &["hand over 0"]),
-        (1.0, Event::Time, &["ACK version \"a\", nonce \"\""]),
-        (31.0, Event::Unchanged, &[]),
-        (31.0, Event::Time, &["ACK version \"a\", nonce \"\""]),
-        (31.1, Event::Unchanged, &[]),
-        (32.0, Event::Time, &["ACK version \"a\", nonce \"\""]),
+        (1.0, Event::Time, &[POLL_A]),
+        (11.0, Event::Unchanged, &[]),
+        (11.0, Event::Time, &[POLL_A]),
+        (11.1, Event::Unchanged, &[]),
+        (12.0, Event::Time, &[POLL_A]),
     ]);
     story.assert_told(&["connected to MADS at cp:5676 over HTTP v1"]);
 }
 
 #[test]
+fn equal_lists_one_after_another_slow_polls_down() {
+    let mut story = over_http();
+    story.play(vec![
+        (0.0, Event::Time, &["resolve"]),
+        (0.0, found(), &[OPEN_HTTP]),
+        (0.0, good("a", ""), &["hand over 0"]),
+        (1.0, Event::Time, &[POLL_A]),
+        (1.0, good("a", ""), &["hand over 0"]),
+        (2.0, Event::Time, &[POLL_A]),
+        (2.0, good("a", ""), &["hand over 0"]),
+        (3.0, Event::Time, &[POLL_A]),
+        (3.0, good("a", ""), &["hand over 0"]),
+        (5.0, Event::Time, &[POLL_A]),
+    ]);
+}
+
+#[test]
+fn a_poll_that_a_proxy_cuts_is_no_outage_but_on_a_connection_that_was_not_accepted() {
+    let mut story = over_http();
+    story.play(vec![
+        (0.0, Event::Time, &["resolve"]),
+        (0.0, found(), &[OPEN_HTTP]),
+        (0.1, good("a", ""), &["hand over 0"]),
+        (1.0, Event::Time, &[POLL_A]),
+        (6.0, ended(EndKind::GatewayTimeout), &[]),
+        (
+            6.0,
+            Event::Time,
+            &["ACK version \"a\", nonce \"\", hold 4 s"],
+        ),
+        (11.0, ended(EndKind::GatewayTimeout), &["close"]),
+        (12.1, Event::Time, &["resolve"]),
+        (12.1, found(), &["open HTTP v1 at cp:5676, version \"a\""]),
+        (17.0, ended(EndKind::GatewayTimeout), &["close"]),
+    ]);
+}
+
+#[test]
 fn a_rejected_poll_is_repeated_after_the_growing_pause_with_the_old_version() {
-    let mut story = Story::new(Pins {
-        generation: None,
-        transport: Some(Transport::Http),
-    });
+    let mut story = over_http();
+    let nack = "NACK version \"\", nonce \"\", hold 10 s";
     story.play(vec![
         (0.0, Event::Time, &["resolve"]),
         (0.0, found(), &[OPEN_HTTP]),
         (0.0, bad("a", ""), &[]),
-        (1.0, Event::Time, &["NACK version \"\", nonce \"\""]),
-        (1.0, bad("a", ""), &[]),
-        (2.6, Event::Time, &["NACK version \"\", nonce \"\""]),
-        (2.7, good("b", ""), &["hand over 0"]),
-        (3.6, Event::Time, &["ACK version \"b\", nonce \"\""]),
+        (1.1, Event::Time, &[nack]),
+        (1.1, bad("a", ""), &[]),
+        (2.7, Event::Time, &[nack]),
+        (2.8, good("b", ""), &["hand over 0"]),
+        (
+            3.7,
+            Event::Time,
+            &["ACK version \"b\", nonce \"\", hold 10 s"],
+        ),
     ]);
 }
 
@@ -490,13 +576,13 @@ fn pause_after(story: &mut Story, seconds: f64) -> f64 {
 /// Fails twice, so that the next pause is the third, and connects again over `protocols`.
 fn third_attempt(pins: Pins) -> Story {
     let mut story = Story::new(pins);
-    for (resolved, failed) in [(0.0, 0.0), (1.0, 1.0)] {
+    for (resolved, failed) in [(0.0, 0.0), (1.1, 1.1)] {
         story.step(resolved, Event::Time);
         story.step(resolved, found());
         story.step(failed, ended(EndKind::Outage));
     }
-    story.step(2.6, Event::Time);
-    story.step(2.6, found());
+    story.step(2.7, Event::Time);
+    story.step(2.7, found());
     story
 }
 
@@ -528,35 +614,35 @@ fn only_what_shows_health_resets_the_backoff() {
             Pins::default(),
             vec![(3.0, good("a", "1"))],
             3.5,
-            1.0,
+            1.1,
         ),
         (
             "a silent stream that was up for less than 60 s",
             Pins::default(),
-            vec![(3.0, Event::Ready), (8.0, Event::Time)],
+            vec![(3.0, Event::Ready), (4.0, Event::Time)],
             62.9,
             THIRD,
         ),
         (
             "a silent stream that was up for 60 s",
             Pins::default(),
-            vec![(3.0, Event::Ready), (8.0, Event::Time)],
+            vec![(3.0, Event::Ready), (4.0, Event::Time)],
             63.0,
-            1.0,
+            1.1,
         ),
         (
             "a 304 at once",
             http,
-            vec![(2.7, Event::Unchanged)],
+            vec![(2.8, Event::Unchanged)],
             3.0,
             THIRD,
         ),
         (
             "a 304 after a second",
             http,
-            vec![(3.6, Event::Unchanged)],
-            3.7,
-            1.0,
+            vec![(3.7, Event::Unchanged)],
+            3.8,
+            1.1,
         ),
     ];
     for (what, pins, events, fails_at, expected) in rows {
@@ -570,13 +656,9 @@ fn only_what_shows_health_resets_the_backoff() {
 }
 
 #[test]
-fn a_hang_up_connects_anew_at_once_in_any_state() {
-    let states: [(&str, Vec<Event>); 4] = [
+fn a_hang_up_reconnects_soon_in_any_state() {
+    let states: [(&str, Vec<Event>); 3] = [
         ("resolving", vec![Event::Time]),
-        (
-            "waiting",
-            vec![Event::Time, Event::Resolved(Err("no".to_owned()))],
-        ),
         ("opening", vec![Event::Time, found()]),
         (
             "connected",
@@ -589,27 +671,90 @@ fn a_hang_up_connects_anew_at_once_in_any_state() {
             story.step(0.0, event);
         }
         assert_eq!(story.step(0.5, Event::HangUp), ["close"], "{state}");
-        assert_eq!(story.deadline(), Some(0.5), "{state}");
-        assert_eq!(story.step(0.5, Event::Time), ["resolve"], "{state}");
+        assert_eq!(story.deadline(), Some(1.6), "{state}");
+        assert_eq!(story.step(1.6, Event::Time), ["resolve"], "{state}");
     }
+    // In a long pause.
+    let mut story = third_attempt(Pins::default());
+    let pause = pause_after(&mut story, 3.0);
+    assert!(pause > 2.0, "{pause} s");
+    story.step(3.1, Event::HangUp);
+    assert_eq!(story.deadline(), Some(4.2));
 }
 
 #[test]
-fn a_hang_up_and_the_new_connection_are_told() {
+fn one_hang_up_after_another_does_not_put_the_attempt_off() {
     let mut story = connected();
     story.play(vec![
         (10.0, Event::HangUp, &["close"]),
-        (10.0, Event::Time, &["resolve"]),
-        (10.0, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
-        (
-            10.1,
-            good("b", "1"),
-            &["hand over 0", "ACK version \"b\", nonce \"1\""],
-        ),
+        (11.0, Event::HangUp, &["close"]),
+        (11.1, Event::Time, &["resolve"]),
+    ]);
+}
+
+#[test]
+fn a_hang_up_on_a_good_connection_is_told_and_is_no_outage() {
+    let mut story = connected();
+    story.play(vec![
+        (10.0, Event::HangUp, &["close"]),
+        (11.1, Event::Time, &["resolve"]),
+        (11.1, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
+        (11.1, Event::Ready, &[]),
+        (12.1, Event::Time, &[]),
     ]);
     story.assert_told(&[
-        "connecting anew, as asked by SIGHUP",
-        "connected to MADS at cp:5676 over gRPC v1, after 0.1 s without a connection",
+        "reconnecting, as asked by SIGHUP",
+        "connected to MADS at cp:5676 over gRPC v1",
+    ]);
+}
+
+#[test]
+fn targets_without_a_service_are_warned_of_once() {
+    let targets = |version: &str, services: [&str; 2]| {
+        let resources = services.map(|service| {
+            let json = format!(
+                r#"{{"@type":"{}","mesh":"m","service":"{service}","targets":[{{"name":"n","address":"a"}}]}}"#,
+                Generation::V1.type_url()
+            );
+            Resource::Json(RawValue::from_string(json).unwrap())
+        });
+        Event::Response(Response {
+            version: version.to_owned(),
+            nonce: version.to_owned(),
+            type_url: Generation::V1.type_url().to_owned(),
+            resources: resources.to_vec(),
+        })
+    };
+    let mut story = connected();
+    story.step(1.0, targets("b", ["backend", "unknown"]));
+    story.step(2.0, targets("c", ["unknown", "unknown"]));
+    story.assert_told(&[
+        "1 of 2 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
+    ]);
+    story.step(100.0, targets("d", ["backend", "backend"]));
+    story.step(101.0, targets("e", ["unknown", "unknown"]));
+    story.assert_told(&[
+        "2 of 2 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
+    ]);
+}
+
+#[test]
+fn where_mads_is_not_reached_the_kind_of_control_plane_is_told() {
+    let mut story = Story::new(Pins::default());
+    story.step(0.0, Event::Time);
+    story.step(
+        0.0,
+        Event::Resolved(Ok(Endpoint {
+            origin: Origin::Config,
+            without_mads: Some(WithoutMads::Global),
+            ..endpoint()
+        })),
+    );
+    story.step(0.0, ended(EndKind::Outage));
+    story.assert_told(&[
+        "no connection to the control plane: Outage; this is a global control plane, which serves \
+         no MADS since Kuma 1.8; give the address of a zone's control plane as --cp-address; the \
+         file stays as it is, next attempt in 1.1 s",
     ]);
 }
 
@@ -627,9 +772,9 @@ fn what_an_abandoned_attempt_still_says_does_not_count() {
         (0.5, good("a", "1"), &[]),
         (0.5, ended(EndKind::Outage), &[]),
         (0.5, found(), &[]),
-        (1.0, Event::Time, &["resolve"]),
-        (1.0, good("a", "1"), &[]),
-        (1.0, found(), &[OPEN_V1]),
+        (1.1, Event::Time, &["resolve"]),
+        (1.1, good("a", "1"), &[]),
+        (1.1, found(), &[OPEN_V1]),
     ]);
 }
 
@@ -638,7 +783,7 @@ fn time_that_comes_too_early_changes_nothing() {
     let mut story = connected();
     story.play(vec![(10.0, bad("b", "2"), &[])]);
     assert_eq!(story.step(10.5, Event::Time), [""; 0]);
-    assert_eq!(story.deadline(), Some(11.0));
+    assert_eq!(story.deadline(), Some(11.1));
 }
 
 #[test]
@@ -657,7 +802,7 @@ fn an_outage_is_told_at_its_start_once_a_minute_and_at_its_end() {
     story.step(seconds, good("b", "1"));
     let beginnings = [
         "no connection to the control plane: Outage; the file stays as it is",
-        "no connection to the control plane: refused; 69 s without one; 7 more failures since",
+        "no connection to the control plane: refused; 70 s without one; 7 more failures since",
         "no connection to the control plane: refused; 2 min without one; 1 more failure since",
         "no connection to the control plane: refused; 3 min without one; 1 more failure since",
         "connected to MADS at cp:5676 over gRPC v1, after 4 min without a connection",

@@ -42,6 +42,9 @@ impl Flag {
     }
 }
 
+/// How the variables of settings begin that the original tool did not have.
+pub const ENVIRONMENT_PREFIX: &str = "KUMA_PROMETHEUS_SD_";
+
 /// The headings of the flags, in the order of the help.
 pub const GROUPS: [&str; 4] = [CONTROL_PLANE, TLS, FILE, GENERAL];
 

@@ -226,16 +226,16 @@ fn a_failed_write_is_retried_with_backoff_and_the_newest_list() {
         (10.0, wanted("c"), &["replace by c"]),
         (10.0, failed(), &[]),
         (10.5, wanted("cd"), &[]),
-        (11.0, Event::Time, &["inspect cd"]),
-        (11.0, different("ab"), &["replace by cd"]),
-        (11.0, failed(), &[]),
-        (12.6, Event::Time, &["inspect cd"]),
-        (12.6, different("ab"), &["replace by cd"]),
-        (12.6, written(), &[]),
+        (11.1, Event::Time, &["inspect cd"]),
+        (11.1, different("ab"), &["replace by cd"]),
+        (11.1, failed(), &[]),
+        (12.7, Event::Time, &["inspect cd"]),
+        (12.7, different("ab"), &["replace by cd"]),
+        (12.7, written(), &[]),
     ]);
     story.assert_told(&[
-        "cannot write the file: no space left; next attempt in 1.0 s",
-        "wrote 2 targets: 2 added, 2 removed, 0 changed; the file can be written again after 2.6 s",
+        "cannot write the file: no space left; next attempt in 1.1 s",
+        "wrote 2 targets: 2 added, 2 removed, 0 changed; the file can be written again after 2.7 s",
     ]);
 }
 
@@ -245,13 +245,13 @@ fn a_write_that_failed_after_the_rename_is_not_repeated() {
     story.play(vec![
         (10.0, wanted("c"), &["replace by c"]),
         (10.0, failed(), &[]),
-        (11.0, Event::Time, &["inspect c"]),
-        (11.0, same(), &[]),
-        (16.0, Event::Time, &["inspect c"]),
+        (11.1, Event::Time, &["inspect c"]),
+        (11.1, same(), &[]),
+        (16.1, Event::Time, &["inspect c"]),
     ]);
     story.assert_told(&[
-        "cannot write the file: no space left; next attempt in 1.0 s",
-        "the file already holds 1 target; nothing is left to be written after 1.0 s of failures",
+        "cannot write the file: no space left; next attempt in 1.1 s",
+        "the file already holds 1 target; nothing is left to be written after 1.1 s of failures",
     ]);
 }
 
@@ -260,7 +260,7 @@ fn a_lasting_failure_is_told_once_a_minute() {
     let mut story = settled();
     story.step(10.0, wanted("c"));
     story.step(10.0, failed());
-    while story.deadline().is_some_and(|deadline| deadline < 200.0) {
+    while story.deadline().is_some_and(|deadline| deadline < 220.0) {
         let seconds = story.deadline().unwrap();
         story.step(seconds, Event::Time);
         story.step(seconds, missing());

@@ -2,15 +2,42 @@
 //! finds it ready in any state.
 //!
 //! A thread that is no longer wanted is not joined. It notices when it next has something to say.
+//! Where it never has, as behind a file on a hanging disk, it stays; so there is a limit to them.
 
 use std::fmt;
 use std::io;
+use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use crate::connection::Event;
+
+/// So many threads there may be. One is wanted at a time; the others have been abandoned, and hang.
+const LIMIT: usize = 16;
+
+/// Those of this process.
+static THREADS: LazyLock<Threads> = LazyLock::new(Threads::default);
+
+/// Counts threads: each has a clone.
+#[derive(Clone, Default)]
+struct Threads(Arc<()>);
+
+impl Threads {
+    /// The clone for one more thread.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    fn another(&self) -> io::Result<Self> {
+        if Arc::strong_count(&self.0) > LIMIT {
+            return Err(io::Error::other(format!(
+                "{LIMIT} of earlier attempts hang, in a file or a name look-up"
+            )));
+        }
+        Ok(self.clone())
+    }
+}
 
 /// A thread that produces events; dropping this abandons it.
 pub struct Background {
@@ -45,7 +72,7 @@ impl Background {
     /// Starts `work`; `waker` is woken after each event and at the end.
     ///
     /// # Errors
-    /// Where the system refuses a thread.
+    /// Where the system refuses a thread, or too many hang.
     pub fn spawn(
         name: &'static str,
         waker: Waker,
@@ -56,9 +83,13 @@ impl Background {
             events: sender,
             waker: WakingAtTheEnd(waker),
         };
+        let counted = THREADS.another()?;
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || work(&events))?;
+            .spawn(move || {
+                work(&events);
+                drop(counted);
+            })?;
         Ok(Self {
             name,
             events: receiver,
@@ -95,7 +126,7 @@ impl Drop for WakingAtTheEnd {
 
 #[cfg(test)]
 mod tests {
-    use super::Background;
+    use super::{Background, LIMIT, Threads};
     use crossbeam_channel::{Sender, bounded, unbounded};
     use std::sync::{Arc, OnceLock};
     use std::task::Wake;
@@ -131,5 +162,14 @@ mod tests {
             go.send(()).unwrap();
             assert!(is_seen.recv().unwrap(), "panics: {panics}");
         }
+    }
+
+    #[test]
+    fn there_is_a_limit_to_threads_that_hang() {
+        let threads = Threads::default();
+        let mut hanging: Vec<Threads> = (0..LIMIT).map(|_| threads.another().unwrap()).collect();
+        assert!(threads.another().is_err());
+        hanging.pop();
+        assert!(threads.another().is_ok());
     }
 }

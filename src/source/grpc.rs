@@ -4,7 +4,7 @@
 //! neither a deadline nor another event.
 
 use std::collections::VecDeque;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::io::Read;
 use std::pin::Pin;
@@ -32,6 +32,13 @@ use crate::session::Request;
 /// 15 s; with these two a dead peer is found within 50 s.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest time for each address of a name, in milliseconds. They are tried one after the
+/// other, by default for 20 s each, but an attempt ends after 10.
+const ADDRESS_LIMIT_MS: i32 = 3_000;
+
+/// C-core's name for it; what it says of a pause, it means of an attempt to connect.
+const ADDRESS_LIMIT_KEY: &CStr = c"grpc.min_reconnect_backoff_ms";
 
 /// C-core looks at the length of a message when all of it has come, so what it may hold in the
 /// meantime is limited as well: the largest response, and as much again for parts and copies.
@@ -138,18 +145,17 @@ impl Stream {
             // On a stream that only receives, C-core would stop pinging after two pings.
             .http2_max_pings_without_data(0)
             .enable_retry(false)
+            // Left to itself, C-core would look for a proxy in the environment by rules of its own.
+            .enable_http_proxy(false)
+            .raw_cfg_int(ADDRESS_LIMIT_KEY.to_owned(), ADDRESS_LIMIT_MS)
             .primary_user_agent(crate::USER_AGENT);
-        // Left to itself, C-core would look for a proxy in the environment by rules of its own.
-        let peer = match proxy {
-            Some(proxy) => format!("{authority} through {proxy}"),
-            None => authority.clone(),
+        let (peer, channel) = match proxy {
+            Some(proxy) => (
+                format!("{authority} through {proxy}"),
+                through(proxy, &authority, channel),
+            ),
+            None => (authority.clone(), channel.connect(&authority)),
         };
-        let url = proxy.and_then(|proxy| CString::new(proxy.url()).ok());
-        let channel = match url {
-            Some(url) => channel.raw_cfg_string(c"grpc.http_proxy".to_owned(), url),
-            None => channel.enable_http_proxy(false),
-        };
-        let channel = channel.connect(&authority);
         let method = match generation {
             Generation::V1 => &STREAM_V1,
             Generation::V1alpha1 => &STREAM_V1ALPHA1,
@@ -266,6 +272,25 @@ impl Stream {
         };
         End { kind, reason }
     }
+}
+
+/// A channel through a proxy, put together as C-core itself does where it has found one: it would
+/// ask the environment again for exceptions, and take the password as it is written.
+fn through(proxy: &Proxy, authority: &str, channel: ChannelBuilder) -> Channel {
+    let mut channel = channel.default_authority(authority);
+    let authorization = proxy.authorization();
+    let header = authorization.map(|value| format!("Proxy-Authorization:{value}"));
+    let arguments = [
+        (c"grpc.http_connect_server", Some(authority.to_owned())),
+        (c"grpc.http_connect_headers", header),
+    ];
+    for (key, value) in arguments {
+        // A name with a NUL in it is no address, and Base64 has none.
+        if let Some(value) = value.and_then(|value| CString::new(value).ok()) {
+            channel = channel.raw_cfg_string(key.to_owned(), value);
+        }
+    }
+    channel.connect(&proxy.authority())
 }
 
 /// What a status says about the server, by what real control planes answer.

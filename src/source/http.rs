@@ -3,11 +3,12 @@
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::task::Waker;
-use ureq::Body;
+use std::time::Duration;
 use ureq::http::{self, HeaderMap};
+use ureq::{Body, Timeout};
 
 use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
@@ -16,13 +17,13 @@ use crate::assignment::Resource;
 use crate::connection::Event;
 use crate::endpoint::{Endpoint, is_tls_expected};
 use crate::excerpt::excerpt;
-use crate::http_client::{Client, describe, is_not_http};
+use crate::http_client::{Client, ERROR_BODY_LIMIT, describe, is_not_http};
 use crate::json::Object;
 use crate::negotiation::{End, EndKind};
 use crate::session::{Request, Response};
 
-/// How long the control plane holds a poll for which it has nothing new, as a Go duration.
-const FETCH_TIMEOUT: &str = "30s";
+/// The longest time from the end of a hold until the answer begins.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Polls of one endpoint. Dropping it ends the poll that is under way.
 pub struct Poller {
@@ -47,7 +48,7 @@ impl Poller {
             Security::Tls => "https",
         };
         let url = format!(
-            "{scheme}://{}{}/v3/discovery:monitoringassignments?fetch-timeout={FETCH_TIMEOUT}",
+            "{scheme}://{}{}/v3/discovery:monitoringassignments",
             endpoint.authority(),
             endpoint.base_path
         );
@@ -134,14 +135,14 @@ struct Polling {
 impl Polling {
     fn poll_for_all(&self, requests: &Receiver<Request>, client: &Client, events: &Events) {
         for request in requests {
-            let event = self.poll(client, &request).unwrap_or_else(Event::Ended);
-            if !events.send(event) {
+            let event = self.poll(client, &request, events);
+            if !events.send(event.unwrap_or_else(Event::Ended)) {
                 return;
             }
         }
     }
 
-    fn poll(&self, client: &Client, request: &Request) -> Result<Event, End> {
+    fn poll(&self, client: &Client, request: &Request, events: &Events) -> Result<Event, End> {
         let body = DiscoveryRequest {
             version_info: &request.version,
             node: Node {
@@ -150,23 +151,36 @@ impl Polling {
             type_url: request.generation.type_url(),
         };
         let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
-        let response = client
+        let agent = client
             .agent()
-            .post(&self.url)
+            .map_err(|error| self.outage(&error.to_string()))?;
+        // A Go duration.
+        let url = format!("{}?fetch-timeout={}ms", self.url, request.hold.as_millis());
+        let limit = request.hold + ANSWER_LIMIT;
+        let response = agent
+            .post(url)
             .header("content-type", "application/json")
             .header("accept", "application/json")
+            .config()
+            .timeout_recv_response(Some(limit))
+            .build()
             .send(&body)
-            // A server that hangs up without a word may expect TLS, or the reverse.
-            .map_err(|error| match is_not_http(&error) {
-                true => self.end(EndKind::Unready, &describe(&error)),
-                false => self.outage(&describe(&error)),
+            .map_err(|error| match error {
+                ureq::Error::Timeout(Timeout::RecvResponse) => {
+                    self.outage(&format!("no answer within {} s", limit.as_secs()))
+                }
+                // A server that hangs up without a word may expect TLS, or the reverse.
+                error if is_not_http(&error) => self.end(EndKind::Unready, &describe(&error)),
+                error => self.outage(&describe(&error)),
             })?;
-        let closes = is_last_on_its_connection(&response);
-        let event = self.judge(response)?;
-        client
-            .answered(closes)
-            .map_err(|error| self.outage(&error.to_string()))?;
-        Ok(event)
+        if response.status() == 200 {
+            events.send(Event::Ready);
+        }
+        // What is left unread of an error would be taken for the next answer.
+        let closes = is_last_on_its_connection(&response) || response.status().as_u16() >= 400;
+        let result = self.judge(response);
+        client.answered(closes);
+        result
     }
 
     fn judge(&self, mut response: http::Response<Body>) -> Result<Event, End> {
@@ -177,19 +191,31 @@ impl Polling {
         if (300..400).contains(&status) {
             return Err(self.outage(&redirect(response.headers())));
         }
-        let body = self.read(response.body_mut())?;
-        let text = error_text(&body);
-        match status {
-            200 => decode(&body).map(Event::Response).map_err(|error| {
-                let error = excerpt(&error.to_string());
-                self.outage(&format!("the answer cannot be decoded: {error}"))
-            }),
-            404 | 405 | 501 => {
-                Err(self.end(EndKind::UnknownService, &format!("status {status}{text}")))
-            }
-            _ if is_tls_expected(status, &body) => Err(self.outage(TLS_IS_SPOKEN)),
-            _ => Err(self.outage(&format!("status {status}{text}"))),
+        if status != 200 {
+            return Err(self.refused(status, response.body_mut()));
         }
+        let body = self.read(response.body_mut())?;
+        decode(&body).map(Event::Response).map_err(|error| {
+            let error = excerpt(&error.to_string());
+            self.outage(&format!("the answer cannot be decoded: {error}"))
+        })
+    }
+
+    fn refused(&self, status: u16, body: &mut Body) -> End {
+        let mut start = Vec::new();
+        let mut reader = body.as_reader().take(ERROR_BODY_LIMIT);
+        if let Err(error) = reader.read_to_end(&mut start) {
+            return self.outage(&describe(&ureq::Error::from(error)));
+        }
+        if is_tls_expected(status, &start) {
+            return self.outage(TLS_IS_SPOKEN);
+        }
+        let kind = match status {
+            404 | 405 | 501 => EndKind::UnknownService,
+            408 | 504 => EndKind::GatewayTimeout,
+            _ => EndKind::Outage,
+        };
+        self.end(kind, &format!("status {status}{}", error_text(&start)))
     }
 
     fn read(&self, body: &mut Body) -> Result<Vec<u8>, End> {

@@ -2,8 +2,8 @@
 //! they vouch for, valid or not.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -41,10 +41,42 @@ impl Authority {
     /// If no key can be made.
     #[must_use]
     pub fn new(name: &str) -> Authority {
+        Authority::of_kind(
+            name,
+            IsCa::Ca(BasicConstraints::Unconstrained),
+            KeyUsagePurpose::KeyCertSign,
+        )
+    }
+
+    /// One that calls itself no authority (`CA:FALSE`), and issues certificates all the same.
+    ///
+    /// # Panics
+    ///
+    /// If no key can be made.
+    #[must_use]
+    pub fn that_is_none(name: &str) -> Authority {
+        Authority::of_kind(name, IsCa::ExplicitNoCa, KeyUsagePurpose::KeyCertSign)
+    }
+
+    /// One whose key is not for signing certificates, and signs them all the same.
+    ///
+    /// # Panics
+    ///
+    /// If no key can be made.
+    #[must_use]
+    pub fn that_may_not_sign(name: &str) -> Authority {
+        Authority::of_kind(
+            name,
+            IsCa::Ca(BasicConstraints::Unconstrained),
+            KeyUsagePurpose::DigitalSignature,
+        )
+    }
+
+    fn of_kind(name: &str, is_ca: IsCa, usage: KeyUsagePurpose) -> Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.is_ca = is_ca;
+        params.key_usages = vec![usage];
         let key = KeyPair::generate().expect("the system gives random bytes");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("the parameters are sound");
         Authority { issuer }
@@ -98,17 +130,55 @@ impl Authority {
     ) -> Identity {
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![usage];
-        let (from, to) = match validity {
+        validity.limit(&mut params);
+        let key = KeyPair::generate().expect("the system gives random bytes");
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("the parameters are sound");
+        Identity::new(&certificate, &key)
+    }
+}
+
+impl Validity {
+    fn limit(self, params: &mut CertificateParams) {
+        let (from, to) = match self {
             Validity::Valid => (2000, 2999),
             Validity::Expired => (2000, 2001),
             Validity::NotYet => (2998, 2999),
         };
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
+    }
+}
+
+impl Identity {
+    /// What a control plane makes for itself where it was given none: it serves by a certificate
+    /// that says it is an authority's, and has signed it itself.
+    ///
+    /// # Panics
+    ///
+    /// If a name is neither a host name nor an IP address.
+    #[must_use]
+    pub fn self_signed(names: &[&str], validity: Validity) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names of hosts, or IP addresses");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "kuma-control-plane");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::KeyEncipherment,
+            KeyUsagePurpose::KeyCertSign,
+        ];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        validity.limit(&mut params);
         let key = KeyPair::generate().expect("the system gives random bytes");
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .expect("the parameters are sound");
+        let certificate = params.self_signed(&key).expect("the parameters are sound");
+        Identity::new(&certificate, &key)
+    }
+
+    fn new(certificate: &Certificate, key: &KeyPair) -> Identity {
         Identity {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
@@ -116,9 +186,7 @@ impl Authority {
             key: key.serialize_der(),
         }
     }
-}
 
-impl Identity {
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone()
     }

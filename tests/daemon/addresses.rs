@@ -118,7 +118,7 @@ fn http_long_polling_keeps_the_base_path_of_the_address() {
         .expect("it came over HTTP");
     assert_eq!(
         http.target,
-        "/a/b/v3/discovery:monitoringassignments?fetch-timeout=30s"
+        "/a/b/v3/discovery:monitoringassignments?fetch-timeout=1000ms"
     );
 }
 

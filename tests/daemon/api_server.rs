@@ -1,11 +1,14 @@
 //! The API server that says where MADS is, or does not: what it is asked, and what becomes of each
 //! answer.
 
-use kuma_stand_in::{Authority, Body, ControlPlane, Event, HttpAnswer, HttpRequest, Kuma, Server};
+use kuma_stand_in::{
+    Authority, Body, ControlPlane, Dataplane, Event, HttpAnswer, HttpRequest, Kuma, Server,
+};
 use serde_json::{Value, json};
 
+use crate::check::{check, failed, passed};
 use crate::harness::{Launch, SOON, localhost_is_known};
-use crate::mesh::EMPTY;
+use crate::mesh::{EMPTY, backend};
 use crate::secure::{api_url, plane as secure_plane, server_of, trusting};
 use crate::strangers::{Stranger, at_once};
 
@@ -363,4 +366,75 @@ fn polls_need_no_question_to_the_api_server() {
         2,
         "polls need no question to the API server"
     );
+}
+
+#[test]
+fn a_status_that_says_nothing_about_where_mads_is_is_told_with_its_question() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    for status in [400, 406] {
+        plane
+            .api()
+            .set("/config", HttpAnswer::new(status, "text/plain", "no"));
+        let daemon = Launch::follow(&plane.api_url()).start();
+        let line = daemon.wait_for_trouble();
+        let text = format!("GET {}/config: status {status};", plane.api_url());
+        assert!(line.contains(&text), "{line}");
+    }
+}
+
+#[test]
+fn an_ingress_that_forwards_only_discovery_is_followed_below_its_base_path() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    plane.set_base_path("/kuma");
+    let answers: [&[u8]; 4] = [
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://login\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+    ];
+    let server = plane.port();
+    at_once(answers, |answer| {
+        let ingress = Stranger::ingress(server, answer);
+        let daemon = Launch::follow(&format!("http://127.0.0.1:{}/kuma", ingress.port())).start();
+        daemon.wait_for_file(EMPTY);
+    });
+}
+
+#[test]
+fn a_global_control_plane_is_named_where_mads_is_not_reached_and_is_followed_where_it_is() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let config = |port: u16| {
+        let section = json!({"port": port});
+        let config = json!({"mode": "global", "monitoringAssignmentServer": section});
+        plane.api().set("/config", HttpAnswer::json(200, &config));
+    };
+    let nobody = Stranger::that_hangs_up();
+    config(nobody.port());
+    drop(nobody);
+    let launch = Launch::follow(&plane.api_url());
+    let daemon = launch.start();
+    let line = daemon.wait_for_trouble();
+    let text = "; this is a global control plane, which serves no MADS since Kuma 1.8; give the \
+                address of a zone's control plane as --cp-address; ";
+    assert!(line.contains(text), "{line}");
+    let told = failed(&check(&plane.api_url()));
+    assert!(told.contains("this is a global control plane"), "{told}");
+
+    config(plane.port());
+    daemon.wait_for_file(EMPTY);
+}
+
+#[test]
+fn targets_without_a_service_are_counted_by_the_daemon_and_by_check() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    plane.publish(&[
+        backend(0),
+        Dataplane::new("unknown", "dp-1", "10.0.0.9:5670"),
+    ]);
+    let text = "1 of 2 targets have the service `unknown`; label their Dataplanes with \
+                kuma.io/workload";
+    let daemon = Launch::follow(&plane.api_url()).start();
+    daemon.wait_for_log(&format!("WARN ] {text}"));
+    let told = passed(&check(&plane.api_url()));
+    assert!(told.contains(text), "{told}");
 }

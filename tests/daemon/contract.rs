@@ -60,7 +60,7 @@ fn the_first_request_names_client_and_type_and_gets_the_first_list(peer: &Peer) 
     );
     if let Some(http) = first.http {
         assert_eq!(http.method, "POST");
-        assert_eq!(http.parameter("fetch-timeout"), Some("30s"));
+        assert_eq!(http.parameter("fetch-timeout"), Some("1000ms"));
         assert_eq!(http.header("content-type"), Some("application/json"));
         assert_eq!(http.header("accept"), Some("application/json"));
         let body: serde_json::Value = serde_json::from_slice(&http.body).unwrap();

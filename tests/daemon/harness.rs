@@ -131,8 +131,8 @@ impl Launch {
         fs::write(self.folder().join(name), content).expect("a file can be written");
     }
 
-    /// Starts it.
-    pub(crate) fn start(&self) -> Daemon {
+    /// The command that starts it, for whoever has other streams for it.
+    pub(crate) fn command(&self) -> Command {
         let mut command = match &self.prelude {
             None => Command::new(program()),
             Some(prelude) => {
@@ -142,13 +142,20 @@ impl Launch {
                 shell
             }
         };
-        let mut child = command
+        command
             .args(&self.arguments)
             .env_clear()
             .env("SSL_CERT_FILE", system_trust_store())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it.
+    pub(crate) fn start(&self) -> Daemon {
+        let mut child = self
+            .command()
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -67,7 +67,7 @@ fn an_outage_is_told_at_its_start_and_at_its_end() {
     let levels: Vec<&str> = messages(&finished).iter().map(|line| &line[..4]).collect();
     assert_eq!(
         levels,
-        ["INFO", "INFO", "INFO", "WARN", "INFO", "INFO", "INFO"]
+        ["INFO", "INFO", "INFO", "WARN", "WARN", "INFO", "INFO"]
     );
     let lines = messages(&finished);
     assert!(

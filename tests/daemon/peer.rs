@@ -21,7 +21,7 @@ use crate::mesh;
 pub(crate) const OLD: &str = "[\n{\"targets\":[\"10.9.9.9:1\"],\"labels\":{\"mesh\":\"old\"}}\n]\n";
 
 /// No rejection is answered sooner.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(800);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A way that lists come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -223,13 +223,107 @@ fn what_is_no_proxy_is_an_error_of_usage_that_tells_no_password() {
         "http://user:open-sesame@",
     ] {
         let finished = Launch::bare()
-            .argument("run")
+            .arguments(["run", "--cp-address=https://cp.invalid"])
             .variable("HTTPS_PROXY", value)
             .run_to_its_end();
         assert_eq!(finished.code, Some(2));
         let expected = "kuma-prometheus-sd: $HTTPS_PROXY: not the address of a proxy of the form \
                         http://HOST:PORT\n";
         assert_eq!(finished.stderr, expected);
+    }
+}
+
+#[test]
+fn what_is_no_proxy_ends_no_start_where_it_does_not_count() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    // This machine, by an address that is not that of a loopback.
+    let elsewhere = format!("http://0.0.0.0:{}", plane.api().address().port());
+    let cases = [
+        (plane.api_url(), "HTTP_PROXY", ""),
+        (plane.api_url(), "HTTPS_PROXY", ""),
+        (elsewhere.clone(), "HTTPS_PROXY", ""),
+        (elsewhere, "HTTP_PROXY", "0.0.0.0/8"),
+    ];
+    for (address, variable, exceptions) in cases {
+        let launch = Launch::follow(&address)
+            .variable(variable, "socks5://proxy:1080")
+            .variable("NO_PROXY", exceptions);
+        launch.start().wait_for_file(EMPTY);
+
+        let check = Launch::bare()
+            .argument("check")
+            .argument(format!("--cp-address={address}"))
+            .variable(variable, "socks5://proxy:1080")
+            .variable("NO_PROXY", exceptions)
+            .output("kuma.file_sd.json");
+        let finished = check.run_to_its_end();
+        assert_eq!(finished.code, Some(0), "{address}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_proxy_is_told_where_it_turns_out_to_count() {
+    let authority = Authority::new("the authority");
+    let plan = Plan {
+        tls: Some(Tls::new(&authority.server(&["0.0.0.0"], Validity::Valid))),
+        ..Plan::new(Kuma::V2_12)
+    };
+    let plane = plan.start().expect("free ports");
+    let address = format!("http://0.0.0.0:{}", plane.api().address().port());
+    let daemon = Launch::follow(&address)
+        .variable("HTTPS_PROXY", "socks5://user:open-sesame@proxy:1080")
+        .start();
+    let line = daemon.wait_for_trouble();
+    let expected = "$HTTPS_PROXY: not the address of a proxy of the form http://HOST:PORT";
+    assert!(line.contains(expected), "{line}");
+}
+
+#[test]
+fn whether_there_is_a_proxy_is_decided_once_for_both_transports() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let launch = |proxy: &Proxy| {
+        Launch::follow(&format!("http://cp.invalid:{API_PORT}"))
+            .variable("HTTP_PROXY", proxy.authority())
+    };
+    // What a library below would take for an exception, and this daemon does not.
+    let exceptions = [
+        [("NO_PROXY", "elsewhere"), ("no_proxy", "cp.invalid")],
+        [("NO_PROXY", "alid"), ("no_proxy", "alid")],
+        [("NO_PROXY", "elsewhere"), ("no_grpc_proxy", "cp.invalid")],
+    ];
+    for variables in exceptions {
+        let proxy = proxy_to(&plane);
+        let launch = variables
+            .iter()
+            .fold(launch(&proxy), |launch, (name, value)| {
+                launch.variable(name, value)
+            });
+        let daemon = launch.start();
+        daemon.wait_for_log("over gRPC v1");
+        daemon.wait_for_file(EMPTY);
+        let mads = format!("CONNECT cp.invalid:{}", plane.port());
+        assert!(proxy.requests().contains(&mads), "{variables:?}");
+    }
+}
+
+#[test]
+fn a_password_with_percent_signs_means_the_same_over_both_transports() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    for transport in ["grpc", "http"] {
+        let proxy = Proxy::start(&[]);
+        let url = format!("http://us%40er:open%3Asesame%25@{}", proxy.authority());
+        let daemon = Launch::follow(&format!("grpc://cp.invalid:{}", plane.port()))
+            .argument(format!("--transport={transport}"))
+            .variable("HTTP_PROXY", &url)
+            .start();
+        daemon.wait_for_file(EMPTY);
+        // `us@er:open:sesame%`, as Basic authentication has it.
+        let expected = "Basic dXNAZXI6b3BlbjpzZXNhbWUl";
+        let heads = proxy.heads();
+        assert!(!heads.is_empty());
+        for head in heads {
+            assert!(head.contains(expected), "{transport}: {head}");
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a service manager is told, and the log as the journal wants it.
 
-use kuma_stand_in::{ControlPlane, Kuma};
+use kuma_stand_in::{ControlPlane, Generation, Kuma};
 
 use crate::harness::{Launch, on_its_port};
-use crate::mesh::{EMPTY, backends, file_v1};
+use crate::mesh::{EMPTY, backends, file_v1, undecodable};
 use crate::notify::Manager;
 
 /// Nobody listens at this port.
@@ -65,6 +65,28 @@ fn is_time(text: &str) -> bool {
         .map(|letter| if letter.is_ascii_digit() { '0' } else { letter })
         .collect();
     shape == "00:00:00 UTC on 0000-00-00"
+}
+
+#[test]
+fn the_status_tells_of_rejected_responses_until_one_is_accepted() {
+    let generation = Generation::V1;
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.publish_raw(
+        generation,
+        generation.type_url(),
+        vec![undecodable(generation)],
+    );
+    let manager = Manager::listen();
+    let daemon = manager.manage(Launch::follow(&plane.grpc_url())).start();
+    let address = format!("grpc://127.0.0.1:{} (v1)", plane.port());
+    manager.expect(&format!(
+        "STATUS=no list yet from {address}; responses are rejected since "
+    ));
+    plane.publish(&backends(1));
+    let told = manager.expect(&format!("STATUS=1 target from {address}, changed "));
+    let status = told.last().expect("what was expected");
+    assert!(!status.contains("rejected"), "{status}");
+    daemon.terminate();
 }
 
 #[test]

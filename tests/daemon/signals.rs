@@ -140,6 +140,20 @@ fn while_a_nack_waits() -> InState {
 }
 
 #[test]
+fn signals_that_mean_nothing_here_end_nothing() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let mut daemon = Launch::follow(&plane.grpc_url()).start();
+    daemon.wait_for_log("wrote 0 targets");
+    for (count, signal) in (1..).zip(["USR1", "USR2"]) {
+        daemon.signal(signal);
+        daemon.wait_for_log_count("ignored SIGUSR1 or SIGUSR2", count);
+    }
+    plane.publish(&[backend(1)]);
+    daemon.wait_for_file(&file_v1(&[backend(1)]));
+    daemon.terminate();
+}
+
+#[test]
 fn under_a_flood_of_lists_it_ends_in_time_and_the_last_acknowledged_one_is_in_the_file() {
     let plane = ControlPlane::start(Kuma::V2_6);
     let launch = Launch::follow(&plane.grpc_url());

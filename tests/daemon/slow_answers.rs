@@ -1,8 +1,6 @@
 //! Answers over HTTP that take their time: one that falls silent in the middle is given up after
-//! 30 s, over TLS and through a proxy too; one that comes slowly is not, and neither is a poll that
-//! is held.
+//! 30 s, over TLS and through a proxy too; one that comes slowly is not.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{
@@ -12,7 +10,6 @@ use serde_json::json;
 
 use crate::harness::{Launch, SOON};
 use crate::mesh::{EMPTY, backend, file_v1};
-use crate::peer::{Peer, Source};
 use crate::strangers::{Proxy, at_once, expect_waiting_poll};
 
 /// A body may be silent for so long.
@@ -93,16 +90,5 @@ fn a_list_that_comes_slowly_is_waited_for() {
     let count = u32::try_from(empty_list().len()).expect("it is short");
     plane.answer_http(drip(LONGER / count));
     daemon.wait_for_file(EMPTY);
-    assert_eq!(daemon.lines_with("no connection"), 0);
-}
-
-#[test]
-fn a_poll_may_be_held_for_longer_than_a_body_may_be_silent() {
-    let peer = Peer::start(Source::Http);
-    let daemon = peer.start_with_old_file();
-    thread::sleep(LONGER);
-    peer.answer("1", &[backend(0)]);
-    peer.expect_accepted("1");
-    daemon.wait_for_file(&file_v1(&[backend(0)]));
     assert_eq!(daemon.lines_with("no connection"), 0);
 }

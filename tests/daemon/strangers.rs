@@ -80,6 +80,19 @@ impl Stranger {
         Stranger::that_knows_only(server, |first| first != TLS_HANDSHAKE)
     }
 
+    /// An ingress that forwards POST requests to a server, and answers all others with this.
+    pub(crate) fn ingress(server: u16, answer: &'static [u8]) -> Stranger {
+        Stranger::start(move |mut stream| {
+            let head = read_head(stream)?;
+            if !head.starts_with("POST ") {
+                return stream.write_all(answer);
+            }
+            let mut server = connect(server)?;
+            server.write_all(head.as_bytes())?;
+            relay(stream, &server)
+        })
+    }
+
     fn that_knows_only(
         server: u16,
         knows: impl Fn(u8) -> bool + Send + Sync + 'static,

@@ -7,7 +7,7 @@ use crate::api_server::asked;
 use crate::harness::Launch;
 use crate::mesh::EMPTY;
 use crate::secure::{api_url, plane as secure_plane, server_of, shows, trusting};
-use crate::strangers::at_once;
+use crate::strangers::{Proxy, at_once};
 
 const TOKEN: &str = "open-sesame";
 const NEXT_TOKEN: &str = "close-sesame";
@@ -103,28 +103,70 @@ fn the_token_is_read_at_each_use() {
     assert_eq!(daemon.lines_with("refuses /config"), 0);
 }
 
+/// A proxy by which the API server and MADS of a control plane are at their usual ports, so that a
+/// guess finds it.
+fn proxy_to_usual_ports(plane: &ControlPlane) -> Proxy {
+    Proxy::start(&[(5681, plane.api().address().port()), (5676, plane.port())])
+}
+
+const REFUSED: &str = "the API server refuses the token in token with status 401";
+
 #[test]
 fn a_token_that_is_refused_is_told_until_there_is_another() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.api().require_token(Some(TOKEN));
-    let launch = with_token(Launch::follow(&plane.api_url()), NEXT_TOKEN);
+    let proxy = proxy_to_usual_ports(&plane);
+    let launch = Launch::follow("http://cp.invalid:5681").variable("HTTP_PROXY", proxy.authority());
+    let launch = with_token(launch, NEXT_TOKEN);
     let daemon = launch.start();
-    daemon.wait_for_log("the API server refuses /config with status 401");
+    let line = daemon.wait_for_log(REFUSED);
+    assert!(line.contains("WARN"), "{line}");
+    let advice = "so MADS is taken to be at its usual port; put a token there that it accepts, or \
+                  give --cp-address=grpc://cp.invalid:5676";
+    assert!(line.contains(advice), "{line}");
+    daemon.wait_for_log("connected to MADS at cp.invalid:5676");
+    daemon.wait_for_file(EMPTY);
+
     launch.put("token", TOKEN);
-    daemon.wait_for_log(&format!("connected to MADS at 127.0.0.1:{}", plane.port()));
+    plane.restart();
+    daemon.wait_for_log(&format!("connected to MADS at cp.invalid:{}", plane.port()));
+    assert_eq!(daemon.lines_with(REFUSED), 1);
+    assert_eq!(daemon.lines_with("sesame"), 0);
+}
+
+#[test]
+fn a_check_fails_where_the_token_is_refused_though_a_list_comes() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.api().require_token(Some(TOKEN));
+    let proxy = proxy_to_usual_ports(&plane);
+    for (token, is_refused) in [(NEXT_TOKEN, true), (TOKEN, false)] {
+        let check = Launch::bare()
+            .arguments(["check", "--cp-address=http://cp.invalid:5681"])
+            .variable("HTTP_PROXY", proxy.authority())
+            .output("kuma.file_sd.json");
+        let finished = with_token(check, token).run_to_its_end();
+        let told = &finished.stdout;
+        assert!(told.contains("a list has come"), "{told}");
+        assert_eq!(told.contains(REFUSED), is_refused, "{told}");
+        assert_eq!(told.contains("check failed"), is_refused, "{told}");
+        assert_eq!(finished.code, Some(i32::from(is_refused)), "{told}");
+    }
 }
 
 #[test]
 fn a_token_that_cannot_be_used_is_told_by_its_file_and_read_again() {
-    let cases: [Option<&[u8]>; 6] = [
-        None,
-        Some(b""),
-        Some(b" \n"),
-        Some(b"open sesame"),
-        Some(b"open-sesame\r\nx-other: header"),
-        Some(b"\xff\xfeopen-sesame"),
+    let cases: [(Option<&[u8]>, &str); 6] = [
+        (None, ""),
+        (Some(b""), "it is empty"),
+        (Some(b" \n"), "it is empty"),
+        (Some(b"open sesame"), "it is no bearer token"),
+        (
+            Some(b"open-sesame\r\nx-other: header"),
+            "it is no bearer token",
+        ),
+        (Some(b"\xff\xfeopen-sesame"), ""),
     ];
-    at_once(cases, |content| {
+    at_once(cases, |(content, expected)| {
         let plane = ControlPlane::start(Kuma::V2_6);
         plane.api().require_token(Some(TOKEN));
         let launch = Launch::follow(&plane.api_url()).argument("--cp-token-file=token");
@@ -133,7 +175,8 @@ fn a_token_that_cannot_be_used_is_told_by_its_file_and_read_again() {
         }
         let daemon = launch.start();
         let line = daemon.wait_for_trouble();
-        assert!(line.contains("cannot read the token in token: "), "{line}");
+        let expected = format!("cannot read the token in token: {expected}");
+        assert!(line.contains(&expected), "{line}");
         assert!(!line.contains("sesame"), "{line}");
         launch.put("token", TOKEN);
         daemon.wait_for_file(EMPTY);

@@ -92,10 +92,26 @@ write_prometheus_config() {
 global: {scrape_interval: 1s}
 scrape_configs:
   - job_name: kuma
+    # For Prometheus' own /federate, where that is among the targets.
+    params: {'match[]': [up]}
+    relabel_configs:
+      - {target_label: has_labeldrop, replacement: "no"}
     file_sd_configs:
       - files: [$output]
         refresh_interval: 1h
+  - job_name: kuma-with-labeldrop
+    params: {'match[]': [up]}
+    relabel_configs:
+      - {target_label: has_labeldrop, replacement: "yes"}
+    file_sd_configs:
+      - files: [$output]
+        refresh_interval: 1h
+$(labeldrop_of_the_guide)
 YAML
+}
+
+labeldrop_of_the_guide() {
+    sed -n '/^ *metric_relabel_configs:/,/^```/ { /^```/!p }' docs/operators-guide.md
 }
 
 prometheus_address() {
@@ -127,6 +143,7 @@ prometheus_says() { # PATH
 # One line for each target: where it is scraped, and labels that its series get.
 targets() {
     prometheus_says '/api/v1/targets?state=active' | jq -r '.data.activeTargets[]
+        | select(.scrapePool == "kuma") | .scrapeUrl |= sub("\\?.*"; "")
         | "\(.scrapeUrl) \(.labels | "\(.mesh) \(.service) \(.job) \(.instance) \(.dataplane) env=\(.env)")"' | sort
 }
 
@@ -160,6 +177,20 @@ daemon_says_after() { # WORDS COMMAND...
     times=$(($(said_by_daemon "$words") + 1))
     "$@"
     must "the daemon's '$words'" wait_until 60 "$daemon" daemon_has_said "$words" "$times"
+}
+
+# The names of the labels that the series of a selector have.
+labels_of_series() { # SELECTOR
+    curl --silent --fail --max-time 5 --noproxy '*' --get --data-urlencode "match[]=$1" \
+        "$prometheus_url/api/v1/series" | jq -r '.data[] | keys[]' | sort -u
+}
+
+series_have_label() { # SELECTOR NAME
+    labels_of_series "$1" | grep -x "$2" >/dev/null
+}
+
+series_have_no_label() { # SELECTOR NAME
+    ! series_have_label "$1" "$2"
 }
 
 promtool_accepts() {
@@ -205,6 +236,22 @@ set_dataplanes '[
 check "a label changes" targets_become \
     'http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=prod
 http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
+
+# With MeshMetric, series carry labels of their own that the targets have too. So do those of Prometheus' /federate.
+set_dataplanes "[
+    {\"service\": \"web\", \"name\": \"web-02\", \"address\": \"${prometheus_url#http://}\", \"metrics_path\": \"/federate\"}
+]"
+federated='{dataplane="web-02",exported_instance!=""'
+for label in mesh dataplane service; do
+    check "the series' own label $label is renamed" wait_until "$deadline" "$prometheus" \
+        series_have_label "$federated,has_labeldrop=\"no\"}" "exported_$label"
+done
+check "series are scraped with the guide's labeldrop" wait_until "$deadline" "$prometheus" \
+    series_have_label "$federated,has_labeldrop=\"yes\"}" exported_instance
+for label in mesh dataplane service; do
+    check "and have no label exported_$label" \
+        series_have_no_label "$federated,has_labeldrop=\"yes\"}" "exported_$label"
+done
 
 set_dataplanes '[{"service": "backend", "name": "backend-01", "address": "127.0.0.1:1", "tags": {"env": "prod"}}]'
 only_backend='http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=prod'

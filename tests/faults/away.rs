@@ -213,11 +213,10 @@ fn a_control_plane_that_restarts_at_once_costs_one_short_pause() {
         daemon.wait_for_file(&file_v1(&backends(count)));
         plane.restart();
         let line = daemon.wait_for_log_count("next attempt in", count);
-        assert!(
-            ["in 0.8 s", "in 0.9 s", "in 1.0 s", "in 1.1 s", "in 1.2 s"]
-                .iter()
-                .any(|pause| line.ends_with(pause)),
-            "{line}"
-        );
+        let pause = line
+            .rsplit_once("in ")
+            .and_then(|(_, pause)| pause.strip_suffix(" s"));
+        let seconds: f64 = pause.and_then(|pause| pause.parse().ok()).expect(&line);
+        assert!((0.2..=2.0).contains(&seconds), "{line}");
     }
 }

@@ -19,6 +19,28 @@ const BACK_WITHIN: Duration = Duration::from_secs(45);
 const IDLE: u32 = 2;
 
 #[test]
+fn an_outage_of_the_name_server_does_not_end_a_connection_that_stands() {
+    let prepare = "ip link set lo up && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
+                   && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
+    let test = "names::an_outage_of_the_name_server_does_not_end_a_connection_that_stands";
+    let side = namespace::enter(&["--mount", "--net"], prepare, test);
+    if side.inside().is_none() {
+        return;
+    }
+    let names = NameServer::start();
+    let plane = ControlPlane::start(Kuma::V2_12);
+    plane.publish(&lists::list(1, 20));
+    let daemon = Launch::follow(&format!("http://cp.test:{}", plane.port())).start();
+    daemon.wait_for_file(&lists::file(1, 20));
+    names.set(Answer::NoSuchName);
+    for round in 2..5 {
+        plane.publish(&lists::list(round, 20));
+        daemon.wait_for_file(&lists::file(round, 20));
+    }
+    assert_eq!(daemon.lines_with("no connection"), 0);
+}
+
+#[test]
 fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back() {
     let prepare = "ip link set lo up && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
                    && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";

@@ -1,6 +1,7 @@
 //! The runit directory under the real `runsv`, `sv` and `svlogd`.
 
 use std::fs;
+use std::thread;
 
 use kuma_stand_in::{ControlPlane, Kuma};
 
@@ -113,16 +114,38 @@ fn a_pause_that_was_ended_before_it_began_does_not_come_back() {
     service.sv("check", PROMPTLY).successfully();
 }
 
+/// Something that makes a shell end with 2, as it does where it cannot fork, and what puts it right.
+type Hindrance = (fn(&Supervised), fn(&Supervised));
+
 #[test]
-fn settings_that_no_shell_can_read_are_told_in_the_log() {
+fn what_hinders_the_shell_before_the_daemon_is_there_is_told_and_waited_out() {
+    const STATE: &str = "var/lib/kuma-prometheus-sd";
     if !has("runsv") {
         return;
     }
-    let mut service = Supervised::install();
-    service.settings(&["KUMA_PROMETHEUS_SD_TRANSPORT=\""]);
-    service.start();
-    service.wait_for_log("taken down");
-    service.wait_for("its end", || service.is_down_for_good());
+    let hindrances: [Hindrance; 2] = [
+        (
+            |service| service.settings(&["KUMA_PROMETHEUS_SD_TRANSPORT=\""]),
+            |service| service.settings(&[]),
+        ),
+        (
+            |service| service.put(STATE, "no folder"),
+            |service| fs::remove_file(service.path(STATE)).expect("it is there"),
+        ),
+    ];
+    thread::scope(|scope| {
+        for (hinder, put_right) in hindrances {
+            scope.spawn(move || {
+                let mut service = Supervised::install();
+                hinder(&service);
+                service.start();
+                service.wait_for_log("ended with code ");
+                service.wait_for_log("started again in 5 s");
+                put_right(&service);
+                service.wait_for_log(" follows ");
+            });
+        }
+    });
 }
 
 #[test]

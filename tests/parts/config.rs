@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::iter;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
@@ -41,6 +42,10 @@ fn complaint(flags: &[&str], environment: &[(&str, &str)]) -> String {
     config(flags, environment).unwrap_err().to_string()
 }
 
+fn warnings(config: &Config) -> Vec<String> {
+    config.warnings(iter::empty())
+}
+
 fn address(config: &Config) -> String {
     config.resolver.address.to_string()
 }
@@ -56,7 +61,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.log_level, LevelFilter::Info);
     assert_eq!(config.resolver.token_file, None);
     assert_eq!(config.resolver.http, Default::default());
-    assert!(config.warnings().is_empty());
+    assert!(warnings(&config).is_empty());
 }
 
 #[test]
@@ -241,7 +246,7 @@ fn a_value_that_cannot_be_used_is_named_with_where_it_comes_from() {
             "--client-key-file \"a.pem\": needs --client-cert-file as well",
         ),
         (
-            &[],
+            &["--cp-address=https://cp.example.org"],
             &[("HTTPS_PROXY", "socks5://a")],
             "$HTTPS_PROXY: not the address of a proxy of the form http://HOST:PORT",
         ),
@@ -295,11 +300,40 @@ fn what_is_unsafe_is_warned_of() {
             &["--tls-skip-verify: ", "--cp-token-file: "],
         ),
     ] {
-        let warnings = good(flags, &[]).warnings();
+        let warnings = warnings(&good(flags, &[]));
         assert_eq!(warnings.len(), expected.len(), "{flags:?}");
         for (warning, expected) in warnings.iter().zip(expected) {
             assert!(warning.starts_with(expected), "{warning}");
         }
+    }
+}
+
+#[test]
+fn a_variable_that_is_named_like_a_setting_and_is_none_is_warned_of() {
+    let known = FLAGS.iter().flat_map(|flag| flag.environment);
+    let foreign = ["HOME", "KUMA_DNS_ENABLED", "KUMA_PROMETHEUS_SDX"];
+    let harmless = known.copied().chain(foreign).map(OsString::from);
+    assert_eq!(good(&[], &[]).warnings(harmless), [""; 0]);
+
+    for (name, expected) in [
+        (
+            "KUMA_PROMETHEUS_SD_LOGLEVEL",
+            "; did you mean KUMA_PROMETHEUS_SD_LOG_LEVEL?",
+        ),
+        (
+            "KUMA_PROMETHEUS_SD_OUTPUT_FILE",
+            "; did you mean KUMA_PROMETHEUS_OUTPUT_FILE?",
+        ),
+        (
+            "KUMA_PROMETHEUS_SD_CP_ADDRESS",
+            "; did you mean KUMA_MONITORING_ASSIGNMENT_CLIENT_URL?",
+        ),
+        ("KUMA_PROMETHEUS_SD_METHUSALEM", ""),
+    ] {
+        let warnings = good(&[], &[]).warnings(iter::once(name.into()));
+        let expected =
+            format!("the environment variable {name:?} is unknown and has no effect{expected}");
+        assert_eq!(warnings, [expected]);
     }
 }
 
@@ -336,6 +370,9 @@ fn a_password_in_an_address_is_never_shown() {
             expected
         );
     }
-    let complaint = complaint(&[], &[("HTTP_PROXY", "ftp://user:secret@a")]);
+    let complaint = complaint(
+        &["--cp-address=http://cp.example.org"],
+        &[("HTTP_PROXY", "ftp://user:secret@a")],
+    );
     assert!(!complaint.contains("secret"), "{complaint}");
 }

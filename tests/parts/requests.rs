@@ -1,6 +1,7 @@
 //! The bytes of a request over gRPC, as the control plane's own decoder reads them.
 
 use kuma_prometheus_sd::assignment::Generation;
+use kuma_prometheus_sd::polling::FIRST_HOLD;
 use kuma_prometheus_sd::session::Request;
 use kuma_prometheus_sd::source::envelope::encode;
 
@@ -13,6 +14,7 @@ fn request() -> Request {
         version: String::new(),
         nonce: String::new(),
         rejection: None,
+        hold: FIRST_HOLD,
     }
 }
 

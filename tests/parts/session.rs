@@ -2,6 +2,7 @@
 //! version belongs.
 
 use kuma_prometheus_sd::assignment::{Generation, Resource};
+use kuma_prometheus_sd::polling::FIRST_HOLD;
 use kuma_prometheus_sd::session::{Rejection, Request, Response, Session};
 
 use crate::support::wire::{V1, V1alpha1, protobuf_resource};
@@ -47,6 +48,7 @@ fn request(generation: Generation, version: &str, nonce: &str) -> Request {
         version: version.to_owned(),
         nonce: nonce.to_owned(),
         rejection: None,
+        hold: FIRST_HOLD,
     }
 }
 

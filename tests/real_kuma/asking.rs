@@ -1,14 +1,15 @@
-//! A question to a server, asked without any of the daemon's code, and its answer as far as a
-//! client can tell two answers apart.
+//! A question to a server, and its answer as far as a client can tell two answers apart. Of the
+//! daemon it uses the HTTP client, which adds nothing to a request.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use kuma_prometheus_sd::address::Security;
+use kuma_prometheus_sd::http_client::HttpSettings;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::http::{Request, Response};
-use ureq::tls::TlsConfig;
+use ureq::{Agent, AsSendBody};
 
 /// Silence for this long is an answer, too. Polls are held for a second at most.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -74,16 +75,16 @@ impl Question {
     }
 
     fn response(&self) -> Result<Response<ureq::Body>, ureq::Error> {
+        let mut settings = HttpSettings::default();
         // Whose certificate it is, is not the question.
-        let tls = TlsConfig::builder().disable_verification(true).build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .timeout_global(Some(SILENCE))
-            .accept("")
-            .proxy(None);
-        let agent: Agent = config.build().into();
-        let scheme = if self.is_tls { "https" } else { "http" };
+        settings.tls.skip_verify = true;
+        let (scheme, security) = match self.is_tls {
+            true => ("https", Security::Tls),
+            false => ("http", Security::Plaintext),
+        };
+        let agent = settings
+            .agent("127.0.0.1", self.port, security)
+            .expect("no file and no proxy is needed");
         let url = format!("{scheme}://127.0.0.1:{}{}", self.port, self.target);
         let mut request = Request::builder().method(self.method).uri(url);
         if !self.accept.is_empty() {
@@ -92,11 +93,19 @@ impl Question {
         match &self.body {
             Some(body) => {
                 let request = request.header("content-type", self.content_type);
-                agent.run(request.body(body.as_str())?)
+                run(&agent, request.body(body.as_str())?)
             }
-            None => agent.run(request.body(())?),
+            None => run(&agent, request.body(())?),
         }
     }
+}
+
+fn run(
+    agent: &Agent,
+    request: Request<impl AsSendBody>,
+) -> Result<Response<ureq::Body>, ureq::Error> {
+    let request = agent.configure_request(request);
+    agent.run(request.timeout_global(Some(SILENCE)).accept("").build())
 }
 
 fn describe(mut answer: Response<ureq::Body>) -> String {

@@ -72,12 +72,14 @@ pub(crate) enum Manner {
     Erring,
     /// Polls are answered at once, with 304 or the same list under another version.
     AtOnce,
+    /// A proxy ends polls that are held for long.
+    CutByProxy,
     /// A thousand answers a second, whatever was acknowledged.
     Flooding,
 }
 
 impl Manner {
-    pub(crate) const BAD: [Self; 10] = [
+    pub(crate) const BAD: [Self; 11] = [
         Self::Refusing,
         Self::Unreachable,
         Self::NeverReady,
@@ -87,6 +89,7 @@ impl Manner {
         Self::Garbage,
         Self::Erring,
         Self::AtOnce,
+        Self::CutByProxy,
         Self::Flooding,
     ];
 }
@@ -178,6 +181,11 @@ impl ControlPlane {
         &self.versions[replica % self.versions.len()]
     }
 
+    /// Whether each poll may be answered by another replica than the one before.
+    pub(crate) fn has_replicas(&self) -> bool {
+        self.versions.len() > 1
+    }
+
     /// Under another version at every request, as if each went to another replica.
     pub(crate) fn shift(&mut self, dice: &mut Dice) {
         for version in &mut self.versions {
@@ -204,6 +212,7 @@ impl ControlPlane {
             security: Security::Plaintext,
             base_path: String::new(),
             origin,
+            without_mads: None,
         })
     }
 

@@ -20,6 +20,12 @@ pub(crate) enum Fault {
     ForgottenClose,
     /// What an abandoned source still says counts.
     AbandonedSourceCounts,
+    /// Nobody looks at the clock while it is being found out where MADS is, or why a server hung up.
+    StateWithoutDeadline,
+    /// Deadlines have no turn while responses come.
+    StarvingLoop,
+    /// All daemons of a fleet wait equally long.
+    FleetReturnsAtOnce,
     /// Polls follow one another at once.
     HastyPolls,
     /// A full channel keeps the old list.

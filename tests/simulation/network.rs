@@ -14,9 +14,9 @@ use crate::world::{Happening, World};
 /// By when a keepalive notices that the peer is gone: a ping every 30 s, answered within 20 s.
 const KEEPALIVE: Duration = seconds(50);
 
-/// The longest time until a connect or a poll over HTTP is given up.
+/// The longest time until a connect over HTTP is given up, and a poll after its hold.
 const HTTP_CONNECT_LIMIT: Duration = seconds(10);
-const HTTP_ANSWER_LIMIT: Duration = seconds(45);
+const HTTP_ANSWER_LIMIT: Duration = seconds(10);
 
 /// How good the way is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl World {
         if link.is_cut || link.is_over {
             return;
         }
-        link.is_over = matches!(event, Event::Ended(_));
+        // A proxy that cuts a poll leaves the client its connection.
+        link.is_over = matches!(&event, Event::Ended(end) if end.kind != EndKind::GatewayTimeout);
         link.last_arrival = link.last_arrival.max(now + latency);
         let (time, number) = (link.last_arrival, link.number);
         self.plan_at(time, Happening::ToDaemon(number, event, sent));
@@ -135,12 +136,12 @@ impl World {
     }
 
     /// The client starts a poll, and will give it up in time.
-    pub(crate) fn poll_begins(&mut self, is_first: bool) {
+    pub(crate) fn poll_begins(&mut self, is_first: bool, hold: Duration) {
         let is_unreachable = is_first && self.control_plane.is_unreachable();
         let limit = if is_unreachable {
             HTTP_CONNECT_LIMIT
         } else {
-            HTTP_ANSWER_LIMIT
+            hold + HTTP_ANSWER_LIMIT
         };
         let Some(link) = &mut self.link else {
             return;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::connection::{Action, Event, Snapshot};
+use kuma_prometheus_sd::connection::{Action, Connection, Event, Snapshot};
 use kuma_prometheus_sd::endpoint::Question;
 use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::report::Report;
@@ -19,7 +19,10 @@ use crate::world::{Happening, World};
 const RESOLVE_LIMIT: Duration = seconds(10);
 
 /// The longest time that finding out why a server hung up takes.
-const DIAGNOSIS_LIMIT: Duration = seconds(9);
+const DIAGNOSIS_LIMIT: Duration = seconds(3);
+
+/// How often, in trouble, a thread that was to find something out hangs for good.
+const HANGS: f64 = 0.02;
 
 impl World {
     /// When the receiver's deadline has come.
@@ -33,7 +36,11 @@ impl World {
         let daemon = self.daemon.as_mut()?;
         let alarm = daemon.receiver_alarm.set(deadline, &mut self.dice)?;
         let has_failed = daemon.under_way.is_none() && daemon.failed > Duration::ZERO;
+        let is_flooded = self.control_plane.manner == Manner::Flooding && self.link.is_some();
+        let is_asking = daemon.under_way.is_some() && self.link.is_none();
         match self.fault {
+            Some(Fault::StarvingLoop) if is_flooded => None,
+            Some(Fault::StateWithoutDeadline) if is_asking => None,
             Some(Fault::ForgottenRetry) if has_failed => None,
             Some(Fault::BackoffAlwaysReset) if has_failed => {
                 Some(alarm.min(daemon.failed + seconds(1)))
@@ -62,7 +69,7 @@ impl World {
         if let Some(link) = self.link.as_mut().filter(|link| link.number == number) {
             link.poll_is_answered();
         }
-        self.watch.pace.event_from_outside();
+        self.event_from_outside();
         if let Event::Ready | Event::Response(_) | Event::Unchanged = event {
             self.watch.log.heard(self.now);
         }
@@ -71,8 +78,20 @@ impl World {
 
     /// SIGHUP.
     pub(crate) fn hang_up(&mut self) {
-        self.watch.pace.event_from_outside();
+        self.event_from_outside();
         self.connection_steps(Event::HangUp, None);
+    }
+
+    fn event_from_outside(&mut self) {
+        let daemon = self.daemon.as_ref();
+        let connection = daemon.and_then(|daemon| daemon.connection.as_ref());
+        let deadline = connection.and_then(Connection::deadline);
+        let deadline = deadline.map(|deadline| self.time(deadline));
+        let watch = &mut self.watch;
+        watch.pace.event_from_outside();
+        watch
+            .pace
+            .event_before(self.now, deadline, &mut watch.verdict);
     }
 
     /// One event, and all that follows from it.
@@ -98,7 +117,10 @@ impl World {
     }
 
     fn connection_step(&mut self, event: Event) -> Vec<Action> {
-        let jitter = self.dice.jitter();
+        let jitter = match self.fault {
+            Some(Fault::FleetReturnsAtOnce) => 0.5,
+            _ => self.dice.jitter(),
+        };
         let is_hasty = self.has(Fault::BackoffAlwaysReset) || self.has(Fault::HastyPolls);
         let mut instant = self.instant(self.now);
         let daemon = self.daemon.as_mut();
@@ -106,7 +128,10 @@ impl World {
             return Vec::new();
         };
         if let (Event::Time, true) = (&event, is_hasty) {
-            instant = instant.max(connection.deadline().unwrap_or(instant));
+            // Only what is not far off: the next poll or attempt, not the end of one that hangs.
+            let soon = instant + seconds(31);
+            let deadline = connection.deadline().filter(|deadline| *deadline < soon);
+            instant = instant.max(deadline.unwrap_or(instant));
         }
         let mut actions = connection.step(instant, jitter, event);
         if self.has(Fault::AckBeforeHandOver) {
@@ -121,6 +146,11 @@ impl World {
         }
         let watch = &mut self.watch;
         watch.protocol.action(self.now, action, &mut watch.verdict);
+        if let Action::Report(Report::Trouble { retry_in, .. }) = action
+            && watch.pace.is_first_pause()
+        {
+            watch.spread.first_pause(*retry_in, &mut watch.verdict);
+        }
         watch.pace.action(self.now, action, &mut watch.verdict);
         if let Action::Report(report) = action {
             watch.log.connection(self.now, report, &mut watch.verdict);
@@ -133,6 +163,9 @@ impl World {
             Action::Resolve => self.resolve(),
             Action::Diagnose(_) => {
                 let number = self.under_way();
+                if self.question_hangs() {
+                    return None;
+                }
                 let pause = self.dice.between(Duration::ZERO, DIAGNOSIS_LIMIT);
                 self.plan(
                     pause,
@@ -146,7 +179,7 @@ impl World {
                 let number = self.under_way();
                 self.link = Some(Link::new(number, protocol));
                 if protocol == Protocol::Http {
-                    self.poll_begins(true);
+                    self.poll_begins(true, request.hold);
                 }
                 let latency = self.latency();
                 self.plan(
@@ -156,7 +189,7 @@ impl World {
             }
             Action::Send(request) => {
                 if self.link.as_ref()?.protocol == Protocol::Http {
-                    self.poll_begins(false);
+                    self.poll_begins(false, request.hold);
                 }
                 let number = self.link.as_ref()?.number;
                 let latency = self.latency();
@@ -208,8 +241,16 @@ impl World {
         self.plan(latency, Happening::WriterWakes);
     }
 
+    /// Whether a thread is never heard of again, as with a token on a disk that hangs.
+    fn question_hangs(&mut self) -> bool {
+        self.weather.is_trouble() && self.dice.chance(HANGS)
+    }
+
     fn resolve(&mut self) {
         let number = self.under_way();
+        if self.question_hangs() {
+            return;
+        }
         let asks = self.control_plane.has_api_server();
         let hangs = asks
             && (self.control_plane.api_hangs()

@@ -10,11 +10,11 @@ use kuma_prometheus_sd::session::Request;
 
 use crate::control_plane::Manner;
 use crate::dice::{milliseconds, seconds};
-use crate::network::Link;
+use crate::network::{Link, ended};
 use crate::world::{Happening, World};
 
-/// How long a poll is held for which there is nothing new.
-const POLL_HOLD: Duration = seconds(30);
+/// How long a proxy lets a poll be held, where it cuts them.
+const PROXY_LIMIT: Duration = seconds(5);
 
 /// A thousand answers a second.
 const PUSH_INTERVAL: Duration = milliseconds(1);
@@ -104,7 +104,11 @@ impl World {
             link.replica = replica;
             let poll = link.poll();
             link.held_poll = Some(poll);
-            self.plan(POLL_HOLD, Happening::PollHeld(number, poll));
+            let hold = match manner {
+                Manner::CutByProxy => request.hold.min(PROXY_LIMIT),
+                _ => request.hold,
+            };
+            self.plan(hold, Happening::PollHeld(number, poll));
         } else {
             // A stale nonce is ignored.
             let is_first = request.nonce.is_empty();
@@ -165,6 +169,9 @@ impl World {
                 .response(link.protocol, link.replica, &mut self.dice);
         link.held_poll = None;
         link.awaited_nonce = Some(response.nonce.clone());
+        if sent_over == Protocol::Http {
+            self.say(Event::Ready, None);
+        }
         self.say(Event::Response(response), Some(sent));
         let is_stream = sent_over != Protocol::Http;
         if manner == Manner::ClosingAfterAnswers && is_stream {
@@ -184,9 +191,16 @@ impl World {
         let is_held = self
             .live_link(number)
             .is_some_and(|link| link.held_poll == Some(poll));
-        if is_held && !is_silent {
-            self.unchanged();
+        if !is_held || is_silent {
+            return;
         }
+        if self.control_plane.manner == Manner::CutByProxy && self.dice.chance(0.5) {
+            if let Some(link) = &mut self.link {
+                link.held_poll = None;
+            }
+            return self.say(ended(EndKind::GatewayTimeout), None);
+        }
+        self.unchanged();
     }
 
     /// One push of a flood: the next list or the same, without waiting for an ACK.

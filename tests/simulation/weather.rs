@@ -14,9 +14,10 @@ use crate::watch::Invariant;
 use crate::world::{Happening, World};
 
 /// How long a calm lasts before everything must be right: a dead link is noticed within 50 s (by
-/// gRPC's keepalive; a poll over HTTP is given up after 45 s), the pause after that is 30 s at
-/// most, the attempt that it interrupts 10 s, and 5 s are for a healthy attempt and the write.
-const CALM: Duration = seconds(50 + 30 + 10 + 5);
+/// gRPC's keepalive; a poll over HTTP is given up after 20 s), the pause after that is 30 s at
+/// most, the attempt that it interrupts 20 s (where it hangs while it is found out where MADS is, or
+/// why a server hung up), and 5 s are for a healthy attempt and the write.
+const CALM: Duration = seconds(50 + 30 + 20 + 5);
 
 /// After so long, a stream was a good one, and a failure finds the backoff reset.
 const GOOD_STREAM: Duration = seconds(65);
@@ -24,8 +25,11 @@ const GOOD_STREAM: Duration = seconds(65);
 /// How soon a change, or the end of a short outage, shows in the file.
 const SOON: Duration = seconds(3);
 
+/// How soon a change shows where several replicas answer polls: those are further apart then.
+const SOON_FROM_REPLICAS: Duration = seconds(13);
+
 /// The longest flood; a thousand pushes a second take their time even in a simulation.
-const LONGEST_FLOOD: Duration = milliseconds(1200);
+const LONGEST_FLOOD: Duration = milliseconds(2400);
 
 #[derive(Debug, Default)]
 pub(crate) struct Weather {
@@ -75,14 +79,14 @@ impl World {
             Season::Steady => {
                 self.must_be_right(Invariant::CalmConverges);
                 self.list_changes();
-                self.season(Season::Changed, SOON);
+                self.season(Season::Changed, self.soon());
             }
             Season::Changed => {
                 self.must_be_right(Invariant::FileIsPutRight);
                 self.tell(|| "a short outage".to_owned());
                 self.end_link(EndKind::Outage);
                 self.list_changes();
-                self.season(Season::Interrupted, SOON);
+                self.season(Season::Interrupted, self.soon());
             }
             Season::Interrupted => {
                 self.must_be_right(Invariant::BackWithinThreeSeconds);
@@ -94,6 +98,19 @@ impl World {
     fn season(&mut self, season: Season, length: Duration) {
         self.weather.season = season;
         self.plan(length, Happening::WeatherChanges);
+    }
+
+    /// How soon a change shows in the file; over HTTP an outage shows with the next poll, too.
+    fn soon(&self) -> Duration {
+        let is_polled = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.protocol == Protocol::Http);
+        if is_polled && self.control_plane.has_replicas() {
+            SOON_FROM_REPLICAS
+        } else {
+            SOON
+        }
     }
 
     fn must_be_right(&mut self, invariant: Invariant) {
@@ -243,7 +260,10 @@ impl World {
                 if let Some(number) = stream {
                     self.push(number);
                 }
-                let length = self.dice.about(LONGEST_FLOOD / 6);
+                if self.dice.chance(0.3) {
+                    self.response_becomes_bad();
+                }
+                let length = self.dice.about(LONGEST_FLOOD / 3).min(LONGEST_FLOOD);
                 self.plan(length, Happening::FloodEnds);
             }
             _ => {}
@@ -273,6 +293,6 @@ impl World {
         self.tell(|| format!("the machine sleeps for {pause:?}"));
         self.now += pause;
         self.watch.file.sleeps(pause);
-        self.watch.pace.sleeps(pause);
+        self.watch.pace.sleeps(self.now, pause);
     }
 }

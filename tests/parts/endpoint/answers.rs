@@ -3,7 +3,7 @@
 
 use kuma_prometheus_sd::address::Security;
 use kuma_prometheus_sd::endpoint::{
-    Answer, AnswerError, Origin, Silence, from_catalog, from_config,
+    Answer, AnswerError, Origin, Silence, WithoutMads, from_catalog, from_config,
 };
 
 use super::{address, line};
@@ -217,8 +217,8 @@ fn tls_that_the_config_names_is_used_even_where_the_address_is_plaintext() {
 #[test]
 fn where_the_config_keeps_it_secret_the_usual_port_is_taken_with_the_addresss_own_security() {
     for (asked, expected) in [
-        ("http://cp:5681/kuma", "Plaintext cp:5676"),
-        ("https://cp:5682/kuma", "Tls cp:5676"),
+        ("http://cp:5681", "Plaintext cp:5676"),
+        ("https://cp:5682", "Tls cp:5676"),
         ("https://[::1]", "Tls [::1]:5676"),
     ] {
         let asked = address(asked);
@@ -239,9 +239,69 @@ fn where_the_config_keeps_it_secret_the_usual_port_is_taken_with_the_addresss_ow
 fn where_there_is_no_config_the_address_is_mads_itself() {
     for asked in ["http://cp:5676/a", "https://cp:5676"] {
         let asked = address(asked);
-        for status in [400, 404, 405, 406, 410] {
+        for status in [404, 405, 410] {
             let found = from_config(&asked, &answer(status, "404: Page Not Found"));
             assert_eq!(found, Ok(asked.as_mads()), "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_status_that_says_nothing_about_where_mads_is_is_an_error() {
+    let asked = address("http://cp:5681");
+    for status in [400, 402, 406, 415, 451] {
+        let found = from_config(&asked, &answer(status, "no"));
+        assert_eq!(found, Err(AnswerError::Status(status)));
+        // `/config` may still say it.
+        assert_eq!(from_catalog(&asked, &answer(status, "no")), Ok(None));
+    }
+}
+
+#[test]
+fn below_a_base_path_whatever_an_ingress_answers_to_config_the_address_is_mads_itself() {
+    let asked = address("https://ingress/kuma");
+    let redirect = Answer::Http {
+        status: 302,
+        location: Some("https://login".to_owned()),
+        body: String::new(),
+    };
+    let answers = [
+        answer(401, "{}"),
+        answer(403, "access denied"),
+        answer(404, "not found"),
+        redirect.clone(),
+        ok("<html>log in</html>"),
+    ];
+    for answer in answers {
+        assert_eq!(from_catalog(&asked, &answer), Ok(None), "{answer:?}");
+        let found = from_config(&asked, &answer);
+        assert_eq!(found, Ok(asked.as_mads()), "{answer:?}");
+    }
+    assert!(from_catalog(&address("https://ingress"), &redirect).is_err());
+}
+
+#[test]
+fn a_config_tells_of_control_planes_that_may_serve_no_mads() {
+    for (kind, expected) in [
+        (
+            r#""mode":"global","environment":"universal""#,
+            Some(WithoutMads::Global),
+        ),
+        (
+            r#""mode":"global","environment":"kubernetes""#,
+            Some(WithoutMads::Global),
+        ),
+        (
+            r#""mode":"zone","environment":"kubernetes""#,
+            Some(WithoutMads::Kubernetes),
+        ),
+        (r#""mode":"zone","environment":"universal""#, None),
+        (r#""mode":"standalone""#, None),
+    ] {
+        for section in ["null", r#"{"port":5676}"#] {
+            let body = format!(r#"{{{kind},"monitoringAssignmentServer":{section}}}"#);
+            let found = from_config(&address("http://cp"), &ok(&body)).unwrap();
+            assert_eq!(found.without_mads, expected, "{body}");
         }
     }
 }

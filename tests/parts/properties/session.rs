@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kuma_prometheus_sd::assignment::{Generation, Resource};
+use kuma_prometheus_sd::polling::FIRST_HOLD;
 use kuma_prometheus_sd::session::{Request, Response, Session};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -98,6 +99,7 @@ proptest! {
                 version: version.unwrap_or_default(),
                 nonce: nonce.to_owned(),
                 rejection: None,
+                hold: FIRST_HOLD,
             }
         };
         for step in steps {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use file::{FileWatch, Told};
 pub(crate) use log::LogWatch;
-pub(crate) use pace::{LATENESS, PaceWatch};
+pub(crate) use pace::{LATENESS, PaceWatch, SpreadWatch};
 pub(crate) use protocol::ProtocolWatch;
 
 /// What must hold; the number is that of the invariant in the design.
@@ -29,7 +29,7 @@ pub(crate) enum Invariant {
     NackOnlyForBadResponse,
     /// 2: a NACK carries the last accepted version.
     NackKeepsLastAcceptedVersion,
-    /// 2: a NACK waits for the backoff's pause, 0.8 s at least.
+    /// 2: a NACK waits for the backoff's pause, 0.2 s at least.
     NackWaits,
     /// 2: a first request has no nonce, and the version accepted last in its generation.
     ResumesWithLastAcceptedVersion,
@@ -54,10 +54,15 @@ pub(crate) enum Invariant {
     TenReplacementsASecond,
     /// 5: the first replacement is at once.
     FirstReplacementIsAtOnce,
-    /// 7: every pause grows from 1 s to 30 s, unless something allowed has reset it.
+    /// 7: every pause grows from 0.2 s to 30 s, unless something allowed has reset it.
     PausesGrow,
-    /// 7: an attempt waits for a channel for 10 s at most.
+    /// 7: each state of an attempt has a deadline: 10 s for a channel, 35 s for a first poll, 15 s for
+    /// where MADS is, 5 s for why a server hung up.
     AttemptEndsInTime,
+    /// A deadline has its turn also while events come one after another.
+    DeadlinesHaveTheirTurn,
+    /// 7: the first pauses of a fleet are spread.
+    FleetIsSpread,
     /// 7: polls over HTTP start at least 1 s apart.
     PollsOneSecondApart,
     /// 7: so does the poll that follows a rejected answer.
@@ -137,6 +142,7 @@ pub(crate) struct Watch {
     pub(crate) verdict: Verdict,
     pub(crate) protocol: ProtocolWatch,
     pub(crate) pace: PaceWatch,
+    pub(crate) spread: SpreadWatch,
     pub(crate) file: FileWatch,
     pub(crate) log: LogWatch,
 }

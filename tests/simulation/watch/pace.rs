@@ -12,6 +12,9 @@ use crate::control_plane::Sent;
 use crate::dice::{milliseconds, seconds};
 
 const CONNECT_LIMIT: Duration = seconds(10);
+const FIRST_POLL_LIMIT: Duration = seconds(35);
+const RESOLVE_LIMIT: Duration = seconds(15);
+const DIAGNOSIS_LIMIT: Duration = seconds(5);
 const POLL_INTERVAL: Duration = seconds(1);
 const GOOD_STREAM: Duration = seconds(60);
 
@@ -26,16 +29,29 @@ const ROUNDING: Duration = Duration::from_micros(1);
 const IDLE_STEPS: u32 = 60;
 const STEPS_FOR_AN_EVENT: u32 = 6;
 
-/// The pauses as the design has them: 1 s × 1.6 with ±20 %, never more than 30 s in all.
+/// Of so many first pauses of a daemon one after another, as of a fleet at one moment, no more than
+/// half may be of one length.
+const FLEET: usize = 40;
+
+/// What counts as one length.
+const ONE_MOMENT: Duration = milliseconds(100);
+
+/// The pauses as the design has them: 0.2 s to 2 s, then 1.6 s × 1.6 and so on with ±20 %, never more
+/// than 30 s in all.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ExpectedBackoff(u32);
 
 impl ExpectedBackoff {
     pub(crate) fn next_pause(&mut self) -> RangeInclusive<Duration> {
         let base = (0..self.0).fold(1.0, |pause, _| f64::min(pause * 1.6, 30.0));
+        let is_first = self.0 == 0;
         self.0 = (self.0 + 1).min(20);
-        let longest = f64::min(base * 1.2, 30.0);
-        let [shortest, longest] = [base * 0.8, longest].map(Duration::from_secs_f64);
+        let pauses = if is_first {
+            [0.2, 2.0]
+        } else {
+            [base * 0.8, f64::min(base * 1.2, 30.0)]
+        };
+        let [shortest, longest] = pauses.map(Duration::from_secs_f64);
         shortest.saturating_sub(ROUNDING)..=longest + ROUNDING
     }
 }
@@ -44,6 +60,10 @@ impl ExpectedBackoff {
 pub(crate) struct PaceWatch {
     backoff: ExpectedBackoff,
     source: Option<Source>,
+    /// What is to be found out, since when, and how long that may take.
+    question: Option<(&'static str, Duration, Duration)>,
+    /// When the machine was asleep last: what was due meanwhile is late.
+    woke_up: Duration,
     /// When the attempt failed, and how long the pause must be.
     idle: Option<(Duration, RangeInclusive<Duration>)>,
     /// When the response came that is to be rejected, and how long the pause must be.
@@ -75,6 +95,21 @@ impl PaceWatch {
     /// Something reaches a machine from outside.
     pub(crate) fn event_from_outside(&mut self) {
         self.events += 1;
+    }
+
+    /// Something reaches the connection, which waits for `deadline`, from outside.
+    pub(crate) fn event_before(
+        &self,
+        now: Duration,
+        deadline: Option<Duration>,
+        verdict: &mut Verdict,
+    ) {
+        let due = deadline.map(|deadline| deadline.max(self.woke_up) + LATENESS);
+        verdict.require(
+            due.is_none_or(|due| now <= due),
+            Invariant::DeadlinesHaveTheirTurn,
+            || format!("{deadline:?} has passed, and an event is taken in before it"),
+        );
     }
 
     /// A machine takes a step.
@@ -122,15 +157,25 @@ impl PaceWatch {
         }
     }
 
+    /// Whether the next pause is the first one after health.
+    pub(crate) fn is_first_pause(&self) -> bool {
+        self.backoff.0 == 0
+    }
+
     /// The connection wants something done.
     pub(crate) fn action(&mut self, now: Duration, action: &Action, verdict: &mut Verdict) {
         match action {
+            Action::Diagnose(_) => {
+                self.question = Some(("why a server hung up", now, DIAGNOSIS_LIMIT));
+            }
             Action::Resolve => {
+                self.question = Some(("where MADS is", now, RESOLVE_LIMIT));
                 if let Some((since, pause)) = self.idle.take() {
                     paused(now - since, *pause.start()..=Duration::MAX, verdict);
                 }
             }
             Action::Open(_, protocol, _) => {
+                self.question = None;
                 self.source = Some(Source {
                     protocol: *protocol,
                     opened: now,
@@ -154,6 +199,7 @@ impl PaceWatch {
                 self.sent(now, invariant, verdict);
             }
             Action::Close => {
+                self.question = None;
                 self.source = None;
                 self.nack = None;
             }
@@ -174,7 +220,7 @@ impl PaceWatch {
                     source.is_connected = true;
                 }
             }
-            Action::HandOver(_) | Action::Diagnose(_) | Action::Report(_) => {}
+            Action::HandOver(_) | Action::Report(_) => {}
         }
     }
 
@@ -192,22 +238,59 @@ impl PaceWatch {
 
     /// Nothing has happened until `now`.
     pub(crate) fn time_passes(&self, now: Duration, verdict: &mut Verdict) {
+        if let Some((what, since, limit)) = self.question {
+            verdict.require(
+                now <= since + limit + LATENESS,
+                Invariant::AttemptEndsInTime,
+                || format!("since {since:?} it is asked {what}"),
+            );
+        }
         let Some(source) = &self.source else {
             return;
         };
+        let limit = match source.protocol {
+            Protocol::Grpc(_) => CONNECT_LIMIT,
+            Protocol::Http => FIRST_POLL_LIMIT,
+        };
         verdict.require(
-            source.protocol == Protocol::Http
-                || source.ready.is_some()
-                || now <= source.awake_since + CONNECT_LIMIT + LATENESS,
+            source.ready.is_some() || now <= source.awake_since + limit + LATENESS,
             Invariant::AttemptEndsInTime,
             || format!("open since {:?}", source.opened),
         );
     }
 
     /// The machine sleeps through `pause`, as on a suspended computer.
-    pub(crate) fn sleeps(&mut self, pause: Duration) {
+    pub(crate) fn sleeps(&mut self, now: Duration, pause: Duration) {
+        self.woke_up = now;
+        if let Some((_, since, _)) = &mut self.question {
+            *since += pause;
+        }
         if let Some(source) = &mut self.source {
             source.awake_since += pause;
+        }
+    }
+}
+
+/// Watches whether the daemons of a fleet that lose their connection at one moment come back one
+/// after another.
+#[derive(Debug, Default)]
+pub(crate) struct SpreadWatch {
+    first_pauses: Vec<Duration>,
+}
+
+impl SpreadWatch {
+    pub(crate) fn first_pause(&mut self, pause: Duration, verdict: &mut Verdict) {
+        self.first_pauses.push(pause);
+        if self.first_pauses.len() < FLEET {
+            return;
+        }
+        let fleet = std::mem::take(&mut self.first_pauses);
+        for moment in &fleet {
+            let window = *moment..*moment + ONE_MOMENT;
+            let returns = fleet.iter().filter(|pause| window.contains(*pause)).count();
+            verdict.require(returns <= FLEET / 2, Invariant::FleetIsSpread, || {
+                format!("{returns} of {FLEET} first pauses are of {moment:?}")
+            });
         }
     }
 }

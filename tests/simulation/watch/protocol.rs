@@ -12,7 +12,7 @@ use super::{Invariant, Verdict};
 use crate::control_plane::Sent;
 use crate::dice::milliseconds;
 
-const SHORTEST_PAUSE: Duration = milliseconds(800);
+const SHORTEST_PAUSE: Duration = milliseconds(200);
 
 #[derive(Debug, Default)]
 pub(crate) struct ProtocolWatch {
@@ -50,7 +50,7 @@ impl ProtocolWatch {
                     format!("{protocol} is opened while another is open")
                 });
                 self.source = Some(*protocol);
-                self.first_request(*protocol, request, verdict);
+                self.first_request(request, verdict);
             }
             Action::Send(request) => self.request(now, request, verdict),
             Action::HandOver(snapshot) => {
@@ -111,15 +111,11 @@ impl ProtocolWatch {
         );
     }
 
-    fn first_request(&self, protocol: Protocol, request: &Request, verdict: &mut Verdict) {
+    fn first_request(&self, request: &Request, verdict: &mut Verdict) {
         self.version_stays(request, verdict);
         let accepted = self.accepted_in(request.generation);
-        // Without a version a server answers at once, which tells whether it speaks HTTP at all.
-        let is_question = protocol == Protocol::Http && request.version.is_empty();
         verdict.require(
-            (request.version == accepted || is_question)
-                && request.nonce.is_empty()
-                && request.rejection.is_none(),
+            request.version == accepted && request.nonce.is_empty() && request.rejection.is_none(),
             Invariant::ResumesWithLastAcceptedVersion,
             || format!("{request:?}, but {accepted:?} was accepted"),
         );
@@ -138,7 +134,7 @@ impl ProtocolWatch {
             return;
         }
         if protocol == Protocol::Http && self.unacknowledged.is_none() {
-            self.first_request(protocol, request, verdict);
+            self.first_request(request, verdict);
             return;
         }
         let Some((sent, is_handed_over)) = self.unacknowledged.take() else {

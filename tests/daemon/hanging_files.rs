@@ -1,0 +1,63 @@
+//! Files on a disk that hangs, for which a named pipe stands here: whoever opens one waits until
+//! somebody writes to it.
+
+use std::process::Command;
+
+use kuma_stand_in::Authority;
+
+use crate::harness::{Daemon, Launch, SOON, wait_until};
+use crate::mesh::EMPTY;
+use crate::secure::{grpcs_url, plane, server_of};
+
+const REFUSED: &str =
+    "cannot start a thread: 16 of earlier attempts hang, in a file or a name look-up";
+
+fn hanging(launch: &Launch, name: &str) {
+    let made = Command::new("mkfifo")
+        .arg(launch.folder().join(name))
+        .status();
+    assert!(made.expect("mkfifo can be run").success());
+}
+
+/// Sees that a daemon still does what it is told.
+#[track_caller]
+fn expect_obedience(daemon: &mut Daemon, count: usize) {
+    daemon.signal("HUP");
+    daemon.wait_for_log_count("reconnecting, as asked by SIGHUP", count);
+    daemon.wait_for_log_count("asking for MADS at", count + 1);
+}
+
+#[test]
+fn a_file_for_tls_that_hangs_keeps_the_receiver_from_nothing() {
+    let authority = Authority::new("the authority");
+    let plane = plane(&server_of(&authority));
+    let launch = Launch::follow(&grpcs_url(&plane)).argument("--ca-cert-file=ca.pem");
+    hanging(&launch, "ca.pem");
+    let mut daemon = launch.start();
+    daemon.wait_for_log("asking for MADS at");
+    expect_obedience(&mut daemon, 1);
+    expect_obedience(&mut daemon, 2);
+
+    std::fs::remove_file(launch.folder().join("ca.pem")).expect("it is there");
+    launch.put("ca.pem", authority.pem());
+    daemon.signal("HUP");
+    daemon.wait_for_file(EMPTY);
+    daemon.terminate();
+}
+
+#[test]
+fn attempts_that_hang_in_a_file_do_not_add_up_without_a_limit() {
+    let authority = Authority::new("the authority");
+    let plane = plane(&server_of(&authority));
+    let launch = Launch::follow(&grpcs_url(&plane)).argument("--ca-cert-file=ca.pem");
+    hanging(&launch, "ca.pem");
+    let mut daemon = launch.start();
+    daemon.wait_for_log("asking for MADS at");
+    let is_refused = |daemon: &Daemon| daemon.lines_with(REFUSED) > 0;
+    for attempts in 1..=20 {
+        daemon.signal("HUP");
+        let begun = || daemon.lines_with("asking for MADS at") > attempts || is_refused(&daemon);
+        assert!(wait_until(SOON, begun), "no attempt after {attempts}");
+    }
+    assert!(is_refused(&daemon), "all attempts hang");
+}
