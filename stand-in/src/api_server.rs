@@ -151,7 +151,10 @@ fn answers(kuma: Kuma, role: Role, mads_port: u16, mads_tls: bool) -> BTreeMap<S
             mads["grpcPort"] = 0.into();
             mads["apiVersions"] = json!(["v1alpha1", "v1"]);
         }
-        Kuma::V1_8 => mads["apiVersions"] = json!(["v1"]),
+        Kuma::V1_8 => {
+            mads["grpcPort"] = 0.into();
+            mads["apiVersions"] = json!(["v1"]);
+        }
         Kuma::V2_6 | Kuma::V2_12 | Kuma::V2_14 => {
             mads["apiVersions"] = json!(["v1"]);
             mads["tlsEnabled"] = mads_tls.into();

@@ -88,7 +88,7 @@ fn follow(plane: &ControlPlane, stranger: &[u8], table: &mut Table) {
     let mut step = |told: &str, mesh: &[Dataplane]| {
         let expected = list(plane.version, Source::Mesh, mesh);
         for (what, daemon) in &daemons {
-            let outcome = wait_for_list(daemon, &expected);
+            let outcome = wait_for_list(daemon, &expected, CHANGED_WITHIN);
             if let Err(reason) = outcome {
                 table.row(&format!("{what}, {told}"), Err(reason));
             }
@@ -131,7 +131,7 @@ fn attempt(
     match form.verdict(plane.version, plane.mads_tls) {
         Verdict::Followed => {
             let daemon = run.start();
-            wait_for_list(&daemon, expected)?;
+            wait_for_list(&daemon, expected, CHANGED_WITHIN)?;
             let checked = check.run_to_its_end();
             match checked.code {
                 Some(0) => Ok(Tried::Followed(daemon)),
@@ -172,9 +172,13 @@ fn row(plane: &ControlPlane, form: &Form) -> String {
 }
 
 /// Waits until the file has this list; says what is wrong where it does not come.
-pub(crate) fn wait_for_list(daemon: &Daemon, expected: &str) -> Result<(), String> {
+pub(crate) fn wait_for_list(
+    daemon: &Daemon,
+    expected: &str,
+    timeout: Duration,
+) -> Result<(), String> {
     let has_it = || daemon.file().as_deref() == Some(expected);
-    if wait_until(CHANGED_WITHIN, has_it) {
+    if wait_until(timeout, has_it) {
         return Ok(());
     }
     let file = daemon.file().unwrap_or_else(|| "no file".to_owned());

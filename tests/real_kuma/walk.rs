@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use kuma_stand_in::Authority;
 
@@ -13,6 +14,9 @@ use crate::harness::Launch;
 use crate::list::{Dataplane, Source, enable_metrics, list};
 use crate::table::Table;
 use crate::version::{Folder, Version};
+
+/// A form of address that led nowhere for several steps is tried every half minute or so.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(50);
 
 /// Each version with and without TLS for MADS, in an order in which an operator may have them.
 fn walk(versions: &[Version]) -> Vec<(Version, bool)> {
@@ -66,7 +70,12 @@ fn each_upgrade_and_rollback_is_followed_under_a_running_daemon() {
             let waits: Vec<_> = daemons
                 .iter()
                 .filter(|(form, ..)| form.verdict(version, mads_tls) == Verdict::Followed)
-                .map(|(form, daemon, _)| (form, scope.spawn(|| wait_for_list(daemon, &expected))))
+                .map(|(form, daemon, _)| {
+                    (
+                        form,
+                        scope.spawn(|| wait_for_list(daemon, &expected, FOLLOWED_WITHIN)),
+                    )
+                })
                 .collect();
             for (form, wait) in waits {
                 let outcome = wait.join().unwrap().map(|()| "followed".to_owned());
