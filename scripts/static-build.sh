@@ -37,9 +37,17 @@ if [[ $static_standard_library == source ]]; then
 fi
 
 # Where things happened to lie must not show in the binary: panics and C++ checks name their files.
-cargo_home=$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")
-rustflags+=("--remap-path-prefix=$cargo_home=/cargo" "--remap-path-prefix=$target_folder=/target")
-c_flags=("-ffile-prefix-map=$cargo_home=/cargo" "-ffile-prefix-map=$target_folder=/target")
+c_flags=()
+hide() { # FOLDER NAME
+    if [[ $1 == *[[:space:]]* ]]; then
+        echo "static-build: no flag can have '$1' in it, so the binary will; for a release, build elsewhere" >&2
+        return
+    fi
+    rustflags+=("--remap-path-prefix=$1=$2")
+    c_flags+=("-ffile-prefix-map=$1=$2")
+}
+hide "$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")" /cargo
+hide "$target_folder" /target
 # musl since 1.2.4 keeps off64_t to itself unless asked.
 c_flags+=(-D_LARGEFILE64_SOURCE)
 # clang since 19 rejects `x.template f(...)` without a template argument list, as gRPC has it.

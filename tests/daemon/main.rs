@@ -17,6 +17,8 @@ mod harness;
 mod http_faults;
 mod logging;
 mod mesh;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 mod notify;
 mod peer;
 mod pins;

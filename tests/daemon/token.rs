@@ -108,9 +108,11 @@ fn a_token_that_is_refused_is_told_until_there_is_another() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.api().require_token(Some(TOKEN));
     let launch = with_token(Launch::follow(&plane.api_url()), NEXT_TOKEN);
-    let daemon = launch.start();
+    let mut daemon = launch.start();
     daemon.wait_for_log("the API server refuses /config with status 401");
     launch.put("token", TOKEN);
+    // Somebody may listen at the usual port of MADS, and hold it.
+    daemon.signal("HUP");
     daemon.wait_for_log(&format!("connected to MADS at 127.0.0.1:{}", plane.port()));
 }
 

@@ -12,6 +12,8 @@ mod endpoint;
 mod generated;
 mod golden;
 mod labels;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 mod properties;
 mod publish;
 mod render;
