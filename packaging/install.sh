@@ -83,10 +83,27 @@ files() {
 END
 }
 
-# A file as it is installed.
+# A file as it is installed. The manual and the environment file name the usual paths, since they are
+# read in the source as well.
 render() { # FILE
-    sed -e "s|@bindir@|$bindir|g" -e "s|@sysconfdir@|$sysconfdir|g" \
+    sed -e "s|/etc/default/kuma|@sysconfdir@/default/kuma|g" \
+        -e "s|/var/lib/kuma|@localstatedir@/lib/kuma|g" -e "$(elsewhere "$1")" \
+        -e "s|@bindir@|$bindir|g" -e "s|@sysconfdir@|$sysconfdir|g" \
         -e "s|@localstatedir@|$localstatedir|g" -e "s|@user@|$user|g" "$here/$1"
+}
+
+# systemd has all state in /var/lib. For another place, its folder is not systemd's to make.
+elsewhere() { # FILE
+    case $localstatedir:$1 in
+    /var:*) ;;
+    *:systemd/*.service)
+        echo "s|^# %S is /var/lib\\. |# |"
+        echo "s|^StateDirectory=.*|ReadWritePaths=$state|"
+        echo "/^StateDirectoryMode=/d"
+        echo "/^# Prometheus reads the list as another user/d"
+        echo "s|%S|$localstatedir/lib|g"
+        ;;
+    esac
 }
 
 # Puts stdin in place by a rename: the old file may be a program that runs.
@@ -126,6 +143,7 @@ say_next_steps() {
     say "installed $bindir/$name; its settings are in $environment. Next, as root:"
     if [ -d /run/systemd/system ] || ! has runsv; then
         say "  systemd-sysusers $sysusersdir/$name.conf"
+        [ "$localstatedir" = /var ] || say "  install -d -m 755 -o $user -g $user $state"
         say "  systemctl daemon-reload"
         say "  systemctl enable $name && systemctl restart $name"
     fi

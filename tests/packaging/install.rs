@@ -30,6 +30,10 @@ pub(crate) const TREE: [&str; 13] = [
 
 const ENVIRONMENT: &str = "etc/default/kuma-prometheus-sd";
 
+const UNIT: &str = "usr/local/lib/systemd/system/kuma-prometheus-sd.service";
+
+const MANUAL: &str = "usr/local/share/man/man1/kuma-prometheus-sd.1";
+
 /// A place to install to, with a program to install.
 struct Place {
     folder: TempDir,
@@ -144,6 +148,45 @@ fn a_distribution_says_where_things_go() {
         unit.contains("\nEnvironmentFile=-/usr/etc/default/kuma-prometheus-sd\n"),
         "{unit}"
     );
+}
+
+#[test]
+fn other_places_for_settings_and_state_are_named_everywhere() {
+    let place = Place::new();
+    let mut make = place.make("install");
+    run(make.args(["sysconfdir=/opt/etc", "localstatedir=/srv/var"])).successfully();
+    for path in entries(&place.root()).iter().filter(|path| path.is_file()) {
+        let text = fs::read_to_string(path).expect("all of it is text here");
+        let others = text.replace("/opt/etc/", "").replace("/srv/var/", "");
+        for usual in ["/etc/default", "/etc/sv", "/var/"] {
+            assert!(!others.contains(usual), "{}: {usual}", path.display());
+        }
+    }
+    let state = "/srv/var/lib/kuma-prometheus-sd";
+    let list = format!("{state}/kuma.file_sd.json");
+    for (file, expected) in [
+        ("opt/etc/default/kuma-prometheus-sd", format!("={list}\n")),
+        (
+            "opt/etc/sv/kuma-prometheus-sd/settings",
+            format!("\nstate={state}\n"),
+        ),
+        (UNIT, format!("\nWorkingDirectory={state}\n")),
+        (
+            UNIT,
+            format!("\nEnvironment=KUMA_PROMETHEUS_OUTPUT_FILE={list}\n"),
+        ),
+        // systemd makes folders of its own below /var/lib only.
+        (UNIT, format!("\nReadWritePaths={state}\n")),
+        (MANUAL, format!(".It Pa {}\n", list.replace('-', "\\-"))),
+        (
+            MANUAL,
+            ".It Pa /opt/etc/default/kuma\\-prometheus\\-sd\n".to_owned(),
+        ),
+    ] {
+        let text = place.read(file);
+        assert!(text.contains(&expected), "{file}: {expected}: {text}");
+    }
+    assert!(!place.read(UNIT).contains("\nStateDirectory"));
 }
 
 #[test]
