@@ -64,7 +64,7 @@ pack_tarball() { # TARGET
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$folder'" EXIT
     copy "$folder/$base" LICENSE ./*.md docs packaging/{install.sh,environment,"$name.1"} \
-        packaging/{completions,systemd,runit}
+        packaging/{THIRD-PARTY-NOTICES.txt,"$name.cdx.json",completions,systemd,runit}
     install -m 755 "$BINARY" "$folder/$base/$name"
     tar --create --directory="$folder" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
         --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" "$base" | gzip -9 -n >"$dist/$base.tar.gz"

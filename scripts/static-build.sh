@@ -66,7 +66,8 @@ export "CXXFLAGS_$variable=${cxx_flags[*]}"
 # One that is set for everything would win over the ones above.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CFLAGS CXXFLAGS
 
-export PATH="$target_folder/zig/bin:$PATH"
-"$static_cargo" zigbuild "${flags[@]}" --locked --release --target "$target" \
+# The list of crates goes into the binary, for scanners such as `cargo audit bin`.
+export PATH="$target_folder/zig/bin:$target_folder/tools/bin:$PATH"
+"$static_cargo" auditable zigbuild "${flags[@]}" --locked --release --target "$target" \
     --package kuma-prometheus-sd --bin kuma-prometheus-sd
 echo "$binary: $(stat -c %s "$binary") bytes"

@@ -12,7 +12,7 @@ use crate::shell::{Ended, command, repository, run};
 use crate::tree::{self, entries, files, folders};
 
 /// All that is installed by default.
-pub(crate) const TREE: [&str; 13] = [
+pub(crate) const TREE: [&str; 15] = [
     "644 etc/default/kuma-prometheus-sd",
     "755 etc/sv/kuma-prometheus-sd/check",
     "755 etc/sv/kuma-prometheus-sd/finish",
@@ -23,6 +23,8 @@ pub(crate) const TREE: [&str; 13] = [
     "644 usr/local/lib/systemd/system/kuma-prometheus-sd.service",
     "644 usr/local/lib/sysusers.d/kuma-prometheus-sd.conf",
     "644 usr/local/share/bash-completion/completions/kuma-prometheus-sd",
+    "644 usr/local/share/doc/kuma-prometheus-sd/THIRD-PARTY-NOTICES.txt",
+    "644 usr/local/share/doc/kuma-prometheus-sd/kuma-prometheus-sd.cdx.json",
     "644 usr/local/share/fish/vendor_completions.d/kuma-prometheus-sd.fish",
     "644 usr/local/share/man/man1/kuma-prometheus-sd.1",
     "644 usr/local/share/zsh/site-functions/_kuma-prometheus-sd",
@@ -232,7 +234,12 @@ fn uninstalling_leaves_the_list_and_nothing_else() {
         "644 var/lib/kuma-prometheus-sd/kuma.file_sd.json",
     ];
     assert_eq!(files(&place.root()), left);
-    assert!(!place.path("etc/sv/kuma-prometheus-sd").exists());
+    for folder in [
+        "etc/sv/kuma-prometheus-sd",
+        "usr/local/share/doc/kuma-prometheus-sd",
+    ] {
+        assert!(!place.path(folder).exists(), "{folder}");
+    }
     assert!(
         place.path("usr/local/bin").exists(),
         "it is not this package's own"

@@ -22,3 +22,4 @@ mod resources;
 mod session;
 mod shells;
 mod support;
+mod third_party;
