@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::assignment::Target;
+use crate::assignment::{Labels, Target};
 
 /// The bytes of one complete file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,32 +30,31 @@ impl Content {
     }
 }
 
-/// Renders the groups sorted by the labels `mesh`, `service` and `instance`, then address, then
-/// content; equal groups once.
+/// Renders the groups sorted by the labels `mesh`, `service` and `instance`, then address, then all
+/// labels; equal groups once.
 #[must_use]
 pub fn render(targets: &[Target]) -> Content {
-    let mut lines: Vec<(SortKey<'_>, Vec<u8>)> = targets
+    // Sorted as targets, not as lines: so there is no second copy of a file that may be large.
+    let mut sorted: Vec<(SortKey<'_>, &Labels)> = targets
         .iter()
-        .map(|target| (sort_key(target), group(target)))
+        .map(|target| (sort_key(target), &target.labels))
         .collect();
-    lines.sort_unstable();
-    lines.dedup();
+    sorted.sort_unstable();
+    sorted.dedup();
 
-    let groups = lines.len();
+    let groups = sorted.len();
     if groups == 0 {
         return Content {
             bytes: b"[]\n".to_vec(),
             groups,
         };
     }
-    let size = lines.iter().map(|(_, line)| line.len() + 2).sum::<usize>() + 4;
-    let mut bytes = Vec::with_capacity(size);
-    bytes.extend_from_slice(b"[\n");
-    for (index, (_, line)) in lines.iter().enumerate() {
+    let mut bytes = b"[\n".to_vec();
+    for (index, ([.., address], labels)) in sorted.into_iter().enumerate() {
         if index > 0 {
             bytes.extend_from_slice(b",\n");
         }
-        bytes.extend_from_slice(line);
+        append_group(&mut bytes, address, labels);
     }
     bytes.extend_from_slice(b"\n]\n");
     Content { bytes, groups }
@@ -74,28 +73,26 @@ fn sort_key(target: &Target) -> SortKey<'_> {
     ]
 }
 
-fn group(target: &Target) -> Vec<u8> {
-    let mut line = Vec::with_capacity(512);
-    line.extend_from_slice(GROUP_START);
-    append_json_string(&mut line, &target.address);
-    line.extend_from_slice(ADDRESS_END);
-    for (index, (name, value)) in target.labels.iter().enumerate() {
+fn append_group(bytes: &mut Vec<u8>, address: &str, labels: &Labels) {
+    bytes.extend_from_slice(GROUP_START);
+    append_json_string(bytes, address);
+    bytes.extend_from_slice(ADDRESS_END);
+    for (index, (name, value)) in labels.iter().enumerate() {
         if index > 0 {
-            line.push(b',');
+            bytes.push(b',');
         }
-        append_json_string(&mut line, name);
-        line.push(b':');
-        append_json_string(&mut line, value);
+        append_json_string(bytes, name);
+        bytes.push(b':');
+        append_json_string(bytes, value);
     }
-    line.extend_from_slice(b"}}");
-    line
+    bytes.extend_from_slice(b"}}");
 }
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
 const ADDRESS_END: &[u8] = b"],\"labels\":{";
 
-fn append_json_string(line: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(line, text).expect("a string is JSON, and memory takes every write");
+fn append_json_string(bytes: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(bytes, text).expect("a string is JSON, and memory takes every write");
 }
 
 /// What distinguishes one file from the one before, counted in target groups.

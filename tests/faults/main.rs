@@ -20,6 +20,7 @@ mod streams;
 mod asleep;
 mod away;
 mod bad_answers;
+mod bounds;
 mod clock;
 mod disk;
 mod flood;
