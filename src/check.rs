@@ -16,7 +16,7 @@ use crate::connection::{Action, Connection, Event};
 use crate::diagnosis::peer_certificate;
 use crate::excerpt::excerpt;
 use crate::network::Network;
-use crate::publish::{ClaimError, OutputFile};
+use crate::publish::{self, ClaimError, Warning};
 use crate::report::Report;
 use crate::session::Session;
 
@@ -39,12 +39,16 @@ enum Outcome {
 /// Checks the control plane and the output, and tells about it on `out`. Says whether both are
 /// well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
-    let output = OutputFile::check(&config.output_file);
+    let output = publish::check(&config.output_file);
     let way = Check::new(config, out).run();
     match &output {
         Ok(path) => tell(
             out,
-            &format!("the output {} can be written", path.display()),
+            &format!(
+                "the output {} can probably be written: rights and room were looked at, nothing \
+                 was written",
+                path.display()
+            ),
         ),
         Err(ClaimError::Held { .. }) => {
             tell(out, "the output is being written by a running daemon");
@@ -90,6 +94,9 @@ impl<'a, W: Write> Check<'a, W> {
         );
         for warning in config.warnings() {
             tell(out, warning);
+        }
+        if let Some(warning) = Warning::about_name(&config.output_file) {
+            tell(out, &warning.to_string());
         }
         let security = address.security();
         let address = (address.host.clone(), address.port, security);

@@ -7,7 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use serde::Deserialize;
+
 use crate::assignment::{Labels, Target};
+use crate::excerpt::excerpt;
 
 /// The bytes of one complete file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,25 +132,88 @@ impl fmt::Display for Changes {
 /// has groups wherever it has lines of our form.
 #[must_use]
 pub fn changes(before: &[u8], after: &[u8]) -> Changes {
-    let before: HashSet<&[u8]> = group_lines(before).collect();
-    let after: HashSet<&[u8]> = group_lines(after).collect();
-
-    let mut gone: HashMap<&[u8], usize> = HashMap::new();
-    for line in before.difference(&after) {
-        *gone.entry(address(line)).or_default() += 1;
+    let compared = Compared::new(before, after);
+    Changes {
+        added: compared.added.len(),
+        removed: compared.removed.len(),
+        changed: compared.changed.len(),
     }
-    let mut changes = Changes::default();
-    for line in after.difference(&before) {
-        match gone.get_mut(address(line)) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                changes.changed += 1;
+}
+
+/// What `changes` counts, in words: the names of some of the targets, and how many more there are.
+#[must_use]
+pub fn changed_names(before: &[u8], after: &[u8]) -> String {
+    let compared = Compared::new(before, after);
+    let kinds = [
+        ("added", compared.added),
+        ("removed", compared.removed),
+        ("changed", compared.changed),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, lines)| !lines.is_empty());
+    let kinds: Vec<String> = kinds
+        .map(|(kind, lines)| format!("{kind} {}", names(lines)))
+        .collect();
+    kinds.join("; ")
+}
+
+/// So many targets of a kind are named.
+const NAMED: usize = 20;
+
+fn names(mut lines: Vec<&[u8]>) -> String {
+    lines.sort_unstable();
+    let named: Vec<String> = lines.iter().take(NAMED).map(|line| name(line)).collect();
+    match lines.len().checked_sub(NAMED) {
+        None | Some(0) => named.join(", "),
+        Some(more) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// A group as an operator knows it: its instance, where it has one, and its address.
+fn name(line: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Group {
+        targets: Vec<String>,
+        labels: Labels,
+    }
+    let Ok(Group { targets, labels }) = serde_json::from_slice(line) else {
+        return excerpt(&String::from_utf8_lossy(line));
+    };
+    let address = targets.join(" ");
+    match labels.get("instance") {
+        Some(instance) => excerpt(&format!("{instance} ({address})")),
+        None => excerpt(&address),
+    }
+}
+
+/// The lines of two files that differ; a group whose address was there before is the same target.
+struct Compared<'a> {
+    added: Vec<&'a [u8]>,
+    removed: Vec<&'a [u8]>,
+    changed: Vec<&'a [u8]>,
+}
+
+impl<'a> Compared<'a> {
+    fn new(before: &'a [u8], after: &'a [u8]) -> Self {
+        let before: HashSet<&[u8]> = group_lines(before).collect();
+        let after: HashSet<&[u8]> = group_lines(after).collect();
+
+        let mut gone: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+        for line in before.difference(&after) {
+            gone.entry(address(line)).or_default().push(line);
+        }
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for line in after.difference(&before) {
+            match gone.get_mut(address(line)).and_then(Vec::pop) {
+                Some(_) => changed.push(*line),
+                None => added.push(*line),
             }
-            _ => changes.added += 1,
+        }
+        Self {
+            added,
+            removed: gone.into_values().flatten().collect(),
+            changed,
         }
     }
-    changes.removed = gone.values().sum();
-    changes
 }
 
 fn group_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
 use jiff::Timestamp;
+use log::Level;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::network::Network;
 use crate::output::Output;
-use crate::publish::{ClaimError, OutputFile};
+use crate::publish::{ClaimError, OutputFile, Warning};
 use crate::receiver::{Command, ReceiverThread, snapshot_channel};
 use crate::service_manager::ServiceManager;
 use crate::session::Session;
@@ -91,8 +92,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let signals = forward_signals().map_err(RunError::Start)?;
     let mut manager = ServiceManager::from_environment();
     let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
-    let file = claim(&config)?;
-    let mut watch = Watch::new(Instant::now(), file.path());
+    let file = claim(&config, &mut status)?;
+    let mut watch = Watch::new(Instant::now(), &config.output_file);
     let threads = Threads::start(config, file, &watch)?;
     manager.ready();
     manager.status(status.to_string());
@@ -134,12 +135,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Claims the output, and tells what is to be followed.
-fn claim(config: &Config) -> Result<OutputFile, RunError> {
-    let (file, problem) =
+fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
+    let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
-    if let Some(problem) = problem {
-        log::error!("{problem}; starting nevertheless, as this may pass");
-    }
     log::info!(
         "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
         crate::VERSION,
@@ -147,6 +145,12 @@ fn claim(config: &Config) -> Result<OutputFile, RunError> {
         config.name,
         file.path().display()
     );
+    for warning in output_warnings {
+        log::log!(warning.level(), "{warning}");
+        if let Warning::Full(error) = warning {
+            status.take(Timestamp::now(), Note::NotWritten(error.to_string()));
+        }
+    }
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
@@ -180,8 +184,8 @@ impl Threads {
             pulse: watch.receiver.clone(),
         };
         let writer = WriterThread {
-            output: Output::new(Instant::now()),
-            file,
+            output: Output::new(Instant::now(), log::log_enabled!(Level::Debug)),
+            file: file.with_pulse(watch.writer.clone()),
             notes: notes_sender,
             pulse: watch.writer.clone(),
         };
