@@ -229,6 +229,11 @@ impl Daemon {
         &self.output
     }
 
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it has written to stderr by now.
     pub(crate) fn log(&self) -> String {
         self.stderr.text()

@@ -22,6 +22,7 @@ mod streams;
 mod asleep;
 mod away;
 mod bad_answers;
+mod bounds;
 mod clock;
 mod disk;
 mod first_process;
