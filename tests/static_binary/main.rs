@@ -37,7 +37,7 @@ fn binary() -> Option<PathBuf> {
 }
 
 #[test]
-fn it_is_small_and_stripped_and_linked_to_nothing() {
+fn it_is_small_and_stripped_and_linked_to_nothing_and_names_its_crates() {
     let Some(binary) = binary() else {
         return;
     };
@@ -53,6 +53,10 @@ fn it_is_small_and_stripped_and_linked_to_nothing() {
     assert!(output.status.success(), "{output:?}");
     let facts = String::from_utf8(output.stdout).unwrap();
     assert!(facts.contains("LOAD"), "{facts}");
+    assert!(
+        facts.contains(".dep-v0"),
+        "no list of crates for scanners: {facts}"
+    );
     for unwanted in ["INTERP", "(NEEDED)", ".symtab", ".debug"] {
         assert!(!facts.contains(unwanted), "{unwanted} in:\n{facts}");
     }
