@@ -44,7 +44,7 @@ simulate: prerequisites ## drive the two state machines through SEEDS=N stories 
 soak: prerequisites ## put the daemon through random faults for MINUTES=N (1 by default)
 	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
 
-generate: prerequisites ## renew what is made from the table of flags: man page, completions, README's table, …
+generate: prerequisites ## renew what is made from the table of flags (man page, completions, …) and the notices
 	RENEW_GENERATED_FILES=yes $(CARGO) test $(CARGO_FLAGS) --test parts generated
 
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied

@@ -1,6 +1,6 @@
 //! What was asked, validated: flag over environment over default, each value with a type.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -260,7 +260,9 @@ impl Config {
     /// all that are in the environment.
     #[must_use]
     pub fn warnings(&self, variables: impl Iterator<Item = OsString>) -> Vec<String> {
-        let mut warnings: Vec<String> = variables.filter_map(unknown_variable).collect();
+        let mut warnings: Vec<String> = variables
+            .filter_map(|name| unknown_variable(&name))
+            .collect();
         if self.resolver.http.tls.skip_verify {
             warnings.push(
                 "--tls-skip-verify: any server is trusted, so anyone on the way can say what is \
@@ -295,7 +297,7 @@ impl Config {
 }
 
 /// A warning, where a variable is named like a setting and is none.
-fn unknown_variable(name: OsString) -> Option<String> {
+fn unknown_variable(name: &OsStr) -> Option<String> {
     let name = name.to_string_lossy();
     let rest = name.strip_prefix(flags::ENVIRONMENT_PREFIX)?;
     let mut known = FLAGS.iter().flat_map(|flag| flag.environment);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anstream::AutoStream;
-use env_logger::{Builder, Target};
+use env_logger::{Builder, Logger, Target};
 use log::{Level, LevelFilter, Log as _, Record};
 
 use crate::log_queue::LogQueue;
@@ -27,22 +27,7 @@ static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 /// Where the system refuses a thread.
 pub fn start(level: LevelFilter, timestamps: Option<bool>) -> io::Result<()> {
     let direct = builder(level, timestamps).target(Target::Stderr).build();
-    let queue = LogQueue::start(move |dropped| {
-        direct.log(
-            &Record::builder()
-                .level(Level::Warn)
-                .target(env!("CARGO_CRATE_NAME"))
-                .args(format_args!(
-                    "{dropped} log {} dropped, as the log was not read",
-                    if dropped == 1 {
-                        "line was"
-                    } else {
-                        "lines were"
-                    }
-                ))
-                .build(),
-        );
-    })?;
+    let queue = LogQueue::start(move |dropped| log_dropped(&direct, dropped))?;
     builder(level, timestamps)
         .target(Target::Pipe(Box::new(queue.clone())))
         .write_style(AutoStream::choice(&io::stderr()).into())
@@ -52,9 +37,27 @@ pub fn start(level: LevelFilter, timestamps: Option<bool>) -> io::Result<()> {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
         let name = thread.name().unwrap_or("unnamed");
-        tell(&format!("thread {name:?} {panic}").replace('\n', " "));
+        last_words(&format!("thread {name:?} {panic}").replace('\n', " "));
     }));
     Ok(())
+}
+
+/// Logs how many lines were dropped; not through the queue, which may be full again.
+fn log_dropped(direct: &Logger, dropped: u64) {
+    let lines = if dropped == 1 {
+        "line was"
+    } else {
+        "lines were"
+    };
+    direct.log(
+        &Record::builder()
+            .level(Level::Warn)
+            .target(env!("CARGO_CRATE_NAME"))
+            .args(format_args!(
+                "{dropped} log {lines} dropped, as the log was not read"
+            ))
+            .build(),
+    );
 }
 
 /// Waits, for a moment, until everything logged so far is written. To be called at the end.
@@ -93,14 +96,9 @@ fn builder(level: LevelFilter, timestamps: Option<bool>) -> Builder {
     builder
 }
 
-/// The last words of a process that fails, whether or not logging has started.
+/// The last words of a process or a thread that fails, at any level, whether or not logging has
+/// started.
 pub fn last_words(message: &str) {
-    tell(message);
-    flush();
-}
-
-/// What is told at any level.
-fn tell(message: &str) {
     // To the journal every line already has the name of its process.
     let prefix = if journal_reads_stderr() {
         format!("<{}>", priority(Level::Error))
@@ -113,6 +111,7 @@ fn tell(message: &str) {
         // Where even stderr is closed, the exit code still tells.
         None => drop(io::stderr().write_all(line.as_bytes())),
     }
+    flush();
 }
 
 /// The priorities of `syslog(3)`, by which `journalctl -p` filters.

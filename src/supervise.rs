@@ -291,7 +291,7 @@ fn forward_signals() -> io::Result<Receiver<i32>> {
                 SIGCHLD => reap(),
                 // Other daemons reopen their logs or turn up their level: no reason to die of it.
                 SIGUSR1 | SIGUSR2 => {
-                    log::info!("ignored SIGUSR1 or SIGUSR2, which mean nothing here")
+                    log::info!("ignored SIGUSR1 or SIGUSR2, which mean nothing here");
                 }
                 _ => {
                     // Where nobody listens any more, the process is ending anyway.

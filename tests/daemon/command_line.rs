@@ -320,7 +320,7 @@ fn flags_may_stand_before_and_after_the_subcommand_with_or_without_an_equals_sig
 #[test]
 fn the_last_of_a_repeated_flag_counts() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let daemon = Launch::follow("grpc://127.0.0.1:1")
+    let daemon = Launch::follow("grpc://does-not-resolve.invalid")
         .argument(format!("--cp-address={}", plane.grpc_url()))
         .start();
     daemon.wait_for_file(EMPTY);

@@ -1,7 +1,7 @@
 //! What the log says, and what it does not say: one event a line, a handful of lines in a normal
 //! life, nothing of what libraries have to tell, nothing that reaches a terminal's controls.
 
-use kuma_stand_in::{Answers, ControlPlane, Generation, Kuma};
+use kuma_stand_in::{Answers, ControlPlane, Generation, Kuma, free_port};
 
 use crate::harness::{Finished, Launch, SOON, on_its_port};
 use crate::mesh::{EMPTY, backends, undecodable};
@@ -85,9 +85,10 @@ fn an_outage_is_told_at_its_start_and_at_its_end() {
 
 #[test]
 fn a_control_plane_that_is_away_is_one_line_and_nothing_of_libraries() {
+    let nobody = free_port().unwrap();
     for address in [
-        "grpc://127.0.0.1:1",
-        "http://127.0.0.1:1",
+        &format!("grpc://127.0.0.1:{nobody}"),
+        &format!("http://127.0.0.1:{nobody}"),
         "grpc://does-not-resolve.invalid",
     ] {
         for level in ["info", "debug"] {

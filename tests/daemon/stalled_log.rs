@@ -112,8 +112,12 @@ fn when_the_log_is_read_again_it_says_how_many_lines_were_dropped() {
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     assert!(lines[0].contains(" follows "), "{}", lines[0]);
     assert_eq!(lines.iter().filter(|line| dropped(line)).count(), 1);
-    let last = lines.last().unwrap();
-    assert!(last.ends_with("stopping, as asked by a signal"), "{last}");
-    let times: Vec<&str> = lines.iter().map(|line| &line[..25]).collect();
+    // What is queued at the end is still written.
+    let stopping = "stopping, as asked by a signal";
+    assert!(lines.iter().any(|line| line.ends_with(stopping)), "{text}");
+    // Of one thread, as two may take the time in one order and append in the other.
+    let of_receiver = lines.iter().filter(|line| line.contains(" version "));
+    let times: Vec<&str> = of_receiver.map(|line| &line[..25]).collect();
+    assert!(times.len() > LISTS / 2, "{text}");
     assert!(times.is_sorted(), "{text}");
 }
