@@ -4,7 +4,7 @@
 # usage: packaging/install.sh install|uninstall
 #
 # In the environment, as in the GNU and distributions' conventions: DESTDIR, prefix (/usr/local),
-# exec_prefix, bindir, datarootdir, mandir, sysconfdir, localstatedir (/var), unitdir, sysusersdir,
+# exec_prefix, bindir, datarootdir, docdir, mandir, sysconfdir, localstatedir (/var), unitdir, sysusersdir,
 # svdir, bashcompletiondir, zshcompletiondir, fishcompletiondir. Further BINARY, the program to
 # install, and user (kuma-prometheus-sd), whom the service runs as.
 #
@@ -20,6 +20,7 @@ name=kuma-prometheus-sd
 : "${DESTDIR:=}" "${BINARY:=$here/../$name}" "${user:=$name}"
 : "${prefix:=/usr/local}" "${exec_prefix:=$prefix}" "${bindir:=$exec_prefix/bin}"
 : "${datarootdir:=$prefix/share}" "${mandir:=$datarootdir/man}"
+: "${docdir:=$datarootdir/doc/$name}"
 : "${sysconfdir:=/etc}" "${localstatedir:=/var}"
 case $prefix in
 /usr | /usr/local) systemd_folder=$prefix/lib ;;
@@ -51,7 +52,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # The paths end up in a unit, in shell scripts and in sed, each of which reads some characters as more
 # than that.
 check_paths() {
-    for variable in bindir mandir sysconfdir localstatedir unitdir sysusersdir svdir \
+    for variable in bindir docdir mandir sysconfdir localstatedir unitdir sysusersdir svdir \
         bashcompletiondir zshcompletiondir fishcompletiondir; do
         path=
         eval "path=\$$variable"
@@ -73,6 +74,8 @@ files() {
 644 completions/$name.bash $bashcompletiondir/$name
 644 completions/_$name $zshcompletiondir/_$name
 644 completions/$name.fish $fishcompletiondir/$name.fish
+644 THIRD-PARTY-NOTICES.txt $docdir/THIRD-PARTY-NOTICES.txt
+644 $name.cdx.json $docdir/$name.cdx.json
 644 systemd/$name.service $unit
 644 systemd/$name.sysusers $sysusersdir/$name.conf
 755 runit/run $service/run
@@ -83,10 +86,27 @@ files() {
 END
 }
 
-# A file as it is installed.
+# A file as it is installed. The manual and the environment file name the usual paths, since they are
+# read in the source as well.
 render() { # FILE
-    sed -e "s|@bindir@|$bindir|g" -e "s|@sysconfdir@|$sysconfdir|g" \
+    sed -e "s|/etc/default/kuma|@sysconfdir@/default/kuma|g" \
+        -e "s|/var/lib/kuma|@localstatedir@/lib/kuma|g" -e "$(elsewhere "$1")" \
+        -e "s|@bindir@|$bindir|g" -e "s|@sysconfdir@|$sysconfdir|g" \
         -e "s|@localstatedir@|$localstatedir|g" -e "s|@user@|$user|g" "$here/$1"
+}
+
+# systemd has all state in /var/lib. For another place, its folder is not systemd's to make.
+elsewhere() { # FILE
+    case $localstatedir:$1 in
+    /var:*) ;;
+    *:systemd/*.service)
+        echo "s|^# %S is /var/lib\\. |# |"
+        echo "s|^StateDirectory=.*|ReadWritePaths=$state|"
+        echo "/^StateDirectoryMode=/d"
+        echo "/^# Prometheus reads the list as another user/d"
+        echo "s|%S|$localstatedir/lib|g"
+        ;;
+    esac
 }
 
 # Puts stdin in place by a rename: the old file may be a program that runs.
@@ -126,6 +146,7 @@ say_next_steps() {
     say "installed $bindir/$name; its settings are in $environment. Next, as root:"
     if [ -d /run/systemd/system ] || ! has runsv; then
         say "  systemd-sysusers $sysusersdir/$name.conf"
+        [ "$localstatedir" = /var ] || say "  install -d -m 755 -o $user -g $user $state"
         say "  systemctl daemon-reload"
         say "  systemctl enable $name && systemctl restart $name"
     fi
@@ -161,7 +182,7 @@ uninstall_all() {
     fi
     # runsv made these, and no longer runs.
     rm -rf "$DESTDIR$service/supervise" "$DESTDIR$service/log/supervise"
-    for folder in "$service/log" "$service"; do
+    for folder in "$docdir" "$service/log" "$service"; do
         [ ! -d "$DESTDIR$folder" ] || rmdir "$DESTDIR$folder" 2>/dev/null ||
             say "kept $DESTDIR$folder, which has other files in it"
     done

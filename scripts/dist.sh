@@ -38,6 +38,16 @@ from_commit() { # VARIABLE FORMAT
     export "$1=$value"
 }
 
+# The folder holds what is packed from one commit: what an earlier one has left there is not a part of
+# the release.
+keep_only_this_commit() {
+    local commit=$dist/.packed-from
+    mkdir -p "$dist"
+    [[ -e $commit && $(<"$commit") == "$version $SOURCE_DATE_EPOCH" ]] ||
+        rm -f "$dist/$name"[-_]* "$dist"/SHA256SUMS*
+    echo "$version $SOURCE_DATE_EPOCH" >"$commit"
+}
+
 copy() { # FOLDER PATH...
     local folder=$1 path
     shift
@@ -54,7 +64,7 @@ pack_tarball() { # TARGET
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$folder'" EXIT
     copy "$folder/$base" LICENSE ./*.md docs packaging/{install.sh,environment,"$name.1"} \
-        packaging/{completions,systemd,runit}
+        packaging/{THIRD-PARTY-NOTICES.txt,"$name.cdx.json",completions,systemd,runit}
     install -m 755 "$BINARY" "$folder/$base/$name"
     tar --create --directory="$folder" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
         --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" "$base" | gzip -9 -n >"$dist/$base.tar.gz"
@@ -114,7 +124,6 @@ tarball | deb | rpm) ;;
 esac
 need_binary "$target"
 from_commit SOURCE_DATE_EPOCH %ct
-mkdir -p "$dist"
+keep_only_this_commit
 "pack_$format" "$target"
-# Of one version: an older one that lies about is not what was packed.
-(cd "$dist" && sha256sum -- "$name"[-_]"$version"-*.* >SHA256SUMS)
+(cd "$dist" && sha256sum -- "$name"[-_]* >SHA256SUMS)

@@ -26,8 +26,10 @@ edition=$(sed -n 's/^edition = "\(.*\)"/\1/p' Cargo.toml)
 prometheus_folder=${CARGO_TARGET_DIR:-target}/prometheus
 zig_folder=${CARGO_TARGET_DIR:-target}/zig
 static_target=${TARGET:-$(uname -m)-unknown-linux-musl}
-# What makes a deb and an rpm of what Cargo built, and which version of each.
+# What puts the list of crates into the static binary, what makes a deb and an rpm of it, and which version
+# of each.
 tools_folder=${CARGO_TARGET_DIR:-target}/tools
+cargo_auditable="cargo-auditable@0.7.7"
 cargo_deb="cargo-deb@3.8.0"
 cargo_generate_rpm="cargo-generate-rpm@0.21.1"
 
@@ -104,6 +106,7 @@ missing_for() {
             python3 -c 'import ensurepip, venv' 2>/dev/null || echo python
             has_zig || echo zig
             choose_static_rust "$static_target" || echo static-rust
+            has_cargo_tool "$cargo_auditable" || echo "$cargo_auditable"
             ;;
         deb) has_cargo_tool "$cargo_deb" || echo "$cargo_deb" ;;
         rpm) has_cargo_tool "$cargo_generate_rpm" || echo "$cargo_generate_rpm" ;;

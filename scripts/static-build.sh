@@ -37,9 +37,17 @@ if [[ $static_standard_library == source ]]; then
 fi
 
 # Where things happened to lie must not show in the binary: panics and C++ checks name their files.
-cargo_home=$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")
-rustflags+=("--remap-path-prefix=$cargo_home=/cargo" "--remap-path-prefix=$target_folder=/target")
-c_flags=("-ffile-prefix-map=$cargo_home=/cargo" "-ffile-prefix-map=$target_folder=/target")
+c_flags=()
+hide() { # FOLDER NAME
+    if [[ $1 == *[[:space:]]* ]]; then
+        echo "static-build: no flag can have '$1' in it, so the binary will; for a release, build elsewhere" >&2
+        return
+    fi
+    rustflags+=("--remap-path-prefix=$1=$2")
+    c_flags+=("-ffile-prefix-map=$1=$2")
+}
+hide "$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")" /cargo
+hide "$target_folder" /target
 # musl since 1.2.4 keeps off64_t to itself unless asked.
 c_flags+=(-D_LARGEFILE64_SOURCE)
 # clang since 19 rejects `x.template f(...)` without a template argument list, as gRPC has it.
@@ -58,7 +66,8 @@ export "CXXFLAGS_$variable=${cxx_flags[*]}"
 # One that is set for everything would win over the ones above.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CFLAGS CXXFLAGS
 
-export PATH="$target_folder/zig/bin:$PATH"
-"$static_cargo" zigbuild "${flags[@]}" --locked --release --target "$target" \
+# The list of crates goes into the binary, for scanners such as `cargo audit bin`.
+export PATH="$target_folder/zig/bin:$target_folder/tools/bin:$PATH"
+"$static_cargo" auditable zigbuild "${flags[@]}" --locked --release --target "$target" \
     --package kuma-prometheus-sd --bin kuma-prometheus-sd
 echo "$binary: $(stat -c %s "$binary") bytes"

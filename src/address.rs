@@ -166,6 +166,12 @@ impl FromStr for Address {
         } else {
             format!("/{path}")
         };
+        // musl looks into the hosts file as it is written, and there it is in small letters.
+        let host = if host.eq_ignore_ascii_case("localhost") {
+            "localhost"
+        } else {
+            host
+        };
         let address = Self {
             scheme,
             host: host.to_owned(),

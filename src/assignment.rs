@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::budget::{Budget, OverLimit, json_length};
 use crate::json::Object;
 use crate::proto::{mads_v1, mads_v1alpha1, parse};
 
@@ -39,6 +40,24 @@ impl Generation {
             Self::V1alpha1 => {
                 "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
             }
+        }
+    }
+}
+
+impl Generation {
+    /// The generation whose assignments have this type URL.
+    #[must_use]
+    pub fn of_type_url(type_url: &str) -> Option<Self> {
+        [Self::V1, Self::V1alpha1]
+            .into_iter()
+            .find(|generation| generation.type_url() == type_url)
+    }
+
+    /// The number of the field of an assignment that holds its targets.
+    fn targets_field(self) -> u32 {
+        match self {
+            Self::V1 => 4,
+            Self::V1alpha1 => 2,
         }
     }
 }
@@ -122,6 +141,13 @@ pub enum ResourceError {
         /// What the decoder says.
         reason: String,
     },
+    /// With this resource, the response would become too much.
+    OverLimit {
+        /// Its place in the response, from 0.
+        index: usize,
+        /// Which bound is exceeded.
+        limit: OverLimit,
+    },
 }
 
 impl fmt::Display for ResourceError {
@@ -136,6 +162,9 @@ impl fmt::Display for ResourceError {
             Self::Undecodable { index, reason } => {
                 write!(formatter, "resource {index} cannot be decoded: {reason}")
             }
+            Self::OverLimit { index, limit } => {
+                write!(formatter, "resource {index} is too much: {limit}")
+            }
         }
     }
 }
@@ -145,18 +174,20 @@ impl std::error::Error for ResourceError {}
 /// Decodes all resources of a response that was asked for in `generation`.
 ///
 /// # Errors
-/// The first resource of another type, or that cannot be decoded: a list with a hole in it is
-/// worse than an old one, so such a response is of no use as a whole.
+/// The first resource of another type, or that cannot be decoded, or that is too much: a list with a
+/// hole in it is worse than an old one, so such a response is of no use as a whole.
 pub fn decode(
     generation: Generation,
     resources: &[Resource],
 ) -> Result<Assignments, ResourceError> {
     let mut assignments = Assignments::default();
+    let mut budget = Budget::new();
     for (index, resource) in resources.iter().enumerate() {
-        decode_resource(generation, resource, &mut assignments).map_err(
+        decode_resource(generation, resource, &mut budget, &mut assignments).map_err(
             |problem| match problem {
                 Problem::Type(type_url) => ResourceError::UnexpectedType { index, type_url },
                 Problem::Content(reason) => ResourceError::Undecodable { index, reason },
+                Problem::Size(limit) => ResourceError::OverLimit { index, limit },
             },
         )?;
         assignments.count += 1;
@@ -168,11 +199,19 @@ pub fn decode(
 enum Problem {
     Type(String),
     Content(String),
+    Size(OverLimit),
+}
+
+impl From<OverLimit> for Problem {
+    fn from(limit: OverLimit) -> Self {
+        Self::Size(limit)
+    }
 }
 
 fn decode_resource(
     generation: Generation,
     resource: &Resource,
+    budget: &mut Budget,
     into: &mut Assignments,
 ) -> Result<(), Problem> {
     match resource {
@@ -180,17 +219,22 @@ fn decode_resource(
             if type_url != generation.type_url() {
                 return Err(Problem::Type(type_url.clone()));
             }
+            budget.take_protobuf(value, generation.targets_field())?;
             let undecodable = |error: protobuf::Error| Problem::Content(error.to_string());
             match generation {
-                Generation::V1 => parse::<mads_v1::MonitoringAssignment>(value)
-                    .map(|assignment| AssignmentV1::from(assignment).collect(into))
-                    .map_err(undecodable),
-                Generation::V1alpha1 => parse::<mads_v1alpha1::MonitoringAssignment>(value)
-                    .map(|assignment| collect_v1alpha1(assignment, into))
-                    .map_err(undecodable),
+                Generation::V1 => {
+                    let assignment = parse::<mads_v1::MonitoringAssignment>(value);
+                    let assignment = AssignmentV1::from(assignment.map_err(undecodable)?);
+                    assignment.collect(budget, into)?;
+                }
+                Generation::V1alpha1 => {
+                    let assignment = parse::<mads_v1alpha1::MonitoringAssignment>(value);
+                    collect_v1alpha1(assignment.map_err(undecodable)?, budget, into)?;
+                }
             }
         }
         Resource::Json(json) => {
+            budget.take_json(json.get())?;
             let Object(typed): Object<Typed> = serde_json::from_str(json.get())
                 .map_err(|error| Problem::Content(error.to_string()))?;
             if typed.type_url != generation.type_url() {
@@ -198,10 +242,10 @@ fn decode_resource(
             }
             let Object(assignment): Object<AssignmentV1> = serde_json::from_str(json.get())
                 .map_err(|error| Problem::Content(error.to_string()))?;
-            assignment.collect(into);
-            Ok(())
+            assignment.collect(budget, into)?;
         }
     }
+    Ok(())
 }
 
 /// The type of a JSON resource, read first so that a foreign resource is named as such.
@@ -272,8 +316,14 @@ impl From<mads_v1::MonitoringAssignment> for AssignmentV1 {
 
 impl AssignmentV1 {
     /// The assignment's labels win over the target's; the fields win over both.
-    fn collect(self, into: &mut Assignments) {
+    fn collect(self, budget: &mut Budget, into: &mut Assignments) -> Result<(), OverLimit> {
         let shared = valid_names(self.labels);
+        let fields = json_length(&self.mesh) + 2 * json_length(&self.service);
+        let sizes = self
+            .targets
+            .iter()
+            .map(|Object(target)| fields + target.size());
+        take_targets(budget, &shared, sizes)?;
         for Object(target) in self.targets {
             if target.address.is_empty() {
                 into.skipped.push(SkippedTarget {
@@ -299,12 +349,32 @@ impl AssignmentV1 {
             ]);
             into.targets.push(final_target(target.address, labels));
         }
+        Ok(())
+    }
+}
+
+impl TargetV1 {
+    /// What it adds to the file. Its name stands there twice.
+    fn size(&self) -> usize {
+        let fields = [&self.name, &self.scheme, &self.address, &self.metrics_path];
+        let fields = fields.map(|field| json_length(field)).iter().sum::<usize>();
+        FIXED_SIZE + fields + json_length(&self.name) + size(&self.labels)
     }
 }
 
 /// The target's labels win over the assignment's; one of them is the address.
-fn collect_v1alpha1(assignment: mads_v1alpha1::MonitoringAssignment, into: &mut Assignments) {
+fn collect_v1alpha1(
+    assignment: mads_v1alpha1::MonitoringAssignment,
+    budget: &mut Budget,
+    into: &mut Assignments,
+) -> Result<(), OverLimit> {
     let shared = valid_names(assignment.labels.into_iter().collect());
+    let name = json_length(&assignment.name);
+    let sizes = assignment
+        .targets
+        .iter()
+        .map(|target| name + FIXED_SIZE + size(&target.labels));
+    take_targets(budget, &shared, sizes)?;
     for target in assignment.targets {
         let own = valid_names(target.labels.into_iter().collect());
         match own.get(ADDRESS_LABEL) {
@@ -320,6 +390,34 @@ fn collect_v1alpha1(assignment: mads_v1alpha1::MonitoringAssignment, into: &mut 
             }),
         }
     }
+    Ok(())
+}
+
+/// What every group of the file has, names of fixed labels included, in bytes.
+const FIXED_SIZE: usize = 128;
+
+/// What a copy of a label takes in memory beside its text.
+const COPY_SIZE: usize = 96;
+
+/// What labels add to a group of the file: two texts, a colon and a comma each.
+fn size<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> usize {
+    let label = |(name, value): (&String, &String)| json_length(name) + json_length(value) + 2;
+    labels.into_iter().map(label).sum()
+}
+
+/// Counts the targets of an assignment before the first of them is built: what each has of its own,
+/// and the assignment's labels. Those of the first target are no copies, as the assignment's own go.
+fn take_targets(
+    budget: &mut Budget,
+    shared: &Labels,
+    own_sizes: impl Iterator<Item = usize>,
+) -> Result<(), OverLimit> {
+    let shared_size = size(shared);
+    for (number, own_size) in own_sizes.enumerate() {
+        let copies = if number > 0 { shared.len() } else { 0 };
+        budget.take_target(own_size + shared_size + copies * COPY_SIZE)?;
+    }
+    Ok(())
 }
 
 fn instance(labels: &Labels) -> Option<String> {
@@ -371,4 +469,70 @@ fn valid_name(name: &str) -> Cow<'_, str> {
         }
     });
     Cow::Owned(prefix.chars().chain(replaced).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Assignments, Generation, Resource, decode_resource};
+    use crate::budget::Budget;
+    use crate::proto::{mads_v1, mads_v1alpha1};
+    use protobuf::Message;
+    use std::collections::HashMap;
+
+    /// A dataplane with five tags.
+    fn tags() -> HashMap<String, String> {
+        let tags = ["kuma_io_service", "env", "version", "kuma_io_zone", "team"];
+        tags.into_iter()
+            .flat_map(|name| {
+                let value = "backend-in-production";
+                let list = (format!("{name}s"), format!(",{value},"));
+                [(name.to_owned(), value.to_owned()), list]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn half_a_million_targets_of_normal_size_fit() {
+        let v1 = mads_v1::MonitoringAssignment {
+            mesh: "default".to_owned(),
+            service: "backend_default_svc_8080".to_owned(),
+            targets: vec![mads_v1::monitoring_assignment::Target {
+                name: "backend-5c89f4d995-85znn.default".to_owned(),
+                scheme: "http".to_owned(),
+                address: "192.168.100.200:5670".to_owned(),
+                metrics_path: "/metrics".to_owned(),
+                labels: tags(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let v1alpha1 = mads_v1alpha1::MonitoringAssignment {
+            name: "/meshes/default/dataplanes/backend-5c89f4d995-85znn.default".to_owned(),
+            targets: vec![mads_v1alpha1::monitoring_assignment::Target {
+                labels: tags(),
+                ..Default::default()
+            }],
+            labels: ["__scheme__", "__metrics_path__", "job", "instance"]
+                .map(|name| (name.to_owned(), "backend-5c89f4d995-85znn".to_owned()))
+                .into(),
+            ..Default::default()
+        };
+        for (generation, value) in [
+            (Generation::V1, v1.write_to_bytes()),
+            (Generation::V1alpha1, v1alpha1.write_to_bytes()),
+        ] {
+            let resource = Resource::Protobuf {
+                type_url: generation.type_url().to_owned(),
+                value: value.unwrap().into(),
+            };
+            let mut budget = Budget::new();
+            budget.fields /= 1000;
+            budget.bytes /= 1000;
+            for _ in 0..500 {
+                let mut into = Assignments::default();
+                let fits = decode_resource(generation, &resource, &mut budget, &mut into).is_ok();
+                assert!(fits, "{generation}: {budget:?}");
+            }
+        }
+    }
 }

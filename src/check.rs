@@ -18,7 +18,7 @@ use crate::diagnosis::{self, peer_certificate};
 use crate::endpoint::Silence;
 use crate::excerpt::excerpt;
 use crate::network::Network;
-use crate::publish::{ClaimError, OutputFile};
+use crate::publish::{self, ClaimError, Warning};
 use crate::report::{Report, WayNote};
 use crate::session::Session;
 
@@ -41,12 +41,16 @@ enum Outcome {
 /// Checks the control plane and the output, and tells about it on `out`. Says whether both are
 /// well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
-    let output = OutputFile::check(&config.output_file);
+    let output = publish::check(&config.output_file);
     let way = Check::new(config, out).run();
     match &output {
         Ok(path) => tell(
             out,
-            &format!("the output {} can be written", path.display()),
+            &format!(
+                "the output {} can probably be written: rights and room were looked at, nothing \
+                 was written",
+                path.display()
+            ),
         ),
         Err(ClaimError::Held { .. }) => {
             tell(out, "the output is being written by a running daemon");
@@ -99,6 +103,9 @@ impl<'a, W: Write> Check<'a, W> {
         let settings = config.clone();
         if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
             tell(out, &warning);
+        }
+        if let Some(warning) = Warning::about_name(&config.output_file) {
+            tell(out, &warning.to_string());
         }
         let security = address.security();
         let address = (address.host.clone(), address.port, security);
@@ -268,11 +275,15 @@ fn done_by<T: Send + 'static>(
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {
     match parse_x509_certificate(certificate) {
-        Ok((_, certificate)) => format!(
-            "the certificate of {host} is issued by {:?} and valid until {}",
-            excerpt(&certificate.issuer().to_string()),
-            certificate.validity().not_after
-        ),
+        Ok((_, certificate)) => {
+            let issuer = match certificate.issuer() {
+                // Its name may be empty.
+                own if own.as_raw() == certificate.subject().as_raw() => "itself".to_owned(),
+                issuer => format!("{:?}", excerpt(&issuer.to_string())),
+            };
+            let end = certificate.validity().not_after;
+            format!("the certificate of {host} is issued by {issuer} and valid until {end}")
+        }
         Err(error) => format!("the certificate of {host} cannot be read: {error}"),
     }
 }

@@ -8,6 +8,7 @@ pub mod absence;
 pub mod address;
 pub mod assignment;
 pub mod backoff;
+pub mod budget;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -4,27 +4,36 @@
 //! A reader sees the old list or the new one, never a part of either: the bytes go into a
 //! temporary file beside the output, are flushed to disk, and take the output's name by a rename.
 
-use std::ffi::OsString;
+mod lock;
+mod place;
+mod probe;
+
 use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
-use rustix::fs::{Access, access};
+use log::Level;
 
-use crate::output::Inspection;
+use crate::output::{Failure, Inspection, Moved};
+use crate::pulse::Pulse;
 use crate::render::Content;
+use lock::Lock;
+use place::Place;
+pub use probe::check;
 
 /// More of a foreign file than this is not read; it only serves to count what changes.
 const READ_LIMIT: u64 = 512 << 20;
 
-/// Symbolic links that are followed before they are called a loop, as Linux does it.
-const LINK_LIMIT: usize = 40;
+/// So much is written, flushed or read at a time, before the thread says that it lives: a slow disk
+/// takes its time for a large file, and must not pass for one that hangs.
+const PART: usize = 4 << 20;
 
-/// The random part of a temporary name, in hexadecimal digits.
-const RANDOM_DIGITS: usize = 16;
+/// How Prometheus wants the names of its files to end.
+const ENDINGS: [&str; 6] = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
 
 /// Why the output cannot be claimed.
 #[derive(Debug)]
@@ -40,9 +49,87 @@ pub enum ClaimError {
     Held {
         /// The file it holds locked.
         lock: PathBuf,
+        /// Its number, where the system tells.
+        process: Option<u32>,
     },
     /// The file system refused something that every write needs.
     Failed(WriteError),
+}
+
+/// What an operator should know about a claimed output.
+#[derive(Debug)]
+pub enum Warning {
+    /// There is no room on the disk, which may pass: writing is tried again later.
+    Full(WriteError),
+    /// The file system has no locks, so nothing keeps a second daemon away.
+    NoLocks {
+        /// The file that cannot be locked.
+        lock: PathBuf,
+    },
+    /// A directory was made, and others may not enter it.
+    Narrow {
+        /// The directory.
+        directory: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Prometheus does not take a file of this name.
+    Name {
+        /// The path as given, which is the one that Prometheus reads.
+        path: PathBuf,
+    },
+}
+
+impl Warning {
+    /// What there is to say about the name of an output.
+    #[must_use]
+    pub fn about_name(path: &Path) -> Option<Self> {
+        let path_bytes = path.as_os_str().as_encoded_bytes();
+        let is_known = ENDINGS
+            .iter()
+            .any(|ending| path_bytes.ends_with(ending.as_bytes()));
+        (!is_known).then(|| Self::Name {
+            path: path.to_owned(),
+        })
+    }
+
+    /// How loudly to tell it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Full(_) => Level::Error,
+            Self::NoLocks { .. } | Self::Narrow { .. } | Self::Name { .. } => Level::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(error) => write!(
+                formatter,
+                "{error}; starting nevertheless, as this may pass"
+            ),
+            Self::NoLocks { lock } => write!(
+                formatter,
+                "the file system of {} has no locks, so see to it yourself that no second daemon \
+                 writes this output",
+                lock.display()
+            ),
+            Self::Narrow { directory, mode } => write!(
+                formatter,
+                "the directory {} was made with mode {mode:04o}, as the umask says, so Prometheus \
+                 may not be able to enter it; chmod o+x it, or start with umask 022",
+                directory.display()
+            ),
+            Self::Name { path } => write!(
+                formatter,
+                "the output {} does not end in .json, .yml or .yaml, so Prometheus will not take \
+                 it as a file of file_sd_configs; give another --output-file",
+                path.display()
+            ),
+        }
+    }
 }
 
 /// A failed act on the file system: which one, on what, and what the system said.
@@ -96,12 +183,18 @@ impl fmt::Display for ClaimError {
                     path.display()
                 )
             }
-            Self::Held { lock } => write!(
-                formatter,
-                "another kuma-prometheus-sd writes this output (it holds {}); stop it, or give \
-                 another --output-file",
-                lock.display()
-            ),
+            Self::Held { lock, process } => {
+                formatter.write_str("another kuma-prometheus-sd writes this output (")?;
+                match process {
+                    Some(process) => write!(formatter, "process {process}")?,
+                    None => formatter.write_str("it")?,
+                }
+                write!(
+                    formatter,
+                    " holds {}); stop it, or give another --output-file",
+                    lock.display()
+                )
+            }
             Self::Failed(error) => error.fmt(formatter),
         }
     }
@@ -112,12 +205,17 @@ impl std::error::Error for ClaimError {}
 /// The output file, held by this process until it ends.
 #[derive(Debug)]
 pub struct OutputFile {
-    path: PathBuf,
+    /// As it was given: it may be a symbolic link, and that may change.
+    given: PathBuf,
+    place: Place,
     mode: u32,
     /// `None` while the disk is too full to make the lock file.
-    lock: Option<File>,
+    lock: Option<Lock>,
     /// What the file held, and how it looked, when this process last knew its bytes.
     seen: Option<(Fingerprint, Arc<Content>)>,
+    /// Where the link has led elsewhere since that was last asked.
+    moved: Option<Moved>,
+    pulse: Pulse,
 }
 
 /// What changes about a file when somebody touches it.
@@ -147,100 +245,74 @@ impl OutputFile {
     /// takes the lock, removes what a killed daemon left behind, and tries a write with an empty
     /// file. The output itself is not touched.
     ///
-    /// The second value is a problem that may pass, a full disk: writing is tried again later.
-    ///
     /// # Errors
     /// Where the path names no file, another daemon holds it, or it cannot be written to.
-    pub fn claim(path: &Path, mode: u32) -> Result<(Self, Option<WriteError>), ClaimError> {
-        let path = resolve_links(path).map_err(ClaimError::Failed)?;
-        require_file(&path)?;
+    pub fn claim(given: &Path, mode: u32) -> Result<(Self, Vec<Warning>), ClaimError> {
+        let place = Place::of(given).map_err(ClaimError::Failed)?;
+        place.require_file()?;
+        let mut warnings: Vec<Warning> = Warning::about_name(given).into_iter().collect();
+        warnings.extend(make_directories(place.directory()).map_err(ClaimError::Failed)?);
         let mut output = Self {
-            path,
+            given: given.to_owned(),
+            place,
             mode,
             lock: None,
             seen: None,
+            moved: None,
+            pulse: Pulse::new(Instant::now()),
         };
-        let directory = output.directory();
-        fs::create_dir_all(directory)
-            .map_err(WriteError::new("make the directory", directory))
-            .map_err(ClaimError::Failed)?;
         match output
             .hold_lock()
             .and_then(|()| output.try_write().map_err(ClaimError::Failed))
         {
-            Ok(()) => Ok((output, None)),
-            Err(ClaimError::Failed(error)) if error.is_disk_full() => Ok((output, Some(error))),
-            Err(error) => Err(error),
+            Ok(()) => {}
+            Err(ClaimError::Failed(error)) if error.is_disk_full() => {
+                warnings.push(Warning::Full(error));
+            }
+            Err(error) => return Err(error),
         }
+        if output.lock.as_ref().is_some_and(|lock| !lock.is_effective) {
+            let lock = output.place.lock_path();
+            warnings.push(Warning::NoLocks { lock });
+        }
+        Ok((output, warnings))
     }
 
-    /// Whether `claim` and `replace` would work on `path`, without writing anything.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn check(path: &Path) -> Result<PathBuf, ClaimError> {
-        let path = resolve_links(path).map_err(ClaimError::Failed)?;
-        require_file(&path)?;
-        let output = Self {
-            path,
-            mode: 0,
-            lock: None,
-            seen: None,
-        };
-        let lock = output.lock_path();
-        match File::open(&lock) {
-            // Taken for a moment only: a daemon that starts just then would be refused.
-            Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {
-                return Err(ClaimError::Held { lock });
-            }
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let error = WriteError::new("open the lock file", &lock)(error);
-                return Err(ClaimError::Failed(error));
-            }
-            _ => {}
-        }
-        let mut directory = output.directory();
-        // A directory that is missing would be made in the nearest one that is not.
-        while fs::symlink_metadata(directory).is_err() {
-            directory = match directory.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
-            };
-        }
-        access(
-            directory,
-            Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
-        )
-        .map_err(|error| WriteError::new("write to", directory)(error.into()))
-        .map_err(ClaimError::Failed)?;
-        Ok(output.path)
+    /// The same, for a thread that says by `pulse` that it lives.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
     }
 
     /// The path that is replaced: the one given, with symbolic links followed.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.place.path()
+    }
+
+    /// Where the path has led elsewhere since this was last asked.
+    pub fn take_moved(&mut self) -> Option<Moved> {
+        self.moved.take()
     }
 
     /// Replaces the file by `content`, on disk when this returns.
     ///
     /// # Errors
-    /// The act that failed. The old file is in place then, unless the last act of all failed,
-    /// which flushes the directory.
-    pub fn replace(&mut self, content: &Arc<Content>) -> Result<(), WriteError> {
-        fs::create_dir_all(self.directory())
-            .map_err(WriteError::new("make the directory", self.directory()))?;
-        self.hold_lock().map_err(|error| match error {
-            ClaimError::Failed(error) => error,
-            other => WriteError::new("lock", &self.lock_path())(io::Error::other(other)),
-        })?;
-        let temporary = self.temporary_path();
-        let result = self.write_and_rename(&temporary, content);
-        if result.is_err() {
-            // What matters is why the write failed. A leftover is removed at the next start.
-            let _ = fs::remove_file(&temporary);
-        }
-        result
+    /// The act that failed, and whether the old file is still in place.
+    pub fn replace(&mut self, content: &Arc<Content>) -> Result<(), Failure> {
+        self.write_and_rename(content)
+            .map_err(|error| Failure::Unwritten(error.to_string()))?;
+        self.flush()
+    }
+
+    /// Makes the last rename survive a power cut, as far as the file system can.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.pulse.working(Instant::now());
+        flush_directory(self.place.directory())
+            .map_err(|error| Failure::Unflushed(error.to_string()))
     }
 
     /// Compares the file with `expected`, without reading it where nobody has touched it since.
@@ -248,10 +320,12 @@ impl OutputFile {
     /// # Errors
     /// Where there is something that cannot be read.
     pub fn inspect(&mut self, expected: &Arc<Content>) -> Result<Inspection, WriteError> {
-        let metadata = match fs::metadata(&self.path) {
+        self.follow_links()?;
+        let path = self.place.path();
+        let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Inspection::Missing),
-            Err(error) => return Err(WriteError::new("look at", &self.path)(error)),
+            Err(error) => return Err(WriteError::new("look at", path)(error)),
         };
         let fingerprint = Fingerprint::of(&metadata);
         if let Some((seen, content)) = &self.seen
@@ -260,161 +334,153 @@ impl OutputFile {
         {
             return Ok(Inspection::Same);
         }
-        if !metadata.is_file() && !metadata.is_dir() {
+        if is_special(&metadata) {
             // To read a pipe would be to wait for whoever writes to it.
-            let error = io::Error::other("it is a device, a pipe or a socket");
-            return Err(WriteError::new("read", &self.path)(error));
+            return Err(WriteError::new("read", path)(special()));
         }
-        let bytes = self.read().map_err(WriteError::new("read", &self.path))?;
-        if bytes == expected.bytes() && metadata.mode() & 0o7777 == self.mode {
-            self.seen = Some((fingerprint, Arc::clone(expected)));
-            return Ok(Inspection::Same);
+        let bytes = self.read().map_err(WriteError::new("read", path))?;
+        if bytes != expected.bytes() {
+            return Ok(Inspection::Different(bytes));
         }
-        Ok(Inspection::Different(bytes))
+        let mode = metadata.mode() & 0o7777;
+        if mode != self.mode {
+            return Ok(Inspection::OtherMode(mode));
+        }
+        self.seen = Some((fingerprint, Arc::clone(expected)));
+        Ok(Inspection::Same)
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.place.path())?.take(READ_LIMIT);
         let mut bytes = Vec::new();
-        File::open(&self.path)?
-            .take(READ_LIMIT)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
+        loop {
+            self.pulse.working(Instant::now());
+            let part = (&mut file).take(PART as u64).read_to_end(&mut bytes)?;
+            if part == 0 {
+                return Ok(bytes);
+            }
+        }
     }
 
-    fn write_and_rename(
-        &mut self,
-        temporary: &Path,
-        content: &Arc<Content>,
-    ) -> Result<(), WriteError> {
+    /// Follows the path anew, which may be a symbolic link that was changed or replaced. The lock stays
+    /// where the file was, and is taken where it is.
+    fn follow_links(&mut self) -> Result<(), WriteError> {
+        let place = Place::of(&self.given)?;
+        if place == self.place {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.place, place);
+        self.lock = None;
+        self.seen = None;
+        self.moved = Some(Moved {
+            from: before.path().display().to_string(),
+            to: self.place.path().display().to_string(),
+        });
+        Ok(())
+    }
+
+    /// The old file is in place where this fails.
+    fn write_and_rename(&mut self, content: &Arc<Content>) -> Result<(), WriteError> {
+        self.follow_links()?;
+        let path = self.place.path();
+        if fs::metadata(path).is_ok_and(|metadata| is_special(&metadata)) {
+            return Err(WriteError::new("replace", path)(special()));
+        }
+        let directory = self.place.directory();
+        fs::create_dir_all(directory).map_err(WriteError::new("make the directory", directory))?;
+        self.hold_lock().map_err(|error| match error {
+            ClaimError::Failed(error) => error,
+            other => WriteError::new("lock", &self.place.lock_path())(io::Error::other(other)),
+        })?;
+        let temporary = self.place.temporary_path();
+        let result = self.write_to(&temporary, content).and_then(|file| {
+            let path = self.place.path();
+            fs::rename(&temporary, path).map_err(WriteError::new("replace", path))?;
+            Ok(file)
+        });
+        if result.is_err() {
+            // What matters is why the write failed. A leftover is removed at the next start.
+            let _ = fs::remove_file(&temporary);
+        }
+        // Without its looks, the file will be read to be known again.
+        let metadata = result?.metadata().ok();
+        self.seen = metadata.map(|metadata| (Fingerprint::of(&metadata), Arc::clone(content)));
+        Ok(())
+    }
+
+    fn write_to(&self, temporary: &Path, content: &Content) -> Result<File, WriteError> {
         let mut file = create_temporary(temporary)?;
-        file.write_all(content.bytes())
-            .map_err(WriteError::new("write", temporary))?;
+        for (number, part) in content.bytes().chunks(PART).enumerate() {
+            if number > 0 {
+                file.sync_data()
+                    .map_err(WriteError::new("flush", temporary))?;
+            }
+            self.pulse.working(Instant::now());
+            file.write_all(part)
+                .map_err(WriteError::new("write", temporary))?;
+        }
         // After the creation, so that the umask has no say.
         file.set_permissions(Permissions::from_mode(self.mode))
             .map_err(WriteError::new("set the mode of", temporary))?;
         file.sync_all()
             .map_err(WriteError::new("flush", temporary))?;
-        fs::rename(temporary, &self.path).map_err(WriteError::new("replace", &self.path))?;
-        let metadata = file
-            .metadata()
-            .map_err(WriteError::new("look at", &self.path))?;
-        self.seen = Some((Fingerprint::of(&metadata), Arc::clone(content)));
-        sync_directory(self.directory())
+        Ok(file)
     }
 
     /// Takes the lock where it is not held, or where its file has gone with its directory.
     fn hold_lock(&mut self) -> Result<(), ClaimError> {
-        let path = self.lock_path();
-        if self
-            .lock
-            .as_ref()
-            .is_some_and(|lock| is_same_file(lock, &path))
-        {
+        let path = self.place.lock_path();
+        if self.lock.as_ref().is_some_and(|lock| lock.is_at(&path)) {
             return Ok(());
         }
         self.lock = None;
-        let lock = open_lock(&path)
-            .map_err(WriteError::new("open the lock file", &path))
-            .map_err(ClaimError::Failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(ClaimError::Held { lock: path }),
-            Err(TryLockError::Error(error)) => {
-                return Err(ClaimError::Failed(WriteError::new("lock", &path)(error)));
-            }
-        }
-        self.lock = Some(lock);
+        self.lock = Some(Lock::take(&path)?);
         self.remove_leftovers().map_err(ClaimError::Failed)
     }
 
     fn try_write(&self) -> Result<(), WriteError> {
-        let temporary = self.temporary_path();
+        let temporary = self.place.temporary_path();
         create_temporary(&temporary)?;
         fs::remove_file(&temporary).map_err(WriteError::new("remove", &temporary))
     }
 
     /// Removes the temporary files of a daemon that was killed. Only the holder of the lock may.
     fn remove_leftovers(&self) -> Result<(), WriteError> {
-        let directory = self.directory();
+        let directory = self.place.directory();
         let entries = fs::read_dir(directory).map_err(WriteError::new("list", directory))?;
         for entry in entries {
             let entry = entry.map_err(WriteError::new("list", directory))?;
-            if self.is_temporary_name(&entry.file_name()) {
+            if self.place.is_temporary_name(&entry.file_name()) {
                 let path = entry.path();
                 fs::remove_file(&path).map_err(WriteError::new("remove the leftover", &path))?;
             }
         }
         Ok(())
     }
-
-    fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
-    }
-
-    fn lock_path(&self) -> PathBuf {
-        self.path.with_file_name(self.hidden_name(".lock"))
-    }
-
-    /// A new name beside the output. It must not end as Prometheus' globs for file_sd do.
-    fn temporary_path(&self) -> PathBuf {
-        let suffix = format!(".{:016x}.tmp", fastrand::u64(..));
-        self.path.with_file_name(self.hidden_name(&suffix))
-    }
-
-    fn is_temporary_name(&self, name: &std::ffi::OsStr) -> bool {
-        let prefix = self.hidden_name(".");
-        name.as_encoded_bytes()
-            .strip_prefix(prefix.as_encoded_bytes())
-            .and_then(|rest| rest.strip_suffix(b".tmp"))
-            .is_some_and(|random| {
-                random.len() == RANDOM_DIGITS && random.iter().all(u8::is_ascii_hexdigit)
-            })
-    }
-
-    fn hidden_name(&self, suffix: &str) -> OsString {
-        let mut name = OsString::from(".");
-        name.push(self.path.file_name().unwrap_or_default());
-        name.push(suffix);
-        name
-    }
 }
 
-/// Follows `path` as long as it is a symbolic link, also to a file that does not exist yet.
-fn resolve_links(path: &Path) -> Result<PathBuf, WriteError> {
-    let mut resolved = path.to_owned();
-    for _ in 0..LINK_LIMIT {
-        match fs::read_link(&resolved) {
-            Ok(target) => {
-                resolved = resolved.parent().unwrap_or(Path::new("")).join(target);
-            }
-            // Not a link, not there, or not to be looked at: whoever opens it will say so.
-            Err(_) => return Ok(resolved),
-        }
-    }
-    Err(WriteError::new("follow the symbolic link", path)(
-        io::Error::other("too many of them"),
-    ))
+/// Neither a file nor a directory. A rename would put a file into the place of a device.
+fn is_special(metadata: &Metadata) -> bool {
+    !metadata.is_file() && !metadata.is_dir()
 }
 
-fn require_file(path: &Path) -> Result<(), ClaimError> {
-    let not_a_file = |what| ClaimError::NotAFile {
-        path: path.to_owned(),
-        what,
-    };
-    let bytes = path.as_os_str().as_encoded_bytes();
-    if path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
-        return Err(not_a_file("a directory"));
-    }
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(metadata) if metadata.is_dir() => Err(not_a_file("a directory")),
-        Ok(_) => Err(not_a_file("a device, a pipe or a socket")),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(ClaimError::Failed(WriteError::new("look at", path)(error))),
-    }
+fn special() -> io::Error {
+    io::Error::other("it is a device, a pipe or a socket")
+}
+
+/// Makes the missing ones of a path's directories, and warns of the first that others may not enter.
+fn make_directories(directory: &Path) -> Result<Option<Warning>, WriteError> {
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .collect();
+    fs::create_dir_all(directory).map_err(WriteError::new("make the directory", directory))?;
+    let narrow = missing.into_iter().rev().find_map(|directory| {
+        let mode = fs::metadata(directory).ok()?.mode() & 0o7777;
+        let directory = directory.to_owned();
+        (mode & 0o001 == 0).then_some(Warning::Narrow { directory, mode })
+    });
+    Ok(narrow)
 }
 
 fn create_temporary(path: &Path) -> Result<File, WriteError> {
@@ -426,33 +492,7 @@ fn create_temporary(path: &Path) -> Result<File, WriteError> {
         .map_err(WriteError::new("create", path))
 }
 
-/// A lock needs no right to write, so a file that another user's daemon has left serves as well.
-fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    match options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .open(path)
-    {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            File::open(path).map_err(|_| error)
-        }
-        result => result,
-    }
-}
-
-fn is_same_file(file: &File, path: &Path) -> bool {
-    let inode = |metadata: Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(ours), Ok(theirs)) => inode(ours) == inode(theirs),
-        _ => false,
-    }
-}
-
-/// Makes a rename survive a power cut, as far as the file system can.
-fn sync_directory(directory: &Path) -> Result<(), WriteError> {
+fn flush_directory(directory: &Path) -> Result<(), WriteError> {
     let unsupported = [
         ErrorKind::InvalidInput,
         ErrorKind::Unsupported,

@@ -7,7 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::assignment::Target;
+use serde::Deserialize;
+
+use crate::assignment::{Labels, Target};
+use crate::excerpt::excerpt;
 
 /// The bytes of one complete file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,32 +33,31 @@ impl Content {
     }
 }
 
-/// Renders the groups sorted by the labels `mesh`, `service` and `instance`, then address, then
-/// content; equal groups once.
+/// Renders the groups sorted by the labels `mesh`, `service` and `instance`, then address, then all
+/// labels; equal groups once.
 #[must_use]
 pub fn render(targets: &[Target]) -> Content {
-    let mut lines: Vec<(SortKey<'_>, Vec<u8>)> = targets
+    // Sorted as targets, not as lines: so there is no second copy of a file that may be large.
+    let mut sorted: Vec<(SortKey<'_>, &Labels)> = targets
         .iter()
-        .map(|target| (sort_key(target), group(target)))
+        .map(|target| (sort_key(target), &target.labels))
         .collect();
-    lines.sort_unstable();
-    lines.dedup();
+    sorted.sort_unstable();
+    sorted.dedup();
 
-    let groups = lines.len();
+    let groups = sorted.len();
     if groups == 0 {
         return Content {
             bytes: b"[]\n".to_vec(),
             groups,
         };
     }
-    let size = lines.iter().map(|(_, line)| line.len() + 2).sum::<usize>() + 4;
-    let mut bytes = Vec::with_capacity(size);
-    bytes.extend_from_slice(b"[\n");
-    for (index, (_, line)) in lines.iter().enumerate() {
+    let mut bytes = b"[\n".to_vec();
+    for (index, ([.., address], labels)) in sorted.into_iter().enumerate() {
         if index > 0 {
             bytes.extend_from_slice(b",\n");
         }
-        bytes.extend_from_slice(line);
+        append_group(&mut bytes, address, labels);
     }
     bytes.extend_from_slice(b"\n]\n");
     Content { bytes, groups }
@@ -74,28 +76,26 @@ fn sort_key(target: &Target) -> SortKey<'_> {
     ]
 }
 
-fn group(target: &Target) -> Vec<u8> {
-    let mut line = Vec::with_capacity(512);
-    line.extend_from_slice(GROUP_START);
-    append_json_string(&mut line, &target.address);
-    line.extend_from_slice(ADDRESS_END);
-    for (index, (name, value)) in target.labels.iter().enumerate() {
+fn append_group(bytes: &mut Vec<u8>, address: &str, labels: &Labels) {
+    bytes.extend_from_slice(GROUP_START);
+    append_json_string(bytes, address);
+    bytes.extend_from_slice(ADDRESS_END);
+    for (index, (name, value)) in labels.iter().enumerate() {
         if index > 0 {
-            line.push(b',');
+            bytes.push(b',');
         }
-        append_json_string(&mut line, name);
-        line.push(b':');
-        append_json_string(&mut line, value);
+        append_json_string(bytes, name);
+        bytes.push(b':');
+        append_json_string(bytes, value);
     }
-    line.extend_from_slice(b"}}");
-    line
+    bytes.extend_from_slice(b"}}");
 }
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
 const ADDRESS_END: &[u8] = b"],\"labels\":{";
 
-fn append_json_string(line: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(line, text).expect("a string is JSON, and memory takes every write");
+fn append_json_string(bytes: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(bytes, text).expect("a string is JSON, and memory takes every write");
 }
 
 /// What distinguishes one file from the one before, counted in target groups.
@@ -132,25 +132,88 @@ impl fmt::Display for Changes {
 /// has groups wherever it has lines of our form.
 #[must_use]
 pub fn changes(before: &[u8], after: &[u8]) -> Changes {
-    let before: HashSet<&[u8]> = group_lines(before).collect();
-    let after: HashSet<&[u8]> = group_lines(after).collect();
-
-    let mut gone: HashMap<&[u8], usize> = HashMap::new();
-    for line in before.difference(&after) {
-        *gone.entry(address(line)).or_default() += 1;
+    let compared = Compared::new(before, after);
+    Changes {
+        added: compared.added.len(),
+        removed: compared.removed.len(),
+        changed: compared.changed.len(),
     }
-    let mut changes = Changes::default();
-    for line in after.difference(&before) {
-        match gone.get_mut(address(line)) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                changes.changed += 1;
+}
+
+/// What `changes` counts, in words: the names of some of the targets, and how many more there are.
+#[must_use]
+pub fn changed_names(before: &[u8], after: &[u8]) -> String {
+    let compared = Compared::new(before, after);
+    let kinds = [
+        ("added", compared.added),
+        ("removed", compared.removed),
+        ("changed", compared.changed),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, lines)| !lines.is_empty());
+    let kinds: Vec<String> = kinds
+        .map(|(kind, lines)| format!("{kind} {}", names(lines)))
+        .collect();
+    kinds.join("; ")
+}
+
+/// So many targets of a kind are named.
+const NAMED: usize = 20;
+
+fn names(mut lines: Vec<&[u8]>) -> String {
+    lines.sort_unstable();
+    let named: Vec<String> = lines.iter().take(NAMED).map(|line| name(line)).collect();
+    match lines.len().checked_sub(NAMED) {
+        None | Some(0) => named.join(", "),
+        Some(more) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// A group as an operator knows it: its instance, where it has one, and its address.
+fn name(line: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Group {
+        targets: Vec<String>,
+        labels: Labels,
+    }
+    let Ok(Group { targets, labels }) = serde_json::from_slice(line) else {
+        return excerpt(&String::from_utf8_lossy(line));
+    };
+    let address = targets.join(" ");
+    match labels.get("instance") {
+        Some(instance) => excerpt(&format!("{instance} ({address})")),
+        None => excerpt(&address),
+    }
+}
+
+/// The lines of two files that differ; a group whose address was there before is the same target.
+struct Compared<'a> {
+    added: Vec<&'a [u8]>,
+    removed: Vec<&'a [u8]>,
+    changed: Vec<&'a [u8]>,
+}
+
+impl<'a> Compared<'a> {
+    fn new(before: &'a [u8], after: &'a [u8]) -> Self {
+        let before: HashSet<&[u8]> = group_lines(before).collect();
+        let after: HashSet<&[u8]> = group_lines(after).collect();
+
+        let mut gone: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+        for line in before.difference(&after) {
+            gone.entry(address(line)).or_default().push(line);
+        }
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for line in after.difference(&before) {
+            match gone.get_mut(address(line)).and_then(Vec::pop) {
+                Some(_) => changed.push(*line),
+                None => added.push(*line),
             }
-            _ => changes.added += 1,
+        }
+        Self {
+            added,
+            removed: gone.into_values().flatten().collect(),
+            changed,
         }
     }
-    changes.removed = gone.values().sum();
-    changes
 }
 
 fn group_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

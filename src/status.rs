@@ -71,7 +71,10 @@ impl Note {
                 ..
             } => Some(Self::Found(*targets)),
             output::Report::Trouble { reason, .. } => Some(Self::NotWritten(reason.clone())),
-            output::Report::Unchanged { .. } | output::Report::Foreign(_) => None,
+            output::Report::Unchanged { .. }
+            | output::Report::Named(_)
+            | output::Report::Foreign { .. }
+            | output::Report::Moved { .. } => None,
         }
     }
 }

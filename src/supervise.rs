@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
 use jiff::Timestamp;
+use log::Level;
 use rustix::process::WaitOptions;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -22,7 +23,7 @@ use crate::connection::Connection;
 use crate::logging;
 use crate::network::Network;
 use crate::output::Output;
-use crate::publish::{ClaimError, OutputFile};
+use crate::publish::{ClaimError, OutputFile, Warning};
 use crate::receiver::{Command, ReceiverThread, snapshot_channel};
 use crate::service_manager::ServiceManager;
 use crate::session::Session;
@@ -94,8 +95,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let signals = forward_signals().map_err(RunError::Start)?;
     let mut manager = ServiceManager::from_environment();
     let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
-    let file = claim(&config)?;
-    let mut watch = Watch::new(Instant::now(), file.path());
+    let file = claim(&config, &mut status)?;
+    let mut watch = Watch::new(Instant::now(), &config.output_file);
     warn_of_tls_files(&config)?;
     let threads = Threads::start(config, file, &watch)?;
     manager.ready();
@@ -138,12 +139,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Claims the output, and tells what is to be followed.
-fn claim(config: &Config) -> Result<OutputFile, RunError> {
-    let (file, problem) =
+fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
+    let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
-    if let Some(problem) = problem {
-        log::error!("{problem}; starting nevertheless, as this may pass");
-    }
     log::info!(
         "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
         crate::VERSION,
@@ -151,6 +149,12 @@ fn claim(config: &Config) -> Result<OutputFile, RunError> {
         config.name,
         file.path().display()
     );
+    for warning in output_warnings {
+        log::log!(warning.level(), "{warning}");
+        if let Warning::Full(error) = warning {
+            status.take(Timestamp::now(), Note::NotWritten(error.to_string()));
+        }
+    }
     for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
@@ -196,8 +200,8 @@ impl Threads {
             pulse: watch.receiver.clone(),
         };
         let writer = WriterThread {
-            output: Output::new(Instant::now()),
-            file,
+            output: Output::new(Instant::now(), log::log_enabled!(Level::Debug)),
+            file: file.with_pulse(watch.writer.clone()),
             notes: notes_sender,
             pulse: watch.writer.clone(),
         };

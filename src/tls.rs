@@ -24,7 +24,7 @@ pub use words::describe;
 /// What was asked for, as files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// Certificates of issuers to trust instead of the system's.
+    /// Certificates to trust, of issuers or of servers, instead of the system's.
     pub ca_cert_file: Option<PathBuf>,
     /// What to show to a server that demands it.
     pub client: Option<ClientFiles>,

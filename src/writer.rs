@@ -56,13 +56,15 @@ impl WriterThread {
                     Action::Inspect(expected) => {
                         let inspected = self.file.inspect(&expected);
                         let inspected = inspected.map_err(|error| error.to_string());
+                        events.extend(self.file.take_moved().map(Event::Moved));
                         events.push_back(Event::Inspected(inspected));
                     }
                     Action::Replace(content) => {
                         let replaced = self.file.replace(&content);
-                        let replaced = replaced.map_err(|error| error.to_string());
+                        events.extend(self.file.take_moved().map(Event::Moved));
                         events.push_back(Event::Replaced(replaced));
                     }
+                    Action::Flush => events.push_back(Event::Replaced(self.file.flush())),
                     Action::Report(report) => self.tell(&report),
                 }
             }

@@ -12,7 +12,7 @@ complete -c kuma-prometheus-sd -l name -x -d 'the client name that the control p
 complete -c kuma-prometheus-sd -l api-version -x -a 'auto v1 v1alpha1' -d 'the generation of MADS to speak'
 complete -c kuma-prometheus-sd -l transport -x -a 'auto grpc http' -d 'the transport to use'
 complete -c kuma-prometheus-sd -l cp-token-file -r -F -d 'a bearer token for /config of the API server'
-complete -c kuma-prometheus-sd -l ca-cert-file -r -F -d 'issuers to trust instead of the system\'s, in PEM'
+complete -c kuma-prometheus-sd -l ca-cert-file -r -F -d 'certificates to trust, not the system\'s, in PEM'
 complete -c kuma-prometheus-sd -l client-cert-file -r -F -d 'a certificate to show to the server, in PEM'
 complete -c kuma-prometheus-sd -l client-key-file -r -F -d 'its private key, in PEM'
 complete -c kuma-prometheus-sd -l tls-skip-verify -d 'trust any server, whatever it shows'

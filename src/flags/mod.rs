@@ -124,8 +124,8 @@ pub const CA_CERT_FILE: Flag = Flag {
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_CA_CERT_FILE"],
     group: TLS,
-    help: "issuers to trust instead of the system's, in PEM",
-    details: "",
+    help: "certificates to trust, not the system's, in PEM",
+    details: "Those of issuers, or the one that a control plane has made for itself.",
 };
 
 /// What to show to a server.

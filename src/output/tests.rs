@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::{Action, Event, Inspection, Output};
+use super::{Action, Event, Failure, Inspection, Moved, Output, Report};
 use crate::assignment::Target;
 use crate::render::{Content, render};
 
@@ -16,15 +16,18 @@ struct Story {
     output: Output,
     start: Instant,
     told: Vec<String>,
+    /// How many of these were warnings.
+    warnings: usize,
 }
 
 impl Story {
     fn new() -> Self {
         let start = Instant::now();
         Self {
-            output: Output::new(start),
+            output: Output::new(start, true),
             start,
             told: Vec::new(),
+            warnings: 0,
         }
     }
 
@@ -36,7 +39,9 @@ impl Story {
             match action {
                 Action::Inspect(content) => words.push(format!("inspect {}", name(&content))),
                 Action::Replace(content) => words.push(format!("replace by {}", name(&content))),
+                Action::Flush => words.push("flush".to_owned()),
                 Action::Report(report) if report.level() <= Level::Info => {
+                    self.warnings += usize::from(report.level() == Level::Warn);
                     self.told.push(report.to_string());
                 }
                 Action::Report(_) => {}
@@ -116,7 +121,22 @@ fn written() -> Event {
 }
 
 fn failed() -> Event {
-    Event::Replaced(Err("no space left".to_owned()))
+    Event::Replaced(Err(Failure::Unwritten("no space left".to_owned())))
+}
+
+fn unflushed() -> Event {
+    Event::Replaced(Err(Failure::Unflushed("no flush".to_owned())))
+}
+
+fn other_mode() -> Event {
+    Event::Inspected(Ok(Inspection::OtherMode(0o600)))
+}
+
+fn moved(from: &str, to: &str) -> Event {
+    Event::Moved(Moved {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
 }
 
 /// An output that wrote "ab" at the start.
@@ -240,19 +260,171 @@ fn a_failed_write_is_retried_with_backoff_and_the_newest_list() {
 }
 
 #[test]
-fn a_write_that_failed_after_the_rename_is_not_repeated() {
+fn a_flush_that_failed_after_the_rename_is_repeated_and_the_write_is_not() {
     let mut story = settled();
     story.play(vec![
         (10.0, wanted("c"), &["replace by c"]),
-        (10.0, failed(), &[]),
-        (11.1, Event::Time, &["inspect c"]),
-        (11.1, same(), &[]),
-        (16.1, Event::Time, &["inspect c"]),
+        (10.0, unflushed(), &[]),
+        (11.1, Event::Time, &["flush"]),
+        (11.1, unflushed(), &[]),
+        (12.7, Event::Time, &["flush"]),
+        (12.7, written(), &[]),
+        (17.7, Event::Time, &["inspect c"]),
     ]);
     story.assert_told(&[
-        "cannot write the file: no space left; next attempt in 1.1 s",
-        "the file already holds 1 target; nothing is left to be written after 1.1 s of failures",
+        "cannot write the file: no flush; next attempt in 1.1 s",
+        "wrote 1 target: 1 added, 2 removed, 0 changed; the file can be written again after 2.7 s",
     ]);
+}
+
+#[test]
+fn a_flush_that_failed_is_overtaken_by_a_newer_list() {
+    let mut story = settled();
+    story.play(vec![
+        (10.0, wanted("c"), &["replace by c"]),
+        (10.0, unflushed(), &[]),
+        (10.5, wanted("cd"), &[]),
+        (11.1, Event::Time, &["replace by cd"]),
+        (11.1, written(), &[]),
+    ]);
+    story.assert_told(&[
+        "cannot write the file: no flush; next attempt in 1.1 s",
+        "wrote 2 targets: 2 added, 2 removed, 0 changed; 1 more write since the last such message; \
+         the file can be written again after 1.1 s",
+    ]);
+}
+
+#[test]
+fn at_the_end_a_flush_that_failed_is_tried_once_more() {
+    let mut story = settled();
+    story.play(vec![
+        (1.0, wanted("c"), &["replace by c"]),
+        (1.0, unflushed(), &[]),
+        (1.5, Event::Finish, &["flush"]),
+        (1.5, written(), &[]),
+    ]);
+}
+
+#[test]
+fn a_list_that_becomes_empty_is_a_warning() {
+    let told = |story: &Story| story.told.last().cloned().unwrap_or_default();
+    let mut story = settled();
+    story.play(vec![
+        (1.0, wanted(""), &["replace by "]),
+        (1.0, written(), &[]),
+    ]);
+    let text = "the control plane's list is empty now: 2 targets removed; check --name and the \
+                mesh's metrics settings";
+    assert_eq!(told(&story), text);
+    assert_eq!(story.warnings, 1);
+
+    // So is one that is empty where the file of an earlier daemon was not.
+    let mut story = Story::new();
+    story.play(vec![
+        (0.0, wanted(""), &["inspect "]),
+        (0.0, different("ab"), &["replace by "]),
+        (0.0, written(), &[]),
+    ]);
+    assert_eq!(told(&story), text);
+
+    // What somebody else has put into the file was on no list.
+    story.play(vec![
+        (5.0, Event::Time, &["inspect "]),
+        (5.0, different("x"), &["replace by "]),
+        (5.0, written(), &[]),
+    ]);
+    assert_eq!(
+        told(&story),
+        "wrote 0 targets: 0 added, 1 removed, 0 changed"
+    );
+}
+
+#[test]
+fn lists_that_become_empty_again_and_again_are_warned_of_now_and_then() {
+    let mut story = settled();
+    let mut letters = ["", "a"].into_iter().cycle();
+    for second in 1..=120 {
+        story.step(f64::from(second), wanted(letters.next().unwrap()));
+        story.step(f64::from(second), written());
+    }
+    assert_eq!(story.warnings, 3 + 1, "{:#?}", story.told);
+}
+
+#[test]
+fn a_write_because_of_the_mode_alone_says_so() {
+    let mut story = Story::new();
+    story.play(vec![
+        (0.0, wanted("ab"), &["inspect ab"]),
+        (0.0, other_mode(), &["replace by ab"]),
+        (0.0, written(), &[]),
+    ]);
+    story.assert_told(&[
+        "wrote 2 targets to set the mode, which was 0600: 0 added, 0 removed, 0 changed",
+    ]);
+}
+
+#[test]
+fn a_tug_of_war_over_the_file_is_told_three_times_and_then_once_a_minute() {
+    let mut story = settled();
+    for round in 1..=120 {
+        let seconds = f64::from(round) * 5.0;
+        story.step(seconds, Event::Time);
+        assert_eq!(story.step(seconds, different("x")), ["replace by ab"]);
+        story.step(seconds, written());
+    }
+    // Ten minutes; what was written is told no more often.
+    assert_eq!(story.warnings, 3 + 9, "{:#?}", story.told);
+    assert!(story.told.len() <= 30, "{:#?}", story.told);
+    let told = story
+        .told
+        .iter()
+        .rfind(|line| line.contains("somebody else"));
+    assert!(
+        told.unwrap()
+            .ends_with("; 11 more changes since the last such message")
+    );
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_is_told_once_and_what_is_there_is_replaced() {
+    let text = "the output is /b now, as a symbolic link was changed or replaced; /a is no longer \
+                written";
+    for (found, replaced) in [(missing(), true), (different("x"), true), (same(), false)] {
+        let mut story = settled();
+        let expected: &[&str] = if replaced { &["replace by ab"] } else { &[] };
+        story.play(vec![
+            (5.0, Event::Time, &["inspect ab"]),
+            (5.0, moved("/a", "/b"), &[]),
+            (5.0, found, expected),
+        ]);
+        story.step(5.0, written());
+        assert_eq!(story.told[0], text);
+        assert_eq!(story.warnings, 1, "{:#?}", story.told);
+        // The next foreign change is one again.
+        story.step(10.0, Event::Time);
+        story.step(10.0, missing());
+        assert_eq!(story.warnings, 2, "{:#?}", story.told);
+    }
+}
+
+#[test]
+fn the_targets_that_a_write_changes_are_named_where_that_is_wanted() {
+    for names_targets in [true, false] {
+        let start = Instant::now();
+        let mut output = Output::new(start, names_targets);
+        output.step(start, MIDDLE, wanted("ab"));
+        output.step(start, MIDDLE, different("bc"));
+        let named =
+            output
+                .step(start, MIDDLE, written())
+                .into_iter()
+                .find_map(|action| match action {
+                    Action::Report(report @ Report::Named(_)) => Some(report),
+                    _ => None,
+                });
+        let expected = names_targets.then(|| "added a; removed c".to_owned());
+        assert_eq!(named.map(|report| report.to_string()), expected);
+    }
 }
 
 #[test]
@@ -278,8 +450,12 @@ fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_ten_second
             "the file was changed by somebody else, so it is written again",
         ),
         (
+            other_mode(),
+            "the file's mode was changed to 0600 by somebody else, so it is written again",
+        ),
+        (
             Event::Inspected(Err("cannot read it".to_owned())),
-            "cannot read it; the file is written again",
+            "cannot read it, so it is written again",
         ),
     ];
     for (found, told) in rows {

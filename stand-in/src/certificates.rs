@@ -2,7 +2,7 @@
 //! they vouch for, valid or not.
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -162,9 +162,8 @@ impl Identity {
     pub fn self_signed(names: &[&str], validity: Validity) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names of hosts, or IP addresses");
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "kuma-control-plane");
+        // From 2.0 on, it has no other names than those.
+        params.distinguished_name = DistinguishedName::new();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,

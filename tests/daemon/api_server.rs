@@ -209,9 +209,11 @@ fn the_usual_port_of_a_refusing_https_server_is_asked_over_tls() {
 fn what_is_guessed_is_given_up_when_the_api_server_tells() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.api().require_token(Some("open-sesame"));
-    let daemon = Launch::follow(&plane.api_url()).start();
+    let mut daemon = Launch::follow(&plane.api_url()).start();
     daemon.wait_for_log("taken to be at its usual port");
     plane.api().require_token(None);
+    // Somebody may listen at the usual port of MADS, and hold it.
+    daemon.signal("HUP");
     daemon.wait_for_log(&format!("connected to MADS at 127.0.0.1:{}", plane.port()));
     assert_eq!(daemon.lines_with("taken to be at its usual port"), 1);
 }

@@ -1,9 +1,10 @@
 //! Files on a disk that hangs, for which a named pipe stands here: whoever opens one waits until
 //! somebody writes to it.
 
+use std::fs;
 use std::process::Command;
 
-use kuma_stand_in::Authority;
+use kuma_stand_in::{Authority, ControlPlane, Kuma};
 
 use crate::harness::{Daemon, Launch, SOON, wait_until};
 use crate::mesh::EMPTY;
@@ -38,7 +39,7 @@ fn a_file_for_tls_that_hangs_keeps_the_receiver_from_nothing() {
     expect_obedience(&mut daemon, 1);
     expect_obedience(&mut daemon, 2);
 
-    std::fs::remove_file(launch.folder().join("ca.pem")).expect("it is there");
+    fs::remove_file(launch.folder().join("ca.pem")).expect("it is there");
     launch.put("ca.pem", authority.pem());
     daemon.signal("HUP");
     daemon.wait_for_file(EMPTY);
@@ -60,4 +61,17 @@ fn attempts_that_hang_in_a_file_do_not_add_up_without_a_limit() {
         assert!(wait_until(SOON, begun), "no attempt after {attempts}");
     }
     assert!(is_refused(&daemon), "all attempts hang");
+}
+
+#[test]
+fn a_token_that_hangs_is_told_and_read_when_it_is_back() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    plane.api().require_token(Some("open-sesame"));
+    let launch = Launch::follow(&plane.api_url()).argument("--cp-token-file=token");
+    hanging(&launch, "token");
+    let daemon = launch.start();
+    daemon.wait_for_trouble();
+    fs::remove_file(launch.folder().join("token")).expect("it is there");
+    launch.put("token", "open-sesame");
+    daemon.wait_for_file(EMPTY);
 }

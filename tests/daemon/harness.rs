@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use kuma_stand_in::Authority;
 use tempfile::TempDir;
 
+use crate::not_tried::not_tried;
 use crate::streams::{Collected, excerpt};
 
 /// Long enough for anything that is to happen, on a machine with better things to do.
@@ -228,6 +229,11 @@ impl Daemon {
         &self.output
     }
 
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it has written to stderr by now.
     pub(crate) fn log(&self) -> String {
         self.stderr.text()
@@ -428,7 +434,7 @@ fn system_trust_store() -> &'static Path {
 pub(crate) fn localhost_is_known() -> bool {
     let is_known = ("localhost", 80).to_socket_addrs().is_ok();
     if !is_known {
-        println!("not tested: this machine does not know the name localhost");
+        not_tried("this machine does not know the name localhost");
     }
     is_known
 }

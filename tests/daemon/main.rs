@@ -18,6 +18,8 @@ mod harness;
 mod http_faults;
 mod logging;
 mod mesh;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 mod notify;
 mod own_certificate;
 mod peer;

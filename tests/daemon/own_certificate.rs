@@ -39,6 +39,8 @@ fn a_control_plane_is_trusted_by_exactly_its_own_certificate() {
 
         let checked = check(&launch, &address).run_to_its_end();
         assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+        let line = "the certificate of 127.0.0.1 is issued by itself and valid until ";
+        assert!(checked.stdout.contains(line), "{}", checked.stdout);
         assert!(
             checked.stdout.contains("check passed"),
             "{}",

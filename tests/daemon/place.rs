@@ -164,8 +164,9 @@ fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {
     assert_eq!(second.stdout, "");
     let lock = launch.folder().join(".kuma.file_sd.json.lock");
     let expected = format!(
-        "kuma-prometheus-sd: another kuma-prometheus-sd writes this output (it holds {}); \
+        "kuma-prometheus-sd: another kuma-prometheus-sd writes this output (process {} holds {}); \
          stop it, or give another --output-file\n",
+        first.process(),
         lock.display()
     );
     assert_eq!(second.stderr, expected);

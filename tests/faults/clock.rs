@@ -8,6 +8,7 @@ use kuma_stand_in::{ControlPlane, Kuma};
 
 use crate::harness::{Daemon, Launch, SOON, program, wait_until};
 use crate::lists;
+use crate::not_tried::not_tried;
 
 /// The library, where it is installed.
 fn library() -> Option<PathBuf> {
@@ -20,11 +21,11 @@ fn library() -> Option<PathBuf> {
 #[test]
 fn a_wall_clock_that_jumps_changes_nothing() {
     if program() != env!("CARGO_BIN_EXE_kuma-prometheus-sd") {
-        println!("not tried: a static program takes no library");
+        println!("left to the other binary: a static program takes no library");
         return;
     }
     let Some(library) = library() else {
-        println!("not tried: libfaketime is not installed");
+        not_tried("libfaketime is not installed");
         return;
     };
     let plane = ControlPlane::start(Kuma::V2_6);

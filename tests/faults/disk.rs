@@ -13,6 +13,7 @@ use kuma_stand_in::{ControlPlane, Kuma};
 use crate::harness::{Daemon, Launch};
 use crate::lists;
 use crate::namespace;
+use crate::not_tried::not_tried;
 use crate::reader::Reader;
 
 /// So many lists are published while the disk is ill.
@@ -151,7 +152,9 @@ fn as_somebody_who_is_not_root(test: &str) {
             let stdout = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{stdout}");
         }
-        Err(error) => println!("not tried, as root may write everywhere: setpriv: {error}"),
+        Err(error) => not_tried(format_args!(
+            "root may write everywhere, and setpriv: {error}"
+        )),
     }
 }
 

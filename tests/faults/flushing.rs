@@ -10,6 +10,7 @@ use kuma_stand_in::{ControlPlane, Kuma};
 use crate::harness::{SOON, program, read_if_there, wait_until};
 use crate::lists;
 use crate::namespace;
+use crate::not_tried::not_tried;
 use crate::process;
 
 #[test]
@@ -30,7 +31,7 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut child) = child else {
-        return println!("not tried, as there is no strace here");
+        return not_tried("there is no strace here");
     };
     let is_written = || read_if_there(&output) == Some(lists::file(1, 50));
     let has_ended = wait_until(SOON, || {
@@ -50,7 +51,7 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
     }
     child.wait().expect("it is ours");
     if flushed().is_empty() {
-        return println!("not tried, as strace may not trace here");
+        return not_tried("strace may not trace here");
     }
     let log = flushed();
     assert!(was_traced, "{log}");

@@ -15,6 +15,7 @@ use kuma_stand_in::{ControlPlane, Kuma};
 
 use crate::harness::{Daemon, Launch, SOON};
 use crate::lists;
+use crate::not_tried::not_tried;
 use crate::notify::Manager;
 use crate::observe::expect_settled;
 
@@ -49,7 +50,7 @@ impl Lease {
         let mut holder = match holder {
             Ok(holder) => holder,
             Err(error) => {
-                println!("not tried, as there is no perl to take a lease with: {error}");
+                not_tried(format_args!("no perl to take a lease with: {error}"));
                 return None;
             }
         };
@@ -60,7 +61,7 @@ impl Lease {
             .expect("it can be read");
         let lease = Lease { holder };
         if line.is_empty() {
-            println!("not tried, as this file system has no leases");
+            not_tried("this file system has no leases");
             return None;
         }
         Some(lease)

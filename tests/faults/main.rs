@@ -2,7 +2,7 @@
 //! itself. What each costs, what a reader of the file sees meanwhile, and that it passes.
 //!
 //! `RELIABILITY.md` lists them all. Where a machine forbids a fault, such as mounting a small disk,
-//! its test says so and returns.
+//! its test says so and returns; with `REQUIRE_ALL_TESTS` set, it fails.
 
 #[path = "../daemon/harness.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
@@ -10,6 +10,8 @@ mod harness;
 #[path = "../daemon/mesh.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod mesh;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 #[path = "../daemon/notify.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod notify;
@@ -20,6 +22,7 @@ mod streams;
 mod asleep;
 mod away;
 mod bad_answers;
+mod bounds;
 mod clock;
 mod disk;
 mod first_process;

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::not_tried::not_tried;
+
 /// Tells the process inside that it is that, and which folder is its own.
 const FOLDER: &str = "KUMA_PROMETHEUS_SD_TEST_FOLDER";
 
@@ -71,7 +73,7 @@ impl Side {
             Side::Inside(folder) => Some(folder),
             Side::Passed => None,
             Side::Forbidden => {
-                println!("not tried, as this machine forbids it");
+                not_tried("this machine forbids it, see above");
                 None
             }
         }

@@ -11,6 +11,8 @@ mod lists;
 #[path = "../daemon/mesh.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod mesh;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 #[path = "../faults/process.rs"]
 #[allow(dead_code, reason = "tests/faults uses the rest of it")]
 mod process;

@@ -33,10 +33,10 @@ fn tarball() -> String {
 fn the_same_program_packed_twice_gives_the_same_bytes() {
     let folder = tree::folder();
     let program = tree::program(folder.path());
-    let first = pack(&program, "022", &folder.path().join("first"));
+    let first = pack(&program, "022", &folder.path().join("the first"));
     // As built again: the same bytes at another time, by somebody with other habits.
     tree::program(folder.path());
-    let second = pack(&program, "077", &folder.path().join("second"));
+    let second = pack(&program, "077", &folder.path().join("the second"));
     for file in [&tarball(), "SHA256SUMS"] {
         let [first, second] =
             [&first, &second].map(|folder| fs::read(folder.join(file)).expect("it was packed"));
@@ -83,6 +83,29 @@ fn the_checksums_are_right() {
     check.args(["--check", "--strict", "SHA256SUMS"]);
     let ended = run(check.current_dir(packed)).successfully();
     assert_eq!(ended.output, format!("{}: OK\n", tarball()));
+}
+
+#[test]
+fn the_checksums_name_only_what_was_packed_from_this_commit() {
+    let folder = tree::folder();
+    let packed = folder.path().join("dist");
+    fs::create_dir(&packed).expect("a folder can be made");
+    let version = env!("CARGO_PKG_VERSION");
+    let old = packed.join(format!("kuma-prometheus-sd-{version}-of-yesterday.tar.gz"));
+    fs::write(&old, "").expect("a file can be written");
+    pack(&tree::program(folder.path()), "022", folder.path());
+    // What is packed later from the same commit comes in addition.
+    let new = packed.join(format!("kuma-prometheus-sd-{version}-of-now.tar.gz"));
+    fs::write(&new, "").expect("a file can be written");
+    pack(&tree::program(folder.path()), "022", folder.path());
+    let sums = fs::read_to_string(packed.join("SHA256SUMS")).expect("it was written");
+    let names: Vec<_> = sums
+        .lines()
+        .filter_map(|line| line.split("  ").nth(1))
+        .collect();
+    let new = new.file_name().and_then(|name| name.to_str());
+    assert_eq!(names, [new.expect("it has a name"), &tarball()]);
+    assert!(!old.exists());
 }
 
 #[test]

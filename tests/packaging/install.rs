@@ -12,7 +12,7 @@ use crate::shell::{Ended, command, repository, run};
 use crate::tree::{self, entries, files, folders};
 
 /// All that is installed by default.
-pub(crate) const TREE: [&str; 13] = [
+pub(crate) const TREE: [&str; 15] = [
     "644 etc/default/kuma-prometheus-sd",
     "755 etc/sv/kuma-prometheus-sd/check",
     "755 etc/sv/kuma-prometheus-sd/finish",
@@ -23,12 +23,18 @@ pub(crate) const TREE: [&str; 13] = [
     "644 usr/local/lib/systemd/system/kuma-prometheus-sd.service",
     "644 usr/local/lib/sysusers.d/kuma-prometheus-sd.conf",
     "644 usr/local/share/bash-completion/completions/kuma-prometheus-sd",
+    "644 usr/local/share/doc/kuma-prometheus-sd/THIRD-PARTY-NOTICES.txt",
+    "644 usr/local/share/doc/kuma-prometheus-sd/kuma-prometheus-sd.cdx.json",
     "644 usr/local/share/fish/vendor_completions.d/kuma-prometheus-sd.fish",
     "644 usr/local/share/man/man1/kuma-prometheus-sd.1",
     "644 usr/local/share/zsh/site-functions/_kuma-prometheus-sd",
 ];
 
 const ENVIRONMENT: &str = "etc/default/kuma-prometheus-sd";
+
+const UNIT: &str = "usr/local/lib/systemd/system/kuma-prometheus-sd.service";
+
+const MANUAL: &str = "usr/local/share/man/man1/kuma-prometheus-sd.1";
 
 /// A place to install to, with a program to install.
 struct Place {
@@ -147,6 +153,45 @@ fn a_distribution_says_where_things_go() {
 }
 
 #[test]
+fn other_places_for_settings_and_state_are_named_everywhere() {
+    let place = Place::new();
+    let mut make = place.make("install");
+    run(make.args(["sysconfdir=/opt/etc", "localstatedir=/srv/var"])).successfully();
+    for path in entries(&place.root()).iter().filter(|path| path.is_file()) {
+        let text = fs::read_to_string(path).expect("all of it is text here");
+        let others = text.replace("/opt/etc/", "").replace("/srv/var/", "");
+        for usual in ["/etc/default", "/etc/sv", "/var/"] {
+            assert!(!others.contains(usual), "{}: {usual}", path.display());
+        }
+    }
+    let state = "/srv/var/lib/kuma-prometheus-sd";
+    let list = format!("{state}/kuma.file_sd.json");
+    for (file, expected) in [
+        ("opt/etc/default/kuma-prometheus-sd", format!("={list}\n")),
+        (
+            "opt/etc/sv/kuma-prometheus-sd/settings",
+            format!("\nstate={state}\n"),
+        ),
+        (UNIT, format!("\nWorkingDirectory={state}\n")),
+        (
+            UNIT,
+            format!("\nEnvironment=KUMA_PROMETHEUS_OUTPUT_FILE={list}\n"),
+        ),
+        // systemd makes folders of its own below /var/lib only.
+        (UNIT, format!("\nReadWritePaths={state}\n")),
+        (MANUAL, format!(".It Pa {}\n", list.replace('-', "\\-"))),
+        (
+            MANUAL,
+            ".It Pa /opt/etc/default/kuma\\-prometheus\\-sd\n".to_owned(),
+        ),
+    ] {
+        let text = place.read(file);
+        assert!(text.contains(&expected), "{file}: {expected}: {text}");
+    }
+    assert!(!place.read(UNIT).contains("\nStateDirectory"));
+}
+
+#[test]
 fn where_systemd_does_not_look_below_the_prefix_its_unit_goes_to_etc() {
     let place = Place::new();
     run(place.make("install").arg("prefix=/opt/kuma")).successfully();
@@ -189,7 +234,12 @@ fn uninstalling_leaves_the_list_and_nothing_else() {
         "644 var/lib/kuma-prometheus-sd/kuma.file_sd.json",
     ];
     assert_eq!(files(&place.root()), left);
-    assert!(!place.path("etc/sv/kuma-prometheus-sd").exists());
+    for folder in [
+        "etc/sv/kuma-prometheus-sd",
+        "usr/local/share/doc/kuma-prometheus-sd",
+    ] {
+        assert!(!place.path(folder).exists(), "{folder}");
+    }
     assert!(
         place.path("usr/local/bin").exists(),
         "it is not this package's own"

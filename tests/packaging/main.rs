@@ -10,6 +10,8 @@ mod harness;
 #[path = "../daemon/mesh.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod mesh;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 #[path = "../daemon/streams.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod streams;

@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::not_tried::not_tried;
+
 /// How a command ended, and all that it said.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -58,7 +60,7 @@ pub(crate) fn has(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_here = env::split_paths(&path).any(|folder: PathBuf| folder.join(program).is_file());
     if !is_here {
-        println!("not tried, as this machine has no {program}");
+        not_tried(format_args!("this machine has no {program}"));
     }
     is_here
 }

@@ -1,5 +1,6 @@
 //! The unit, as systemd's own tools judge it.
 
+use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -35,6 +36,32 @@ fn systemd_finds_no_fault_with_the_unit() {
     let mut verify = command("systemd-analyze");
     let ended = run(verify.args(["verify", "--man=no"]).arg(unit)).successfully();
     assert_eq!(ended.output, "");
+}
+
+#[test]
+fn it_is_started_again_after_a_failure_and_its_list_outlives_it() {
+    let (_folder, unit) = installed_unit();
+    let unit = fs::read_to_string(unit).expect("it is there");
+    for expected in [
+        "Restart=on-failure",
+        "RestartSec=5",
+        "RestartPreventExitStatus=2",
+        "StartLimitIntervalSec=0",
+        "StateDirectory=kuma-prometheus-sd",
+        "StateDirectoryMode=0755",
+        "WorkingDirectory=%S/kuma-prometheus-sd",
+    ] {
+        let (key, _) = expected.split_once('=').expect("a key and its value");
+        let set: Vec<_> = unit
+            .lines()
+            .filter(|line| line.split('=').next() == Some(key))
+            .collect();
+        assert_eq!(set, [expected]);
+    }
+    for unwanted in ["RuntimeDirectory=", "DynamicUser=yes"] {
+        let is_set = unit.lines().any(|line| line.starts_with(unwanted));
+        assert!(!is_set, "{unwanted} would take the list away");
+    }
 }
 
 #[test]

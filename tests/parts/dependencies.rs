@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -71,13 +72,32 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct Package {
+pub(crate) struct Package {
     id: String,
-    name: String,
-    version: String,
-    license: Option<String>,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) license: Option<String>,
+    pub(crate) manifest_path: PathBuf,
     rust_version: Option<String>,
     source: Option<String>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
+}
+
+impl Package {
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name == env!("CARGO_PKG_NAME")
+    }
+
+    /// Whether it only helps to build others.
+    fn is_macro(&self) -> bool {
+        let mut kinds = self.targets.iter().flat_map(|target| &target.kind);
+        kinds.any(|kind| kind == "proc-macro")
+    }
 }
 
 #[derive(Deserialize)]
@@ -102,10 +122,10 @@ struct Kind {
     kind: Option<String>,
 }
 
-/// The daemon and all that it is built with and from, tests left out.
-fn parts() -> &'static [Package] {
-    static PARTS: OnceLock<Vec<Package>> = OnceLock::new();
-    PARTS.get_or_init(|| {
+/// What the daemon could be made of.
+fn metadata() -> &'static Metadata {
+    static METADATA: OnceLock<Metadata> = OnceLock::new();
+    METADATA.get_or_init(|| {
         let output = Command::new(env::var_os("CARGO").expect("cargo runs the tests"))
             .args(["metadata", "--format-version=1", "--locked", "--offline"])
             .args(["--filter-platform", "x86_64-unknown-linux-musl"])
@@ -113,31 +133,44 @@ fn parts() -> &'static [Package] {
             .output()
             .expect("cargo can be run");
         assert!(output.status.success(), "{output:?}");
-        let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap();
-        let used = used(&metadata);
-        let parts = metadata.packages.into_iter();
-        parts.filter(|package| used.contains(&package.id)).collect()
+        serde_json::from_slice(&output.stdout).unwrap()
     })
 }
 
-fn used(metadata: &Metadata) -> BTreeSet<String> {
-    let is_daemon = |package: &&Package| package.name == env!("CARGO_PKG_NAME");
-    let daemon = metadata.packages.iter().find(is_daemon).unwrap();
+/// The daemon and all that it is built with and from, tests left out.
+fn parts() -> Vec<&'static Package> {
+    reach(|_, kind| kind != Some("dev"))
+}
+
+/// The daemon and all whose code is in the binary.
+pub(crate) fn linked() -> Vec<&'static Package> {
+    reach(|package, kind| kind.is_none() && !package.is_macro())
+}
+
+/// The packages that the daemon leads to, by dependencies that are to be followed.
+fn reach(is_to_follow: impl Fn(&Package, Option<&str>) -> bool) -> Vec<&'static Package> {
+    let metadata = metadata();
+    let package = |id: &str| metadata.packages.iter().find(|package| package.id == id);
+    let daemon = metadata.packages.iter().find(|package| package.is_ours());
     let mut used = BTreeSet::new();
-    let mut to_visit = vec![daemon.id.as_str()];
+    let mut to_visit = vec![daemon.unwrap().id.as_str()];
     while let Some(id) = to_visit.pop() {
-        if !used.insert(id.to_owned()) {
+        if !used.insert(id) {
             continue;
         }
         let node = metadata.resolve.nodes.iter().find(|node| node.id == id);
         let is_part = |dependency: &&Dependency| {
+            let package = package(&dependency.pkg).unwrap();
             let mut kinds = dependency.dep_kinds.iter();
-            kinds.any(|kind| kind.kind.as_deref() != Some("dev"))
+            kinds.any(|kind| is_to_follow(package, kind.kind.as_deref()))
         };
         let parts = node.unwrap().deps.iter().filter(is_part);
         to_visit.extend(parts.map(|dependency| dependency.pkg.as_str()));
     }
-    used
+    let packages = metadata.packages.iter();
+    packages
+        .filter(|package| used.contains(package.id.as_str()))
+        .collect()
 }
 
 /// Whether an SPDX expression can be met with the allowed licences.
@@ -194,10 +227,9 @@ fn nothing_banned_comes_in() {
 #[test]
 fn everything_comes_from_the_registry() {
     for package in parts() {
-        let is_ours = package.name == env!("CARGO_PKG_NAME");
         let source = package.source.as_deref().unwrap_or("this repo");
         assert!(
-            is_ours || source.starts_with("registry+"),
+            package.is_ours() || source.starts_with("registry+"),
             "{}: {source}",
             package.name
         );

@@ -1,4 +1,5 @@
-//! What is made from the table of flags and kept in the repo is current. `make generate` renews it.
+//! What is made from the table of flags and from the sources of all that is linked in, and kept in the
+//! repo, is current. `make generate` renews it.
 
 use std::env;
 use std::fs;
@@ -8,6 +9,8 @@ use kuma_prometheus_sd::flags::completion::{Shell, completion};
 use kuma_prometheus_sd::flags::environment_file::environment_file;
 use kuma_prometheus_sd::flags::manual::manual;
 use kuma_prometheus_sd::flags::readme_table::readme_table;
+
+use crate::third_party::{bill_of_materials, notices};
 
 /// Set by `make generate`.
 const RENEW: &str = "RENEW_GENERATED_FILES";
@@ -40,6 +43,18 @@ fn the_table_in_the_readme_is_current() {
             "{before}{TABLE_BEGINS}{}{TABLE_ENDS}{after}",
             readme_table()
         )
+    });
+}
+
+#[test]
+fn the_notices_of_third_parties_are_current() {
+    is_current("packaging/THIRD-PARTY-NOTICES.txt", |_| notices());
+}
+
+#[test]
+fn the_bill_of_materials_is_current() {
+    is_current("packaging/kuma-prometheus-sd.cdx.json", |_| {
+        bill_of_materials()
     });
 }
 

@@ -12,6 +12,8 @@ mod endpoint;
 mod generated;
 mod golden;
 mod labels;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 mod properties;
 mod publish;
 mod render;
@@ -20,3 +22,4 @@ mod resources;
 mod session;
 mod shells;
 mod support;
+mod third_party;

@@ -4,6 +4,7 @@
 use kuma_prometheus_sd::assignment::{
     Assignments, Generation, Resource, ResourceError, SkippedTarget, decode,
 };
+use kuma_prometheus_sd::budget::OverLimit;
 
 use crate::labels::{decode_v1, decode_v1alpha1, only_labels};
 use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobuf_resource};
@@ -174,4 +175,57 @@ fn unknown_fields_of_a_protobuf_resource_are_ignored() {
     )
     .unwrap();
     assert_eq!(only_labels(found), pairs(&[("env", "prod")]));
+}
+
+#[test]
+fn a_resource_that_would_become_too_much_spoils_the_response_before_it_is_built() {
+    let long = "x".repeat(200_000);
+    let named = |number: usize| V1Target {
+        address: format!("10.0.0.1:{number}"),
+        ..V1Target::default()
+    };
+    let with_label = V1 {
+        targets: (0..3000).map(named).collect(),
+        labels: pairs(&[("long", &long)]),
+        ..V1::default()
+    };
+    let with_name = V1 {
+        service: long.clone(),
+        // Each that is skipped is told with the name of its service.
+        targets: vec![V1Target::default(); 3000],
+        ..V1::default()
+    };
+    let alpha = V1alpha1 {
+        targets: (0..3000)
+            .map(|number| vec![("__address__".to_owned(), format!("10.0.0.1:{number}"))])
+            .collect(),
+        labels: pairs(&[("long", &long)]),
+        ..V1alpha1::default()
+    };
+    let objects = format!(
+        r#"{{"@type":"{}","targets":[{}{{}}]}}"#,
+        Generation::V1.type_url(),
+        "{},".repeat(4_000_000)
+    );
+    let (v1, v1alpha1) = (Generation::V1, Generation::V1alpha1);
+    for (generation, resource, limit) in [
+        (v1, with_label.resource(), OverLimit::List),
+        (v1, with_label.json_resource(), OverLimit::List),
+        (v1, with_name.resource(), OverLimit::List),
+        (v1alpha1, alpha.resource(), OverLimit::List),
+        (v1, json_resource(&objects), OverLimit::Fields),
+    ] {
+        let small = match generation {
+            Generation::V1 => V1::default().resource(),
+            Generation::V1alpha1 => V1alpha1::default().resource(),
+        };
+        let error = decode(generation, &[small, resource]).unwrap_err();
+        assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
+    }
+    let error = ResourceError::OverLimit {
+        index: 1,
+        limit: OverLimit::List,
+    };
+    let text = "resource 1 is too much: the list would take more than 512 MiB";
+    assert_eq!(error.to_string(), text);
 }

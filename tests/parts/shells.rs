@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
+use crate::not_tried::not_tried;
 use kuma_prometheus_sd::flags::completion::{Shell, completion};
 use kuma_prometheus_sd::flags::{FLAGS, SUBCOMMANDS, SWITCHES};
 
@@ -75,7 +76,7 @@ fn offered(shell: Shell, words: &[&str]) -> Option<BTreeSet<String>> {
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(error) => {
-            println!("{shell:?} not tried: {error}");
+            not_tried(format_args!("{shell:?}: {error}"));
             return None;
         }
     };

@@ -120,6 +120,8 @@ impl ControlPlane {
             .env("KUMA_STORE_TYPE", "memory")
             .env("KUMA_REPORTS_ENABLED", "false")
             .env("KUMA_API_SERVER_HTTP_INTERFACE", "127.0.0.1")
+            // Otherwise Kuma wants a network interface beyond the loopback.
+            .env("KUMA_INTER_CP_CATALOG_INSTANCE_ADDRESS", "127.0.0.1")
             .env("KUMA_API_SERVER_HTTPS_INTERFACE", "127.0.0.1")
             .env(
                 "KUMA_MONITORING_ASSIGNMENT_SERVER_TLS_ENABLED",

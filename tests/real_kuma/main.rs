@@ -9,6 +9,8 @@
 #[path = "../daemon/harness.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod harness;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 #[path = "../daemon/streams.rs"]
 #[allow(dead_code, reason = "tests/daemon uses the rest of it")]
 mod streams;

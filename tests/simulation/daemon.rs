@@ -99,7 +99,7 @@ impl World {
             under_way: None,
             failed: self.now,
             slot: None,
-            output: Output::new(start),
+            output: Output::new(start, false),
             writer_alarm: Alarm::default(),
             operation: None,
             ending: None,
@@ -115,6 +115,8 @@ impl World {
         }
         self.tell(|| "the daemon is gone".to_owned());
         self.link = None;
+        // Of what it has not flushed, nobody knows any more.
+        self.disk.is_flushed = true;
         self.watch.file.daemon_ends();
         self.watch.daemon_starts();
         let pause = self.dice.about(seconds(2));

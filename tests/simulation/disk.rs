@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::Inspection;
+use kuma_prometheus_sd::output::{Failure, Inspection};
 use kuma_prometheus_sd::render::Content;
 
 use crate::dice::{Dice, milliseconds, seconds};
@@ -45,6 +45,8 @@ pub(crate) struct Disk {
     /// Whether somebody else has touched it since the daemon last looked or wrote.
     pub(crate) is_touched: bool,
     has_right_mode: bool,
+    /// Whether the last replacement would survive a power cut.
+    pub(crate) is_flushed: bool,
 }
 
 impl Disk {
@@ -56,6 +58,7 @@ impl Disk {
             file,
             is_touched: true,
             has_right_mode: true,
+            is_flushed: true,
         }
     }
 
@@ -87,30 +90,37 @@ impl Disk {
         Ok(match &self.file {
             None => Inspection::Missing,
             Some(bytes) if bytes == expected.bytes() && self.has_right_mode => Inspection::Same,
+            Some(bytes) if bytes == expected.bytes() => Inspection::OtherMode(0o600),
             Some(bytes) => Inspection::Different(bytes.clone()),
         })
     }
 
-    pub(crate) fn replace(&mut self, content: &Content, dice: &mut Dice) -> Result<(), String> {
+    pub(crate) fn replace(&mut self, content: &Content, dice: &mut Dice) -> Result<(), Failure> {
         let is_full = match self.manner {
             DiskManner::Full => true,
             DiskManner::Flaky => dice.chance(0.3),
             _ => false,
         };
         if is_full {
-            return Err("no space left on device".to_owned());
+            return Err(Failure::Unwritten("no space left on device".to_owned()));
         }
         self.file = Some(content.bytes().to_vec());
         self.has_right_mode = true;
         self.is_touched = false;
+        self.is_flushed = false;
+        self.flush(dice)
+    }
+
+    pub(crate) fn flush(&mut self, dice: &mut Dice) -> Result<(), Failure> {
         let is_unflushable = match self.manner {
             DiskManner::Unflushable => true,
             DiskManner::Flaky => dice.chance(0.3),
             _ => false,
         };
         if is_unflushable {
-            return Err("cannot flush the directory".to_owned());
+            return Err(Failure::Unflushed("cannot flush the directory".to_owned()));
         }
+        self.is_flushed = true;
         Ok(())
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     InspectionSkipped,
     /// A failed write is taken for done.
     FailedWriteTakenForDone,
+    /// A flush that has failed is never repeated.
+    FlushNeverRepeated,
     /// A failed write is tried again at once, again and again.
     HastyRetries,
     /// More than ten replacements a second.

@@ -50,7 +50,8 @@ found! {
     equal_content_written_again: EqualTakenForDifferent => EqualContentIsNotWritten;
     nobody_looks_at_the_file: InspectionSkipped => FileIsPutRight | WrittenBeforeTheEnd;
     a_failed_write_taken_for_done: FailedWriteTakenForDone
-        => FileIsPutRight | WrittenBeforeTheEnd | EqualContentIsNotWritten;
+        => FileIsPutRight | WrittenBeforeTheEnd | EqualContentIsNotWritten | ReplacementIsFlushed;
+    a_flush_that_is_never_repeated: FlushNeverRepeated => ReplacementIsFlushed;
     retries_in_haste: HastyRetries => WritesBackOff;
     replacements_in_haste: HastyReplacements
         => TenReplacementsASecond | FirstReplacementIsAtOnce;

@@ -118,6 +118,12 @@ impl World {
         self.watch.verdict.require(is_right, invariant, || {
             "the file is not what the control plane says".to_owned()
         });
+        let is_flushed = self.disk.is_flushed;
+        self.watch
+            .verdict
+            .require(is_flushed, Invariant::ReplacementIsFlushed, || {
+                "the file is not flushed to the disk".to_owned()
+            });
     }
 
     fn trouble_begins(&mut self) {

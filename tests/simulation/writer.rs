@@ -175,6 +175,8 @@ impl World {
                 }
                 Event::Replaced(replaced)
             }
+            Action::Flush if fault == Some(Fault::FlushNeverRepeated) => Event::Replaced(Ok(())),
+            Action::Flush => Event::Replaced(self.disk.flush(&mut self.dice)),
             Action::Report(_) => return,
         };
         operation.outcome = Some(outcome);
@@ -211,6 +213,7 @@ fn action_in_words(action: &Action) -> String {
     match action {
         Action::Inspect(content) => format!("inspect, expecting {}", list(content.bytes())),
         Action::Replace(content) => format!("replace by {}", list(content.bytes())),
+        Action::Flush => "flush".to_owned(),
         Action::Report(report) => format!("{report:?}"),
     }
 }

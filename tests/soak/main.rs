@@ -17,6 +17,8 @@ mod mesh;
 #[path = "../faults/namespace.rs"]
 #[allow(dead_code, reason = "tests/faults uses the rest of it")]
 mod namespace;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 #[path = "../faults/process.rs"]
 #[allow(dead_code, reason = "tests/faults uses the rest of it")]
 mod process;

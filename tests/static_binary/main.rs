@@ -9,6 +9,8 @@ mod name_server;
 #[path = "../faults/namespace.rs"]
 #[allow(dead_code, reason = "tests/faults uses the rest of it")]
 mod namespace;
+#[path = "../common/not_tried.rs"]
+mod not_tried;
 
 use std::env;
 use std::fs;
@@ -29,7 +31,7 @@ const IN_HOSTS: &str = "kuma-control-plane.internal";
 fn binary() -> Option<PathBuf> {
     let binary = env::var_os("KUMA_PROMETHEUS_SD_BINARY").map(PathBuf::from);
     if binary.is_none() {
-        println!("not tried, as no binary is named; see `make test-static`");
+        println!("left to `make test-static`, which names a binary");
     }
     binary
 }
@@ -68,7 +70,11 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
     };
     let authority = Authority::new("the authority");
     fs::copy(binary, root.join("kuma-prometheus-sd")).unwrap();
-    put(&root, "etc/hosts", &format!("127.0.0.1 {IN_HOSTS}\n"));
+    put(
+        &root,
+        "etc/hosts",
+        &format!("127.0.0.1 localhost {IN_HOSTS}\n"),
+    );
     put(&root, "etc/resolv.conf", "nameserver 127.0.0.1\n");
     put(&root, "etc/ssl/certs/ca-certificates.crt", &authority.pem());
     let names = NameServer::start();
@@ -87,6 +93,8 @@ fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() 
     for (scheme, host, port, told) in [
         ("grpc", IN_HOSTS, old.port(), "over gRPC v1"),
         ("grpc", "in.dns.test", old.port(), "over gRPC v1"),
+        ("grpc", "LOCALHOST", old.port(), "over gRPC v1"),
+        ("http", "LocalHost", http_port, "over HTTP v1"),
         ("http", IN_HOSTS, http_port, "over HTTP v1"),
         ("http", "in.dns.test", http_port, "over HTTP v1"),
         ("https", IN_HOSTS, https_port, "over HTTP v1 with TLS"),

@@ -15,6 +15,7 @@ fn an_address_has_a_scheme_a_host_a_port_and_perhaps_a_path() {
         ("grpcs://cp.example", Grpcs, "cp.example", 5676, ""),
         ("grpc://cp.example:80", Grpc, "cp.example", 80, ""),
         ("HTTPS://CP.example", Https, "CP.example", 443, ""),
+        ("grpc://LOCALHOST", Grpc, "localhost", 5676, ""),
         ("http://10.0.0.1:1", Http, "10.0.0.1", 1, ""),
         ("http://10.0.0.1:65535", Http, "10.0.0.1", 65535, ""),
         ("http://localhost:05681", Http, "localhost", 5681, ""),

@@ -3,9 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
+use kuma_prometheus_sd::publish::{ClaimError, OutputFile, check};
 
-use super::{claim, folder, list, names};
+use super::{claim, folder, list, mode, names};
 
 #[test]
 fn a_claim_leaves_nothing_but_the_lock_beside_the_output() {
@@ -51,10 +51,11 @@ fn an_output_is_held_by_one_daemon() {
     let first = claim(&path);
     let lock = folder.path().join(".kuma.json.lock");
     let error = OutputFile::claim(&path, 0o644).unwrap_err();
-    assert!(matches!(&error, ClaimError::Held { lock: held } if *held == lock));
+    assert!(matches!(&error, ClaimError::Held { lock: held, .. } if *held == lock));
     let text = format!(
-        "another kuma-prometheus-sd writes this output (it holds {}); stop it, or give another \
-         --output-file",
+        "another kuma-prometheus-sd writes this output (process {} holds {}); stop it, or give \
+         another --output-file",
+        std::process::id(),
         lock.display()
     );
     assert_eq!(error.to_string(), text);
@@ -65,24 +66,61 @@ fn an_output_is_held_by_one_daemon() {
 }
 
 #[test]
+fn the_lock_is_for_its_owner_alone_and_one_that_was_not_is_tightened() {
+    let (folder, path) = folder();
+    let lock = folder.path().join(".kuma.json.lock");
+    drop(claim(&path));
+    assert_eq!(mode(&lock), 0o600);
+    fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
+    drop(claim(&path));
+    assert_eq!(mode(&lock), 0o600);
+}
+
+#[test]
+fn a_name_that_prometheus_does_not_take_is_warned_of() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (name, is_warned_of) in [
+        ("a.json", false),
+        ("a.yml", false),
+        ("a.b.yaml", false),
+        ("a.JSON", false),
+        ("a.Json", true),
+        ("a.jsonl", true),
+        ("a", true),
+        ("json", true),
+    ] {
+        let path = folder.path().join(name);
+        let (_, warnings) = OutputFile::claim(&path, 0o644).unwrap();
+        let texts: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let text = format!(
+            "the output {} does not end in .json, .yml or .yaml",
+            path.display()
+        );
+        assert_eq!(
+            texts.iter().any(|found| found.starts_with(&text)),
+            is_warned_of,
+            "{texts:?}"
+        );
+        assert_eq!(warnings.len(), usize::from(is_warned_of), "{texts:?}");
+    }
+}
+
+#[test]
 fn a_check_finds_what_a_claim_would_and_writes_nothing() {
     let (folder, path) = folder();
-    assert_eq!(OutputFile::check(&path).unwrap(), path);
+    assert_eq!(check(&path).unwrap(), path);
     let missing = folder.path().join("a/b/kuma.json");
-    assert_eq!(OutputFile::check(&missing).unwrap(), missing);
+    assert_eq!(check(&missing).unwrap(), missing);
     assert_eq!(names(folder.path()), [""; 0]);
     let below_a_file = path.join("kuma.json");
     let output = claim(&path);
     fs::write(&path, "").unwrap();
     for refused in [&path, folder.path(), &below_a_file] {
         let expected = OutputFile::claim(refused, 0o644).unwrap_err().to_string();
-        assert_eq!(
-            OutputFile::check(refused).unwrap_err().to_string(),
-            expected
-        );
+        assert_eq!(check(refused).unwrap_err().to_string(), expected);
     }
     drop(output);
-    assert_eq!(OutputFile::check(&path).unwrap(), path);
+    assert_eq!(check(&path).unwrap(), path);
     // It has not kept the lock either.
     let _output = claim(&path);
 }
@@ -146,8 +184,9 @@ fn an_output_that_another_daemon_has_taken_over_is_not_written() {
     fs::remove_file(&lock).unwrap();
     let other = claim(&path);
     let text = format!(
-        "cannot lock {lock}: another kuma-prometheus-sd writes this output (it holds {lock}); \
-         stop it, or give another --output-file",
+        "cannot lock {lock}: another kuma-prometheus-sd writes this output (process {process} \
+         holds {lock}); stop it, or give another --output-file",
+        process = std::process::id(),
         lock = lock.display()
     );
     assert_eq!(output.replace(&list(1)).unwrap_err().to_string(), text);

@@ -92,7 +92,7 @@ fn another_mode_is_a_foreign_change_too() {
     let mut output = claim(&path);
     output.replace(&list(1)).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    let expected = Inspection::Different(list(1).bytes().to_vec());
+    let expected = Inspection::OtherMode(0o600);
     assert_eq!(output.inspect(&list(1)).unwrap(), expected);
     output.replace(&list(1)).unwrap();
     assert_eq!(mode(&path), 0o644);

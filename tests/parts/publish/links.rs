@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use kuma_prometheus_sd::output::Inspection;
 use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
 use tempfile::TempDir;
 
@@ -92,6 +93,75 @@ fn a_link_among_the_directories_is_followed_too() {
         .unwrap();
     let real = folder.path().join("real");
     assert_eq!(names(&real), [".kuma.json.lock", "kuma.json"]);
+}
+
+#[test]
+fn a_link_that_changes_is_followed_at_each_look_and_each_write() {
+    let folder = TempDir::new().unwrap();
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    for directory in [&old, &new] {
+        fs::create_dir(directory).unwrap();
+    }
+    let leftover = new.join(".real.json.0123456789abcdef.tmp");
+    fs::write(&leftover, "half a li").unwrap();
+    let link = folder.path().join("kuma.json");
+    symlink("old/real.json", &link).unwrap();
+    let mut output = claim(&link);
+    output.replace(&list(1)).unwrap();
+    assert_eq!(output.take_moved(), None);
+
+    fs::remove_file(&link).unwrap();
+    symlink("new/real.json", &link).unwrap();
+    assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Missing);
+    let moved = output.take_moved().unwrap();
+    assert_eq!(moved.from, old.join("real.json").display().to_string());
+    assert_eq!(moved.to, new.join("real.json").display().to_string());
+    assert_eq!(output.take_moved(), None);
+    output.replace(&list(2)).unwrap();
+    assert_eq!(output.path(), new.join("real.json"));
+    assert_eq!(fs::read(old.join("real.json")).unwrap(), list(1).bytes());
+    assert_eq!(fs::read(&link).unwrap(), list(2).bytes());
+    // The lock and the leftovers go with the file.
+    assert_eq!(names(&new), [".real.json.lock", "real.json"]);
+    let other = claim(&old.join("real.json"));
+    assert!(matches!(
+        OutputFile::claim(&new.join("real.json"), 0o644),
+        Err(ClaimError::Held { .. })
+    ));
+
+    // It is not written where another daemon writes.
+    fs::remove_file(&link).unwrap();
+    symlink("old/real.json", &link).unwrap();
+    let error = output.replace(&list(3)).unwrap_err().to_string();
+    assert!(error.contains("another kuma-prometheus-sd"), "{error}");
+    drop(other);
+
+    // A file in the place of the link is the output then.
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "by hand").unwrap();
+    output.replace(&list(3)).unwrap();
+    assert_eq!(output.path(), link);
+    assert_eq!(fs::read(&link).unwrap(), list(3).bytes());
+    assert_eq!(fs::read(old.join("real.json")).unwrap(), list(1).bytes());
+}
+
+#[test]
+fn a_link_that_leads_to_a_device_later_does_not_replace_it() {
+    let folder = TempDir::new().unwrap();
+    let link = folder.path().join("kuma.json");
+    symlink("real.json", &link).unwrap();
+    let mut output = claim(&link);
+    output.replace(&list(1)).unwrap();
+    fs::remove_file(&link).unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    symlink("socket", &link).unwrap();
+    let what = "it is a device, a pipe or a socket";
+    let text = format!("cannot read {}: {what}", socket.display());
+    assert_eq!(output.inspect(&list(1)).unwrap_err().to_string(), text);
+    let text = format!("cannot replace {}: {what}", socket.display());
+    assert_eq!(output.replace(&list(1)).unwrap_err().to_string(), text);
+    assert!(!fs::symlink_metadata(&socket).unwrap().is_file());
 }
 
 #[test]

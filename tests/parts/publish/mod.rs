@@ -43,8 +43,8 @@ pub(crate) fn claim_with_mode(path: &Path, mode: u32) -> OutputFile {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match OutputFile::claim(path, mode) {
-            Ok((output, problem)) => {
-                assert!(problem.is_none(), "{problem:?}");
+            Ok((output, warnings)) => {
+                assert!(warnings.is_empty(), "{warnings:?}");
                 return output;
             }
             Err(ClaimError::Held { .. }) if Instant::now() < deadline => thread::yield_now(),

@@ -152,7 +152,7 @@ impl FileWatch {
         let mut acts = false;
         for action in actions {
             match action {
-                Action::Inspect(_) => acts = true,
+                Action::Inspect(_) | Action::Flush => acts = true,
                 Action::Replace(content) => {
                     acts = true;
                     self.replace(now, content, verdict);
@@ -249,7 +249,7 @@ impl Told {
             Event::Wanted(content) => Self::Wanted(content.bytes().to_vec()),
             Event::Replaced(Err(_)) => Self::Failed,
             Event::Replaced(Ok(())) | Event::Inspected(Ok(Inspection::Same)) => Self::Works,
-            Event::Time | Event::Finish | Event::Inspected(_) => Self::Other,
+            Event::Time | Event::Finish | Event::Inspected(_) | Event::Moved(_) => Self::Other,
         }
     }
 }

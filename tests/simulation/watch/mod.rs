@@ -50,6 +50,8 @@ pub(crate) enum Invariant {
     FileIsPutRight,
     /// 5: a failed write is tried again after a growing pause.
     WritesBackOff,
+    /// 5: after a calm, what the file holds would survive a power cut.
+    ReplacementIsFlushed,
     /// 5: at most ten replacements a second.
     TenReplacementsASecond,
     /// 5: the first replacement is at once.

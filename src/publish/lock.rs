@@ -1,0 +1,168 @@
+//! The lock that keeps a second daemon off the same output, and who holds it.
+//!
+//! It is a file beside the output, not the output itself, which is replaced by a rename. Only its owner
+//! may open it: whoever can open a file can lock it too, and keep the daemon from starting.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::{ClaimError, WriteError};
+
+const MODE: u32 = 0o600;
+
+/// What a file system without locks answers.
+const NO_LOCKS: [Errno; 4] = [Errno::NOLCK, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS];
+
+/// The lock of one output, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    /// Whether it keeps anybody away: some file systems have no locks.
+    pub(super) is_effective: bool,
+}
+
+impl Lock {
+    /// Takes the lock.
+    pub(super) fn take(path: &Path) -> Result<Self, ClaimError> {
+        let file = match open(path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                match process_that_holds(path) {
+                    None => Err(error),
+                    process => return Err(held(path, process)),
+                }
+            }
+            result => result,
+        };
+        let file = file
+            .map_err(WriteError::new("open the lock file", path))
+            .map_err(ClaimError::Failed)?;
+        tighten(&file);
+        let is_effective = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => return Err(held(path, process_that_holds(path))),
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => false,
+            Err(TryLockError::Error(error)) => {
+                return Err(ClaimError::Failed(WriteError::new("lock", path)(error)));
+            }
+        };
+        Ok(Self { file, is_effective })
+    }
+
+    /// Whether this is still the lock at `path`.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let inode = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        match (self.file.metadata(), fs::metadata(path)) {
+            (Ok(ours), Ok(theirs)) => inode(ours) == inode(theirs),
+            _ => false,
+        }
+    }
+}
+
+/// Whether somebody else holds the lock at `path`, for whoever only asks.
+pub(super) fn require_free(path: &Path) -> Result<(), ClaimError> {
+    if let process @ Some(_) = process_that_holds(path) {
+        return Err(held(path, process));
+    }
+    match File::open(path) {
+        // Where the kernel's list says nothing, the lock is taken for a moment: a daemon that starts
+        // just then would be refused.
+        Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {
+            Err(held(path, None))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind() {
+            // Another user's that nobody holds would be removed.
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => Ok(()),
+            _ => {
+                let error = WriteError::new("open the lock file", path)(error);
+                Err(ClaimError::Failed(error))
+            }
+        },
+    }
+}
+
+fn held(path: &Path, process: Option<u32>) -> ClaimError {
+    ClaimError::Held {
+        lock: path.to_owned(),
+        process,
+    }
+}
+
+/// Opens the lock file, or makes it. One that another user has left, as root after a try by hand, is
+/// used where it can be read, and made anew where nobody holds it.
+fn open(path: &Path) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(MODE)
+            .open(path)
+    };
+    match open() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            File::open(path).or_else(|_| {
+                let is_free = path.is_file() && process_that_holds(path).is_none();
+                match is_free && fs::remove_file(path).is_ok() {
+                    true => open(),
+                    false => Err(error),
+                }
+            })
+        }
+        result => result,
+    }
+}
+
+/// Earlier versions made the file readable for all. Where it is another user's, it stays as it is.
+fn tighten(file: &File) {
+    let is_open_to_others = |metadata: Metadata| metadata.mode() & 0o7777 & !MODE != 0;
+    if file.metadata().is_ok_and(is_open_to_others) {
+        let _ = file.set_permissions(Permissions::from_mode(MODE));
+    }
+}
+
+fn has_no_locks(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|error| NO_LOCKS.contains(&error))
+}
+
+/// The process that holds the lock at `path`, as far as the kernel's list of locks tells.
+fn process_that_holds(path: &Path) -> Option<u32> {
+    let inode = fs::metadata(path).ok()?.ino();
+    holder(&fs::read_to_string("/proc/locks").ok()?, inode)
+}
+
+/// A line is `1: FLOCK ADVISORY WRITE 1234 fe:01:5678 0 EOF`: the process, then device and inode. The
+/// device is no help, as some file systems have another one there.
+fn holder(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, process, file) = (words.next()?, words.nth(2)?, words.next()?);
+        let (_, found) = file.rsplit_once(':')?;
+        let is_it = kind == "FLOCK" && found.parse() == Ok(inode);
+        // A process of another container has no number here.
+        is_it.then(|| process.parse().ok().filter(|process| *process > 0))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holder;
+
+    #[test]
+    fn the_holder_is_read_from_the_list_of_locks() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:01:42 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 8 fe:01:4 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 9 fe:01:42 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 10 00:1a:42 0 EOF\n\
+                     4: FLOCK  ADVISORY  READ 0 00:1a:43 0 EOF\n";
+        assert_eq!(holder(locks, 42), Some(10));
+        assert_eq!(holder(locks, 4), Some(8));
+        assert_eq!(holder(locks, 43), None);
+        assert_eq!(holder(locks, 2), None);
+        assert_eq!(holder("", 42), None);
+    }
+}
