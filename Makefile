@@ -16,7 +16,7 @@ export TARGET
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e rules simulate soak generate lint static test-static measure \
+.PHONY: build help test run e2e rules simulate soak real-kuma generate lint static test-static measure \
 	install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
@@ -43,6 +43,12 @@ simulate: prerequisites ## drive the two state machines through SEEDS=N stories 
 
 soak: prerequisites ## put the daemon through random faults for MINUTES=N (1 by default)
 	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
+
+# One control plane at a time; the table that it prints is what came of each try.
+real-kuma: prerequisites ## run against real control planes: each kuma-cp-VERSION in KUMA_CP_DIR=FOLDER
+	@test -n "$(KUMA_CP_DIR)" || { echo "KUMA_CP_DIR names no folder; see CONTRIBUTING.md" >&2; exit 2; }
+	KUMA_CP_DIR="$(abspath $(KUMA_CP_DIR))" \
+	$(CARGO) test $(CARGO_FLAGS) --test real_kuma -- --nocapture --test-threads=1
 
 generate: prerequisites ## renew what is made from the table of flags (man page, completions, …) and the notices
 	RENEW_GENERATED_FILES=yes $(CARGO) test $(CARGO_FLAGS) --test parts generated

@@ -26,14 +26,14 @@ pub struct Endpoint {
     /// Who says so.
     pub origin: Origin,
     /// Why MADS may not be served at all, by what the control plane says about itself. That is for
-    /// the message where MADS is not reached: older control planes of the same kind do serve it.
+    /// the message where MADS is not reached: it is looked for all the same.
     pub without_mads: Option<WithoutMads>,
 }
 
 /// A kind of control plane of which some releases serve no MADS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutMads {
-    /// A global one, since Kuma 1.8.
+    /// A global one: none has been seen or read to serve MADS, from Kuma 0.7 to 2.12.
     Global,
     /// One on Kubernetes, since Kuma 3.0.
     Kubernetes,
@@ -43,8 +43,8 @@ impl fmt::Display for WithoutMads {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Global => {
-                "this is a global control plane, which serves no MADS since Kuma 1.8; give the \
-                 address of a zone's control plane as --cp-address"
+                "this is a global control plane, which serves no MADS; give the address of a zone's \
+                 control plane as --cp-address"
             }
             Self::Kubernetes => {
                 "this control plane runs on Kubernetes, where it serves no MADS since Kuma 3.0; \

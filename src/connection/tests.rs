@@ -753,8 +753,7 @@ fn where_mads_is_not_reached_the_kind_of_control_plane_is_told() {
     story.step(0.0, ended(EndKind::Outage));
     story.assert_told(&[
         "no connection to the control plane: Outage; this is a global control plane, which serves \
-         no MADS since Kuma 1.8; give the address of a zone's control plane as --cp-address; the \
-         file stays as it is, next attempt in 1.1 s",
+         no MADS; give the address of a zone's control plane as --cp-address; the file stays as it is, next attempt in 1.1 s",
     ]);
 }
 

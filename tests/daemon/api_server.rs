@@ -416,8 +416,8 @@ fn a_global_control_plane_is_named_where_mads_is_not_reached_and_is_followed_whe
     let launch = Launch::follow(&plane.api_url());
     let daemon = launch.start();
     let line = daemon.wait_for_trouble();
-    let text = "; this is a global control plane, which serves no MADS since Kuma 1.8; give the \
-                address of a zone's control plane as --cp-address; ";
+    let text = "; this is a global control plane, which serves no MADS; give the address of a zone's \
+                control plane as --cp-address; ";
     assert!(line.contains(text), "{line}");
     let told = failed(&check(&plane.api_url()));
     assert!(told.contains("this is a global control plane"), "{told}");

@@ -38,87 +38,126 @@ fn mesh_metric_is_followed_and_its_traps_are_as_documented() {
 
 fn tell(folder: &Folder, version: Version, table: &mut Table) {
     let plane = ControlPlane::start(folder, version, Ports::free(), false);
-    let [first, second] = [
-        Dataplane::new("app-1", "10.0.0.1", "prod"),
-        Dataplane::new("app-2", "10.0.0.2", "prod").in_mesh("second"),
-    ];
+    let first = Dataplane::new("app-1", "10.0.0.1", "prod");
+    let second = Dataplane::new("app-2", "10.0.0.2", "prod").in_mesh("second");
     for dataplane in [&first, &second] {
         enable_metrics(&plane, &dataplane.mesh);
         dataplane.put(&plane);
     }
-    let lists = |source, dataplanes: &[&Dataplane]| {
-        let dataplanes: Vec<_> = dataplanes.iter().copied().cloned().collect();
-        list(version, source, &dataplanes)
-    };
-    let by_mesh = lists(Source::Mesh, &[&first, &second]);
-    let for_all = lists(Source::MeshMetric(FOR_ALL), &[&first]);
-    let for_other = lists(Source::MeshMetric(FOR_OTHER), &[&first]);
-    // Up to 2.6 each client has a list of its own making. Later there is one for each clientId, and
-    // one for all other clients, which is made anew only while something is to be in it.
-    let is_made_for_each_client = version < Version(2, 7);
-
-    let mut step = |told: &str, kuma_sd: &str, other: &str| {
+    let run = Launch::follow(&format!("http://127.0.0.1:{}", plane.ports.api)).start();
+    let steps = steps(&plane, &first, &second);
+    for (told, change, kuma_sd, other) in &steps {
+        change(&plane);
+        // `other` is asked last. Where it has what is new, `kuma_sd` has been told all there is.
         for (client, expected) in [("kuma_sd", kuma_sd), ("other", other)] {
             let outcome = expect(&plane, client, expected).map(|()| summary(expected));
             table.row(&format!("{version} | {told} | {client}"), outcome);
         }
-    };
-    let run = Launch::follow(&format!("http://127.0.0.1:{}", plane.ports.api)).start();
-    step("metrics of two meshes", &by_mesh, &by_mesh);
-
-    put_mesh_metric(&plane, "default", "for-all", FOR_ALL, None);
-    step(
-        "a MeshMetric in one of them: both Mesh.metrics are off",
-        &for_all,
-        &for_all,
-    );
-
-    put_mesh_metric(&plane, "default", "other", FOR_OTHER, Some("other"));
-    let shared = if is_made_for_each_client {
-        &for_all
-    } else {
-        EMPTY
-    };
-    step(
-        "and one for `other`, of which one takes effect",
-        &for_all,
-        shared,
-    );
-
-    plane.delete(&mesh_metric("default", "for-all"));
-    let left = if is_made_for_each_client {
-        &by_mesh
-    } else {
-        &for_all
-    };
-    step("only the one for `other`", left, &for_other);
-
-    let third = Dataplane::new("app-3", "10.0.0.3", "prod");
-    third.put(&plane);
-    let by_mesh = lists(Source::Mesh, &[&first, &second, &third]);
-    let left = if is_made_for_each_client {
-        &by_mesh
-    } else {
-        &for_all
-    };
-    let for_other = lists(Source::MeshMetric(FOR_OTHER), &[&first, &third]);
-    // The client `other` is asked last, and has what is new: so `kuma_sd` had been told all there was.
-    step("and a new dataplane", left, &for_other);
-    step("and a new dataplane, still", left, &for_other);
-
-    plane.delete(&mesh_metric("default", "other"));
-    step("no MeshMetric", &by_mesh, &by_mesh);
-
-    // The daemon that has been there all the time. Kuma 2.12 does not wake a held poll for this.
-    let has_it = || run.file().as_deref() == Some(&*by_mesh);
-    let outcome = match wait_until(SOON, has_it) {
-        true => Ok(summary(&by_mesh)),
+    }
+    // The daemon that has been there all the time.
+    let (told, _, expected, _) = steps.last().expect("there are steps");
+    let outcome = match wait_until(SOON, || run.file().as_ref() == Some(expected)) {
+        true => Ok(summary(expected)),
         false => Err(run.log()),
     };
-    table.row(
-        &format!("{version} | no MeshMetric | the daemon of the beginning"),
-        outcome,
-    );
+    let what = format!("{version} | {told} | the daemon of the beginning");
+    table.row(&what, outcome);
+}
+
+/// What is done, and the lists of the clients `kuma_sd` and `other` then.
+type Step = (&'static str, Box<dyn Fn(&ControlPlane)>, String, String);
+
+fn steps(plane: &ControlPlane, first: &Dataplane, second: &Dataplane) -> Vec<Step> {
+    let version = plane.version;
+    // Up to 2.6 each client has a list of its own. Later there is one for each `clientId`, and one for
+    // all other clients, which is made anew only while a MeshMetric has none, or there is none at all.
+    let either = |up_to_2_6: &str, later: &str| match version < Version(2, 7) {
+        true => up_to_2_6.to_owned(),
+        false => later.to_owned(),
+    };
+    let third = Dataplane::new("app-3", "10.0.0.3", "prod");
+    let lists = |source: Source, dataplanes: &[&Dataplane]| {
+        let dataplanes: Vec<_> = dataplanes.iter().copied().cloned().collect();
+        list(version, source, &dataplanes)
+    };
+    let mesh = lists(Source::Mesh, &[first, second]);
+    let mesh_of_3 = lists(Source::Mesh, &[first, second, &third]);
+    let for_all = lists(Source::MeshMetric(FOR_ALL), &[first]);
+    let for_other = lists(Source::MeshMetric(FOR_OTHER), &[first]);
+    let for_other_of_3 = lists(Source::MeshMetric(FOR_OTHER), &[first, &third]);
+
+    let put = |name: &'static str, port: u16, client: Option<&'static str>| -> Box<dyn Fn(&_)> {
+        Box::new(move |plane| put_mesh_metric(plane, "default", name, port, client))
+    };
+    let delete = |name: &'static str| -> Box<dyn Fn(&ControlPlane)> {
+        Box::new(move |plane| plane.delete(&mesh_metric("default", name)))
+    };
+    let nothing = || -> Box<dyn Fn(&ControlPlane)> { Box::new(|_| ()) };
+    let (come, gone) = (third.clone(), third.clone());
+    let rows: Vec<(_, Box<dyn Fn(&ControlPlane)>, String, &str)> = vec![
+        ("metrics of two meshes", nothing(), mesh.clone(), &mesh),
+        (
+            "a MeshMetric in one of them: both Mesh.metrics are off",
+            put("for-all", FOR_ALL, None),
+            for_all.clone(),
+            &for_all,
+        ),
+        (
+            "and one for `other`: one of the two takes effect",
+            put("other", FOR_OTHER, Some("other")),
+            for_all.clone(),
+            match version < Version(2, 7) {
+                true => &for_all,
+                false => EMPTY,
+            },
+        ),
+        (
+            "only the one for `other`",
+            delete("for-all"),
+            either(&mesh, &for_all),
+            &for_other,
+        ),
+        (
+            "and a new dataplane",
+            Box::new(move |plane| come.put(plane)),
+            either(&mesh_of_3, &for_all),
+            &for_other_of_3,
+        ),
+        (
+            "still the same",
+            nothing(),
+            either(&mesh_of_3, &for_all),
+            &for_other_of_3,
+        ),
+        (
+            "no MeshMetric",
+            delete("other"),
+            mesh_of_3.clone(),
+            &mesh_of_3,
+        ),
+        (
+            "one for `other` where none was",
+            put("other", FOR_OTHER, Some("other")),
+            mesh_of_3.clone(),
+            &for_other_of_3,
+        ),
+        (
+            "and a dataplane less",
+            Box::new(move |plane| gone.delete(plane)),
+            either(&mesh, &mesh_of_3),
+            &for_other,
+        ),
+        (
+            "still the same",
+            nothing(),
+            either(&mesh, &mesh_of_3),
+            &for_other,
+        ),
+        ("no MeshMetric", delete("other"), mesh.clone(), &mesh),
+    ];
+    rows.into_iter()
+        .map(|(told, change, kuma_sd, other)| (told, change, kuma_sd, other.to_owned()))
+        .collect()
 }
 
 /// Lets new daemons ask until one has this list. New ones, because some control planes do not wake a
