@@ -64,8 +64,11 @@ fn tell(folder: &Folder, version: Version, table: &mut Table) {
     table.row(&what, outcome);
 }
 
-/// What is done, and the lists of the clients `kuma_sd` and `other` then.
-type Step = (&'static str, Box<dyn Fn(&ControlPlane)>, String, String);
+/// What is done to a control plane.
+type Change = Box<dyn Fn(&ControlPlane)>;
+
+/// What is done, in words and in fact, and the lists of the clients `kuma_sd` and `other` then.
+type Step = (&'static str, Change, String, String);
 
 fn steps(plane: &ControlPlane, first: &Dataplane, second: &Dataplane) -> Vec<Step> {
     let version = plane.version;
@@ -86,15 +89,15 @@ fn steps(plane: &ControlPlane, first: &Dataplane, second: &Dataplane) -> Vec<Ste
     let for_other = lists(Source::MeshMetric(FOR_OTHER), &[first]);
     let for_other_of_3 = lists(Source::MeshMetric(FOR_OTHER), &[first, &third]);
 
-    let put = |name: &'static str, port: u16, client: Option<&'static str>| -> Box<dyn Fn(&_)> {
+    let put = |name: &'static str, port: u16, client: Option<&'static str>| -> Change {
         Box::new(move |plane| put_mesh_metric(plane, "default", name, port, client))
     };
-    let delete = |name: &'static str| -> Box<dyn Fn(&ControlPlane)> {
+    let delete = |name: &'static str| -> Change {
         Box::new(move |plane| plane.delete(&mesh_metric("default", name)))
     };
-    let nothing = || -> Box<dyn Fn(&ControlPlane)> { Box::new(|_| ()) };
+    let nothing = || -> Change { Box::new(|_| ()) };
     let (come, gone) = (third.clone(), third.clone());
-    let rows: Vec<(_, Box<dyn Fn(&ControlPlane)>, String, &str)> = vec![
+    let rows: Vec<(_, Change, String, &str)> = vec![
         ("metrics of two meshes", nothing(), mesh.clone(), &mesh),
         (
             "a MeshMetric in one of them: both Mesh.metrics are off",
