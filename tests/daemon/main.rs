@@ -8,6 +8,7 @@
 mod addresses;
 mod api_server;
 mod check;
+mod check_output;
 mod check_result;
 mod command_line;
 mod contract;
@@ -18,6 +19,7 @@ mod http_faults;
 mod logging;
 mod mesh;
 mod notify;
+mod output;
 mod peer;
 mod pins;
 mod place;
