@@ -151,7 +151,7 @@ pub fn changed_names(before: &[u8], after: &[u8]) -> String {
     ];
     let kinds = kinds.into_iter().filter(|(_, lines)| !lines.is_empty());
     let kinds: Vec<String> = kinds
-        .map(|(kind, lines)| format!("{kind} {}", names(lines)))
+        .map(|(kind, lines)| format!("{kind} {}", names(&lines)))
         .collect();
     kinds.join("; ")
 }
@@ -159,8 +159,7 @@ pub fn changed_names(before: &[u8], after: &[u8]) -> String {
 /// So many targets of a kind are named.
 const NAMED: usize = 20;
 
-fn names(mut lines: Vec<&[u8]>) -> String {
-    lines.sort_unstable();
+fn names(lines: &[&[u8]]) -> String {
     let named: Vec<String> = lines.iter().take(NAMED).map(|line| name(line)).collect();
     match lines.len().checked_sub(NAMED) {
         None | Some(0) => named.join(", "),
@@ -185,7 +184,7 @@ fn name(line: &[u8]) -> String {
     }
 }
 
-/// The lines of two files that differ; a group whose address was there before is the same target.
+/// The lines of two files that differ, in the order of the files; a group whose address was there before is the same target.
 struct Compared<'a> {
     added: Vec<&'a [u8]>,
     removed: Vec<&'a [u8]>,
@@ -194,26 +193,35 @@ struct Compared<'a> {
 
 impl<'a> Compared<'a> {
     fn new(before: &'a [u8], after: &'a [u8]) -> Self {
-        let before: HashSet<&[u8]> = group_lines(before).collect();
-        let after: HashSet<&[u8]> = group_lines(after).collect();
+        let (before, all_before) = groups(before);
+        let (after, all_after) = groups(after);
+        let gone = || before.iter().filter(|line| !all_after.contains(*line));
+        let new = after.iter().filter(|line| !all_before.contains(*line));
 
-        let mut gone: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
-        for line in before.difference(&after) {
-            gone.entry(address(line)).or_default().push(line);
-        }
-        let (mut added, mut changed) = (Vec::new(), Vec::new());
-        for line in after.difference(&before) {
-            match gone.get_mut(address(line)).and_then(Vec::pop) {
-                Some(_) => changed.push(*line),
-                None => added.push(*line),
+        let mut gone_from: HashMap<&[u8], usize> = HashMap::new();
+        gone().for_each(|line| *gone_from.entry(address(line)).or_default() += 1);
+        let mut take = |line: &&&[u8]| match gone_from.get_mut(address(line)) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
             }
-        }
+            _ => false,
+        };
+        let (changed, added): (Vec<&[u8]>, Vec<&[u8]>) = new.partition(|line| take(line));
+        let removed = gone().filter(take).copied().collect();
         Self {
             added,
-            removed: gone.into_values().flatten().collect(),
+            removed,
             changed,
         }
     }
+}
+
+/// The lines of a file that are groups, in their order and as a set.
+fn groups(bytes: &[u8]) -> (Vec<&[u8]>, HashSet<&[u8]>) {
+    let mut all = HashSet::new();
+    let lines = group_lines(bytes).filter(|line| all.insert(*line));
+    (lines.collect(), all)
 }
 
 fn group_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

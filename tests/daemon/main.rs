@@ -8,6 +8,7 @@
 mod addresses;
 mod api_server;
 mod check;
+mod check_output;
 mod check_result;
 mod command_line;
 mod contract;
@@ -21,6 +22,7 @@ mod mesh;
 #[path = "../common/not_tried.rs"]
 mod not_tried;
 mod notify;
+mod output;
 mod own_certificate;
 mod peer;
 mod pins;

@@ -14,6 +14,7 @@ use crate::harness::{Daemon, Launch};
 use crate::lists;
 use crate::namespace;
 use crate::not_tried::not_tried;
+use crate::notify::Manager;
 use crate::reader::Reader;
 
 /// So many lists are published while the disk is ill.
@@ -105,6 +106,43 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
     make_room();
     daemon.wait_for_file(&lists::file(1, TARGETS));
     assert!(line_count(&daemon) <= 8, "{}", daemon.log());
+}
+
+#[test]
+fn a_full_disk_is_found_by_check_and_told_in_the_status() {
+    let test = "disk::a_full_disk_is_found_by_check_and_told_in_the_status";
+    let mount = namespace::mount("1m,nr_inodes=6");
+    let Some(folder) = namespace::enter(&["--mount"], &mount, test).inside() else {
+        return;
+    };
+    let disk = folder.join("disk");
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let output = disk.join("kuma.file_sd.json");
+    let check = || {
+        let check = Launch::bare().argument("check");
+        let check = check.argument(format!("--cp-address={}", plane.grpc_url()));
+        check.output(&output).run_to_its_end()
+    };
+    assert_eq!(check().code, Some(0));
+    let mut fillers: Vec<_> = (0..6).map(|number| disk.join(number.to_string())).collect();
+    fillers.retain(|filler| File::create(filler).is_ok());
+    let finished = check();
+    assert_eq!(finished.code, Some(1), "{}", finished.stdout);
+    let text = format!(
+        "cannot write to {}: No space left on device",
+        disk.display()
+    );
+    assert!(finished.stdout.contains(&text), "{}", finished.stdout);
+
+    // The daemon starts, and says why there is no list, before one is there to be written.
+    plane.set_answers(kuma_stand_in::Answers::Scripted);
+    let manager = Manager::listen();
+    let daemon = manager.manage(follow_onto(&plane, &disk)).start();
+    daemon.wait_for_log("No space left on device");
+    let told = manager.expect("STATUS=cannot write the file since ");
+    let status = told.last().expect("it was told");
+    assert!(status.contains("No space left on device"), "{status}");
+    assert!(status.contains("; no list yet from "), "{status}");
 }
 
 #[test]
