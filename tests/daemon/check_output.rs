@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use kuma_stand_in::{ControlPlane, Kuma};
 
 use crate::check::{check, failed, passed};
+use crate::not_tried::not_tried;
 
 #[test]
 fn it_says_that_nothing_was_written() {
