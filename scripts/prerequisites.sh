@@ -292,7 +292,10 @@ install() {
 
 install_cargo_tool() { # NAME@VERSION
     say "installing $1 to $tools_folder"
-    "$cargo" install --quiet --locked --root "$tools_folder" "$1"
+    # They run for seconds and build for minutes, so the build is kept short.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+        "$cargo" install --quiet --locked --root "$tools_folder" "$1"
 }
 
 # What no package manager brings comes from elsewhere: a target from rustup, where that is in use, the
