@@ -52,8 +52,13 @@ pub fn run(config: Config, out: &mut impl Write) -> bool {
                 path.display()
             ),
         ),
-        Err(ClaimError::Held { .. }) => {
-            tell(out, "the output is being written by a running daemon");
+        Err(ClaimError::Held { process, .. }) => {
+            let process =
+                process.map_or_else(String::new, |process| format!(", process {process}"));
+            tell(
+                out,
+                &format!("the output is being written by a running daemon{process}"),
+            );
         }
         Err(error) => tell(out, &error.to_string()),
     }

@@ -174,6 +174,8 @@ pub struct Output {
     /// The newest list; `None` until the first one has come.
     wanted: Option<Arc<Content>>,
     file: Knowledge,
+    /// Whether the last replacement that came into place could not be flushed to the disk.
+    flush_is_owed: bool,
     /// How many targets the file had when it last held a list; `None` until it has held one.
     targets_before: Option<usize>,
     /// Before this time nothing is written.
@@ -238,6 +240,20 @@ struct Replacement {
     is_quiet: bool,
 }
 
+impl Replacement {
+    /// The content is in place already.
+    fn of_nothing(content: Arc<Content>) -> Self {
+        Self {
+            content,
+            changes: Changes::default(),
+            names: None,
+            emptied: None,
+            mode: None,
+            is_quiet: false,
+        }
+    }
+}
+
 impl Output {
     /// A machine that knows nothing of the file yet. `names_targets` says whether to name those that a
     /// write changes, which takes time.
@@ -248,6 +264,7 @@ impl Output {
             names_targets,
             wanted: None,
             file: Knowledge::None,
+            flush_is_owed: false,
             targets_before: None,
             next_replacement: start,
             next_inspection: start,
@@ -363,13 +380,11 @@ impl Output {
         let targets_before = self.targets_before.unwrap_or(changes.removed);
         let is_emptied = wanted.groups() == 0 && targets_before > 0;
         Replacement {
-            content: Arc::clone(wanted),
             changes,
             names: (self.names_targets && changes != Changes::default())
                 .then(|| render::changed_names(before, wanted.bytes())),
             emptied: is_emptied.then_some(targets_before),
-            mode: None,
-            is_quiet: false,
+            ..Replacement::of_nothing(Arc::clone(wanted))
         }
     }
 
@@ -409,6 +424,10 @@ impl Output {
 
     /// The file holds `content`, as it did before where it was `held`.
     fn found(&mut self, now: Instant, content: Arc<Content>, held: bool) -> Vec<Action> {
+        if self.flush_is_owed {
+            self.file = Knowledge::Flushing(Replacement::of_nothing(content));
+            return vec![Action::Flush];
+        }
         let targets = content.groups();
         self.holds(now, content);
         let trouble = self.recovered(now);
@@ -433,8 +452,7 @@ impl Output {
     }
 
     fn replaced(&mut self, now: Instant, random: f64, result: Result<(), Failure>) -> Vec<Action> {
-        let (mut replacement, is_counted) = match std::mem::replace(&mut self.file, Knowledge::None)
-        {
+        let (mut replacement, is_old) = match std::mem::replace(&mut self.file, Knowledge::None) {
             Knowledge::Replacing(replacement) => (replacement, false),
             Knowledge::Flushing(replacement) => (replacement, true),
             other => {
@@ -442,7 +460,7 @@ impl Output {
                 return Vec::new();
             }
         };
-        if !is_counted && !matches!(result, Err(Failure::Unwritten(_))) {
+        if !is_old && !matches!(result, Err(Failure::Unwritten(_))) {
             self.untold_writes += 1;
             self.untold_changes.add(replacement.changes);
         }
@@ -450,9 +468,14 @@ impl Output {
             Err(Failure::Unwritten(_)) => None,
             _ => replacement.names.take().map(Report::Named),
         };
+        match &result {
+            Ok(()) => self.flush_is_owed = false,
+            Err(Failure::Unflushed(_)) => self.flush_is_owed = true,
+            Err(Failure::Unwritten(_)) => {}
+        }
         let mut actions: Vec<Action> = named.map(Action::Report).into_iter().collect();
         actions.extend(match result {
-            Ok(()) => self.written(now, replacement),
+            Ok(()) => self.written(now, replacement, is_old),
             // It may have got as far as the rename, so nothing is known after it.
             Err(Failure::Unwritten(reason)) => self.failed(now, random, reason),
             Err(Failure::Unflushed(reason)) => {
@@ -463,9 +486,13 @@ impl Output {
         actions
     }
 
-    fn written(&mut self, now: Instant, replacement: Replacement) -> Vec<Action> {
+    fn written(&mut self, now: Instant, replacement: Replacement, is_old: bool) -> Vec<Action> {
         let targets = replacement.content.groups();
         self.holds(now, replacement.content);
+        if is_old {
+            // Nobody has looked at it since it was written, which may be long ago.
+            self.next_inspection = now;
+        }
         let trouble = self.recovered(now);
         let ends_told_trouble = trouble.is_some_and(|(_, is_told)| is_told);
         let is_told_emptied = replacement.emptied.is_some() && self.emptied_allowance.take(now);

@@ -11,6 +11,9 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// What one event may take: a list rendered, a file flushed, on a slow and busy machine.
 const WORK_LIMIT: Duration = Duration::from_secs(10);
 
+/// So many bytes of a response are decoded in a second at least.
+const DECODED_A_SECOND: usize = 1 << 20;
+
 /// One thread's word, shared with whoever watches it.
 #[derive(Debug, Clone)]
 pub struct Pulse {
@@ -34,6 +37,13 @@ impl Pulse {
     /// The thread begins to do something that may block.
     pub fn working(&self, now: Instant) {
         self.promise(now + WORK_LIMIT);
+    }
+
+    /// The thread begins to decode a response of so many bytes, which nothing but the processor can
+    /// hold up.
+    pub fn decoding(&self, now: Instant, bytes: usize) {
+        let seconds = (bytes / DECODED_A_SECOND) as u64;
+        self.promise(now + WORK_LIMIT + Duration::from_secs(seconds));
     }
 
     /// The thread begins to wait, until `deadline` at the latest; returns when to wake it.
@@ -75,6 +85,16 @@ mod tests {
         assert_eq!(pulse.overdue(start + WORK_LIMIT + SECOND), Some(SECOND));
         pulse.working(start + WORK_LIMIT + SECOND);
         assert_eq!(pulse.overdue(start + WORK_LIMIT + SECOND), None);
+    }
+
+    #[test]
+    fn a_thread_that_decodes_has_a_second_more_for_each_mib() {
+        let start = Instant::now();
+        let pulse = Pulse::new(start);
+        pulse.decoding(start, 200 << 20);
+        let limit = WORK_LIMIT + 200 * SECOND;
+        assert_eq!(pulse.overdue(start + limit - SECOND), None);
+        assert_eq!(pulse.overdue(start + limit + SECOND), Some(SECOND));
     }
 
     #[test]

@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
 
+use crate::assignment::Resource;
 use crate::connection::{Action, Connection, Event, Snapshot};
 use crate::network::Network;
 use crate::pulse::Pulse;
 use crate::report::Report;
+use crate::session::Response;
 use crate::source::background::BackgroundDied;
 use crate::status::Note;
 
@@ -49,6 +51,15 @@ impl SnapshotSender {
             snapshot = unsent;
         }
     }
+}
+
+/// The bytes of a response that are still to be decoded.
+fn size(response: &Response) -> usize {
+    let size = |resource: &Resource| match resource {
+        Resource::Protobuf { value, .. } => value.len(),
+        Resource::Json(json) => json.get().len(),
+    };
+    response.resources.iter().map(size).sum()
 }
 
 /// The thread's own part: the effects.
@@ -103,7 +114,10 @@ impl ReceiverThread {
 
     /// One event, and all that follows from it.
     fn step(&mut self, event: Event) {
-        self.pulse.working(Instant::now());
+        match &event {
+            Event::Response(response) => self.pulse.decoding(Instant::now(), size(response)),
+            _ => self.pulse.working(Instant::now()),
+        }
         let mut next = Some(event);
         while let Some(event) = next.take() {
             for action in self.connection.step(Instant::now(), fastrand::f64(), event) {

@@ -30,27 +30,31 @@ impl WriterThread {
     pub fn run(mut self, snapshots: &Receiver<Snapshot>, stop: &Receiver<Infallible>) {
         loop {
             let wake_at = self.pulse.waiting(Instant::now(), self.output.deadline());
-            let event = select! {
+            select! {
                 recv(snapshots) -> snapshot => match snapshot {
-                    Ok(snapshot) => Event::Wanted(render(&snapshot.targets)),
+                    Ok(snapshot) => self.want(&snapshot),
                     Err(_) => break,
                 },
                 recv(stop) -> _ => break,
-                recv(at(wake_at)) -> _ => Event::Time,
-            };
-            self.pulse.working(Instant::now());
-            self.step(event);
+                recv(at(wake_at)) -> _ => self.step(Event::Time),
+            }
         }
         if let Ok(snapshot) = snapshots.try_recv() {
-            self.step(Event::Wanted(render(&snapshot.targets)));
+            self.want(&snapshot);
         }
         self.step(Event::Finish);
     }
 
-    /// One event, and all that follows from it.
+    fn want(&mut self, snapshot: &Snapshot) {
+        self.pulse.working(Instant::now());
+        self.step(Event::Wanted(render(&snapshot.targets)));
+    }
+
+    /// One event, and all that follows from it. Each that is dealt with is a sign of life.
     fn step(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            self.pulse.working(Instant::now());
             for action in self.output.step(Instant::now(), fastrand::f64(), event) {
                 match action {
                     Action::Inspect(expected) => {

@@ -268,7 +268,9 @@ fn a_flush_that_failed_after_the_rename_is_repeated_and_the_write_is_not() {
         (11.1, Event::Time, &["flush"]),
         (11.1, unflushed(), &[]),
         (12.7, Event::Time, &["flush"]),
-        (12.7, written(), &[]),
+        // Meanwhile somebody may have changed it.
+        (12.7, written(), &["inspect c"]),
+        (12.7, same(), &[]),
         (17.7, Event::Time, &["inspect c"]),
     ]);
     story.assert_told(&[
@@ -295,13 +297,30 @@ fn a_flush_that_failed_is_overtaken_by_a_newer_list() {
 }
 
 #[test]
+fn a_flush_that_failed_is_owed_also_after_a_newer_list_that_was_not_written() {
+    let mut story = settled();
+    story.play(vec![
+        (10.0, wanted("c"), &["replace by c"]),
+        (10.0, unflushed(), &[]),
+        (10.5, wanted("d"), &[]),
+        (11.1, Event::Time, &["replace by d"]),
+        (11.1, failed(), &[]),
+        (11.6, wanted("c"), &[]),
+        (12.7, Event::Time, &["inspect c"]),
+        (12.7, same(), &["flush"]),
+        (12.7, written(), &["inspect c"]),
+        (12.7, same(), &[]),
+    ]);
+}
+
+#[test]
 fn at_the_end_a_flush_that_failed_is_tried_once_more() {
     let mut story = settled();
     story.play(vec![
         (1.0, wanted("c"), &["replace by c"]),
         (1.0, unflushed(), &[]),
         (1.5, Event::Finish, &["flush"]),
-        (1.5, written(), &[]),
+        (1.5, written(), &["inspect c"]),
     ]);
 }
 

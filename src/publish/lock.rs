@@ -62,26 +62,24 @@ impl Lock {
     }
 }
 
-/// Whether somebody else holds the lock at `path`, for whoever only asks.
+/// Refuses where somebody else holds the lock at `path`, for whoever only asks.
 pub(super) fn require_free(path: &Path) -> Result<(), ClaimError> {
-    if let process @ Some(_) = process_that_holds(path) {
-        return Err(held(path, process));
-    }
-    match File::open(path) {
-        // Where the kernel's list says nothing, the lock is taken for a moment: a daemon that starts
-        // just then would be refused.
-        Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {
-            Err(held(path, None))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            // Another user's that nobody holds would be removed.
-            ErrorKind::NotFound | ErrorKind::PermissionDenied => Ok(()),
-            _ => {
-                let error = WriteError::new("open the lock file", path)(error);
-                Err(ClaimError::Failed(error))
-            }
+    let error = match File::open(path) {
+        // Taken for a moment only: a daemon that starts just then would be refused.
+        Ok(file) => match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(held(path, process_that_holds(path))),
+            _ => return Ok(()),
         },
+        Err(error) => error,
+    };
+    match (error.kind(), process_that_holds(path)) {
+        (ErrorKind::PermissionDenied, process @ Some(_)) => Err(held(path, process)),
+        // Another user's that nobody holds would be made anew.
+        (ErrorKind::PermissionDenied | ErrorKind::NotFound, _) => Ok(()),
+        _ => Err(ClaimError::Failed(WriteError::new(
+            "open the lock file",
+            path,
+        )(error))),
     }
 }
 

@@ -18,12 +18,15 @@ use crate::connection::Event;
 use crate::endpoint::{Endpoint, is_tls_expected};
 use crate::excerpt::excerpt;
 use crate::http_client::{Client, ERROR_BODY_LIMIT, describe, is_not_http};
-use crate::json::Object;
+use crate::json::{Bounded, Object};
 use crate::negotiation::{End, EndKind};
 use crate::session::{Request, Response};
 
 /// The longest time from the end of a hold until the answer begins.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// More resources do not fit into the longest answer, as each has to name its type.
+const RESOURCES_LIMIT: usize = 4_000_000;
 
 /// Polls of one endpoint. Dropping it ends the poll that is under way.
 pub struct Poller {
@@ -110,7 +113,7 @@ struct Node<'a> {
 struct DiscoveryResponse {
     #[serde(alias = "versionInfo")]
     version_info: Option<String>,
-    resources: Option<Vec<Box<RawValue>>>,
+    resources: Option<Bounded<Box<RawValue>, RESOURCES_LIMIT>>,
     #[serde(alias = "typeUrl")]
     type_url: Option<String>,
 }
@@ -277,7 +280,7 @@ pub fn decode(body: &[u8]) -> serde_json::Result<Response> {
         type_url: response.type_url.unwrap_or_default(),
         resources: response
             .resources
-            .unwrap_or_default()
+            .map_or_else(Vec::new, |Bounded(resources)| resources)
             .into_iter()
             .map(Resource::Json)
             .collect(),

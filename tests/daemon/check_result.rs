@@ -166,7 +166,7 @@ fn an_output_that_a_daemon_writes_is_told_and_the_daemon_goes_on() {
     let check = check(&plane.grpc_url()).output(launch.output_path());
     let told = passed(&check);
     assert!(
-        told.contains("the output is being written by a running daemon\n"),
+        told.contains("the output is being written by a running daemon, process "),
         "{told}"
     );
     assert!(daemon.is_running());

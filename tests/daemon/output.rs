@@ -8,6 +8,7 @@ use std::process::Command;
 
 use kuma_stand_in::{ControlPlane, Kuma};
 
+use crate::check::check;
 use crate::harness::{Launch, SOON, read_if_there, wait_until};
 use crate::mesh::{EMPTY, backend, backends, file_v1};
 use crate::not_tried::not_tried;
@@ -160,14 +161,18 @@ fn whoever_holds_the_lock_is_named_by_run_and_by_check() {
     let plane = ControlPlane::start(Kuma::V2_6);
     let launch = Launch::follow(&plane.grpc_url());
     let lock = launch.folder().join(LOCK);
-    File::create(&lock).unwrap().try_lock_shared().unwrap();
-    // A copy of it may be in a child that another test is just starting, so this one is kept.
-    let holder = File::open(&lock).unwrap();
+    // Nobody keeps another process of the same user from this.
+    let holder = File::create(&lock).unwrap();
     holder.lock_shared().unwrap();
     let finished = launch.run_to_its_end();
     assert_eq!(finished.code, Some(1));
-    let text = format!("(process {} holds {})", std::process::id(), lock.display());
+    let process = std::process::id();
+    let text = format!("(process {process} holds {})", lock.display());
     assert!(finished.stderr.contains(&text), "{}", finished.stderr);
+    let check = check(&plane.grpc_url()).argument("--output-file");
+    let told = check.argument(launch.output_path()).run_to_its_end().stdout;
+    let text = format!("is being written by a running daemon, process {process}\n");
+    assert!(told.contains(&text), "{told}");
 }
 
 /// As after a try by hand as root, with the service's user as the owner of the directory.

@@ -51,6 +51,14 @@ const REGRESSIONS: &[(u64, &str)] = &[
         119,
         "an API server that says where MADS is now and then was told of at every connect",
     ),
+    (
+        689,
+        "a file that was removed while its flush was repeated was not looked at for too long",
+    ),
+    (
+        3258,
+        "a flush was forgotten when the write of a newer list failed before it was repeated",
+    ),
 ];
 
 /// Plays the story of a seed.

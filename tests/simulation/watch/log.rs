@@ -25,9 +25,13 @@ const LINES_FOR_A_HANG_UP: usize = 3;
 /// Lines about the way to MADS, however often the API server changes its mind.
 const WAY_LINES: usize = 3;
 
-/// Lines about the file, whatever happens: its replacements, foreign changes, which are found every
-/// 5 s, and trouble with the disk.
+/// Lines about the file, whatever happens: its replacements, foreign changes, and trouble with the
+/// disk.
 const FILE_LINES: usize = 60;
+
+/// Warnings about the file: foreign changes and lists that become empty, three of each at once and then
+/// one a minute.
+const FILE_WARNINGS: usize = 2 * (3 + 1);
 
 #[derive(Debug, Default)]
 pub(crate) struct LogWatch {
@@ -35,6 +39,7 @@ pub(crate) struct LogWatch {
     hang_ups: Window,
     way: Window,
     file: Window,
+    file_warnings: Window,
     last_heard: Duration,
 }
 
@@ -104,6 +109,12 @@ impl LogWatch {
     pub(crate) fn file(&mut self, now: Duration, report: &output::Report, verdict: &mut Verdict) {
         if report.level() > Level::Info {
             return;
+        }
+        if report.level() == Level::Warn {
+            let lines = self.file_warnings.add(now);
+            verdict.require(lines <= FILE_WARNINGS, Invariant::LogIsBounded, || {
+                format!("{lines} warnings about the file in a minute, now {report:?}")
+            });
         }
         let lines = self.file.add(now);
         verdict.require(lines <= FILE_LINES, Invariant::LogIsBounded, || {
