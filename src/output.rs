@@ -557,6 +557,17 @@ impl Report {
                 held_back: Some(_),
                 ..
             }
+            // Who reads warnings has read of the failure, and is to read of its end.
+            | Self::Written {
+                trouble: Some(_),
+                held_back: Some(_),
+                ..
+            }
+            | Self::Unchanged {
+                first: true,
+                trouble: Some(_),
+                ..
+            }
             | Self::Foreign {
                 held_back: Some(_), ..
             }

@@ -48,7 +48,7 @@ impl Watch {
             }
             (None, None) => {
                 if std::mem::take(&mut self.is_told) {
-                    log::info!("all threads keep their word again");
+                    log::warn!("all threads are responsive again");
                 }
                 return true;
             }
