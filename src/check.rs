@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{at, bounded, select};
 use x509_parser::parse_x509_certificate;
 
-use crate::address::Security;
-use crate::config::Config;
-use crate::connection::{Action, Connection, Event};
-use crate::diagnosis::{self, peer_certificate};
-use crate::endpoint::Silence;
-use crate::excerpt::excerpt;
-use crate::network::Network;
-use crate::publish::{self, ClaimError, Warning};
-use crate::report::{Report, WayNote};
-use crate::session::Session;
+use crate::cli::config::Config;
+use crate::common::sanitize::excerpt;
+use crate::mads::connection::{Action, Connection, Event};
+use crate::mads::endpoint::Silence;
+use crate::mads::report::{Report, WayNote};
+use crate::mads::session::Session;
+use crate::mads::transport::address::Security;
+use crate::mads::transport::diagnosis::{self, peer_certificate};
+use crate::mads::transport::network::Network;
+use crate::output::file::{self, ClaimError, Warning};
 
 /// The longest time for the way to the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ enum Outcome {
 /// Checks the control plane and the output, and tells about it on `out`. Says whether both are
 /// well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
-    let output = publish::check(&config.output_file);
+    let output = file::check(&config.output_file);
     let way = Check::new(config, out).run();
     match &output {
         Ok(path) => tell(

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use kuma_prometheus_sd::check;
-use kuma_prometheus_sd::cli::{self, Invocation};
-use kuma_prometheus_sd::config::Config;
-use kuma_prometheus_sd::flags::completion::completion;
-use kuma_prometheus_sd::flags::help::help;
-use kuma_prometheus_sd::logging;
-use kuma_prometheus_sd::publish::ClaimError;
-use kuma_prometheus_sd::supervise::{self, RunError};
+use kuma_prometheus_sd::cli::arguments::{self, Invocation};
+use kuma_prometheus_sd::cli::config::Config;
+use kuma_prometheus_sd::cli::flags::completion::completion;
+use kuma_prometheus_sd::cli::flags::help::help;
+use kuma_prometheus_sd::common::logging;
+use kuma_prometheus_sd::daemon::supervise::{self, RunError};
+use kuma_prometheus_sd::output::file::ClaimError;
 
 /// The command line, or what it names, can never work.
 const USAGE: u8 = 2;
@@ -20,14 +20,14 @@ const USAGE: u8 = 2;
 const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    let invocation = match cli::parse(env::args_os().skip(1)) {
+    let invocation = match arguments::parse(env::args_os().skip(1)) {
         Ok(invocation) => invocation,
         Err(error) => return fail(USAGE, &error.to_string()),
     };
     let (values, is_check) = match invocation {
         Invocation::Help => return print(&help()),
         Invocation::Completion(shell) => return print(&completion(shell)),
-        Invocation::Version { detailed } => return print(&cli::version(detailed)),
+        Invocation::Version { detailed } => return print(&arguments::version(detailed)),
         Invocation::Run(values) => (values, false),
         Invocation::Check(values) => (values, true),
     };

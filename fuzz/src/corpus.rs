@@ -14,14 +14,20 @@ fn main() -> io::Result<()> {
         .collect::<Result<_, _>>()?;
     captures.retain(|path| path.is_dir());
     for capture in captures {
-        let name = capture.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = capture
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         for (file, target) in [
             ("grpc-v1.json", "grpc_v1"),
             ("grpc-v1alpha1.json", "grpc_v1alpha1"),
             ("http.json", "http"),
             ("api-server.json", "api_server"),
         ] {
-            let Ok(text) = fs::read(capture.join(file)) else { continue };
+            let Ok(text) = fs::read(capture.join(file)) else {
+                continue;
+            };
             let document: Value = serde_json::from_slice(&text).map_err(io::Error::other)?;
             let corpus = fuzz.join("corpus").join(target);
             fs::create_dir_all(&corpus)?;

@@ -4,10 +4,11 @@
 #[path = "../../tests/parts/support/prometheus.rs"]
 mod prometheus;
 
-use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::render::render;
-use kuma_prometheus_sd::session::{Response, Session};
-use kuma_prometheus_sd::source::{envelope, http};
+use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::session::{Response, Session};
+use kuma_prometheus_sd::mads::transport::http;
+use kuma_prometheus_sd::output::render::render;
 
 /// The longest reason that a NACK may carry, in bytes.
 const LONGEST_REASON: usize = 4096;
@@ -39,10 +40,17 @@ fn to_file(generation: Generation, response: Response) {
             let groups = prometheus::groups(content.bytes());
             assert_eq!(groups.len(), content.groups());
             targets.reverse();
-            assert_eq!(render(&targets), content, "the order of arrival shows in the file");
+            assert_eq!(
+                render(&targets),
+                content,
+                "the order of arrival shows in the file"
+            );
         }
         Err(rejected) => {
-            assert_eq!((rejected.nack.version, rejected.nack.nonce), (String::new(), nonce));
+            assert_eq!(
+                (rejected.nack.version, rejected.nack.nonce),
+                (String::new(), nonce)
+            );
             let reason = rejected.nack.rejection.expect("a NACK has a reason");
             assert!(!reason.is_empty() && reason.len() <= LONGEST_REASON);
         }

@@ -2,14 +2,21 @@
 //! endpoint that can be named in a URL, or an error that can be told on one line.
 #![no_main]
 
-use kuma_prometheus_sd::address::Address;
-use kuma_prometheus_sd::endpoint::{Answer, from_catalog, from_config};
+use kuma_prometheus_sd::mads::endpoint::{Answer, from_catalog, from_config};
+use kuma_prometheus_sd::mads::transport::address::Address;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {
     let address: Address = "http://cp:5681".parse().expect("an address");
-    let answer = Answer::Http { status: 200, location: Some(body.to_owned()), body: body.to_owned() };
-    let endpoints = [from_catalog(&address, &answer).map(Some), from_config(&address, &answer).map(|e| Some(Some(e)))];
+    let answer = Answer::Http {
+        status: 200,
+        location: Some(body.to_owned()),
+        body: body.to_owned(),
+    };
+    let endpoints = [
+        from_catalog(&address, &answer).map(Some),
+        from_config(&address, &answer).map(|e| Some(Some(e))),
+    ];
     for endpoint in endpoints {
         match endpoint {
             Ok(endpoint) => {

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use kuma_prometheus_sd::cli::{CommandLineError, Invocation, Values, parse, version};
-use kuma_prometheus_sd::config::Config;
-use kuma_prometheus_sd::flags::completion::Shell;
-use kuma_prometheus_sd::flags::help::help;
-use kuma_prometheus_sd::flags::{self, FLAGS, Flag};
+use kuma_prometheus_sd::cli::arguments::{CommandLineError, Invocation, Values, parse, version};
+use kuma_prometheus_sd::cli::config::Config;
+use kuma_prometheus_sd::cli::flags::completion::Shell;
+use kuma_prometheus_sd::cli::flags::help::help;
+use kuma_prometheus_sd::cli::flags::{self, FLAGS, Flag};
 
 #[test]
 fn help_and_version_are_given_beside_what_cannot_be_understood() {

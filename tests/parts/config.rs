@@ -7,11 +7,11 @@ use std::iter;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::cli::{Invocation, Values, parse};
-use kuma_prometheus_sd::config::{Config, ConfigError};
-use kuma_prometheus_sd::flags::FLAGS;
-use kuma_prometheus_sd::negotiation::{Pins, Transport};
+use kuma_prometheus_sd::cli::arguments::{Invocation, Values, parse};
+use kuma_prometheus_sd::cli::config::{Config, ConfigError};
+use kuma_prometheus_sd::cli::flags::FLAGS;
+use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::negotiation::{Pins, Transport};
 use log::LevelFilter;
 
 const URL: &str = "KUMA_MONITORING_ASSIGNMENT_CLIENT_URL";

@@ -5,10 +5,10 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-use kuma_prometheus_sd::flags::completion::{Shell, completion};
-use kuma_prometheus_sd::flags::environment_file::environment_file;
-use kuma_prometheus_sd::flags::manual::manual;
-use kuma_prometheus_sd::flags::readme_table::readme_table;
+use kuma_prometheus_sd::cli::flags::completion::{Shell, completion};
+use kuma_prometheus_sd::cli::flags::environment_file::environment_file;
+use kuma_prometheus_sd::cli::flags::manual::manual;
+use kuma_prometheus_sd::cli::flags::readme_table::readme_table;
 
 use crate::third_party::{bill_of_materials, notices};
 

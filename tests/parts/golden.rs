@@ -2,10 +2,11 @@
 //! apart from what is changed on purpose: no empty groups for targets that are gone, `[]` for a
 //! first empty answer, no labels without a value, and one order.
 
-use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::render::render;
-use kuma_prometheus_sd::session::{Response, Session};
-use kuma_prometheus_sd::source::{envelope, http};
+use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::session::{Response, Session};
+use kuma_prometheus_sd::mads::transport::http;
+use kuma_prometheus_sd::output::render::render;
 
 use crate::support::captures::{self, GrpcStep, HttpStep, OriginalGroup};
 use crate::support::prometheus::{Group, groups};

@@ -1,6 +1,7 @@
 //! Which label names are valid and what becomes of the others, and whose labels win.
 
-use kuma_prometheus_sd::assignment::{Assignments, Generation, Labels, decode};
+use kuma_prometheus_sd::mads::assignment::{Assignments, Generation, decode};
+use kuma_prometheus_sd::snapshot::Labels;
 
 use crate::support::wire::{V1, V1Target, V1alpha1, pairs};
 

@@ -1,8 +1,8 @@
 //! The file's bytes: the order of groups, equal groups once, escapes; and what is counted as
 //! added, removed and changed from one file to the next.
 
-use kuma_prometheus_sd::assignment::Target;
-use kuma_prometheus_sd::render::{Changes, changes, render};
+use kuma_prometheus_sd::output::render::{Changes, changes, render};
+use kuma_prometheus_sd::snapshot::Target;
 
 use crate::support::prometheus::groups;
 

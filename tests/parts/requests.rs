@@ -1,9 +1,9 @@
 //! The bytes of a request over gRPC, as the control plane's own decoder reads them.
 
-use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::polling::FIRST_HOLD;
-use kuma_prometheus_sd::session::Request;
-use kuma_prometheus_sd::source::envelope::encode;
+use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::envelope::encode;
+use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
+use kuma_prometheus_sd::mads::session::Request;
 
 use crate::support::wire::{field, text, varint};
 

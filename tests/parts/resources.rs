@@ -1,10 +1,10 @@
 //! Which targets of a resource are skipped, what is read of it, and which resources spoil a whole
 //! response.
 
-use kuma_prometheus_sd::assignment::{
+use kuma_prometheus_sd::mads::assignment::{
     Assignments, Generation, Resource, ResourceError, SkippedTarget, decode,
 };
-use kuma_prometheus_sd::budget::OverLimit;
+use kuma_prometheus_sd::mads::budget::OverLimit;
 
 use crate::labels::{decode_v1, decode_v1alpha1, only_labels};
 use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobuf_resource};

@@ -1,9 +1,9 @@
 //! The session's rules one by one: what the first request, an ACK and a NACK say, and to what a
 //! version belongs.
 
-use kuma_prometheus_sd::assignment::{Generation, Resource};
-use kuma_prometheus_sd::polling::FIRST_HOLD;
-use kuma_prometheus_sd::session::{Rejection, Request, Response, Session};
+use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
+use kuma_prometheus_sd::mads::session::{Rejection, Request, Response, Session};
 
 use crate::support::wire::{V1, V1alpha1, protobuf_resource};
 

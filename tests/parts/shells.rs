@@ -6,8 +6,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::not_tried::not_tried;
-use kuma_prometheus_sd::flags::completion::{Shell, completion};
-use kuma_prometheus_sd::flags::{FLAGS, SUBCOMMANDS, SWITCHES};
+use kuma_prometheus_sd::cli::flags::completion::{Shell, completion};
+use kuma_prometheus_sd::cli::flags::{FLAGS, SUBCOMMANDS, SWITCHES};
 
 /// Fills in what bash would, and prints what is offered, one a line.
 const ASK_BASH: &str = r#"

@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use kuma_prometheus_sd::address::Security;
-use kuma_prometheus_sd::http_client::HttpSettings;
+use kuma_prometheus_sd::mads::transport::address::Security;
+use kuma_prometheus_sd::mads::transport::http_client::HttpSettings;
 use serde_json::Value;
 use ureq::http::{Request, Response};
 use ureq::{Agent, AsSendBody};

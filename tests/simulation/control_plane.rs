@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use kuma_prometheus_sd::address::Security;
-use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::endpoint::{Endpoint, Origin, Silence};
-use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
-use kuma_prometheus_sd::session::Response;
+use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::endpoint::{Endpoint, Origin, Silence};
+use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
+use kuma_prometheus_sd::mads::session::Response;
+use kuma_prometheus_sd::mads::transport::address::Security;
 
 use crate::dice::Dice;
 use crate::list::{Defect, List, bad_resource};

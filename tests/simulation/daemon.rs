@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::address::Security;
-use kuma_prometheus_sd::connection::{Connection, Snapshot};
-use kuma_prometheus_sd::negotiation::Pins;
-use kuma_prometheus_sd::output::{Action, Event as OutputEvent, Output};
-use kuma_prometheus_sd::session::Session;
+use kuma_prometheus_sd::mads::connection::Connection;
+use kuma_prometheus_sd::mads::negotiation::Pins;
+use kuma_prometheus_sd::mads::session::Session;
+use kuma_prometheus_sd::mads::transport::address::Security;
+use kuma_prometheus_sd::output::state_machine::{Action, Event as OutputEvent, Output};
+use kuma_prometheus_sd::snapshot::Snapshot;
 
 use crate::dice::{Dice, milliseconds, seconds};
 use crate::disk::DiskManner;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::{Failure, Inspection};
-use kuma_prometheus_sd::render::Content;
+use kuma_prometheus_sd::output::render::Content;
+use kuma_prometheus_sd::output::state_machine::{Failure, Inspection};
 
 use crate::dice::{Dice, milliseconds, seconds};
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kuma_prometheus_sd::assignment::{Generation, Resource, Target};
-use kuma_prometheus_sd::render::render;
+use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::output::render::render;
+use kuma_prometheus_sd::snapshot::Target;
 use serde_json::json;
 use serde_json::value::RawValue;
 

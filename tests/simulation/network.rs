@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::connection::Event;
-use kuma_prometheus_sd::endpoint::Endpoint;
-use kuma_prometheus_sd::negotiation::{End, EndKind, Protocol};
+use kuma_prometheus_sd::mads::connection::Event;
+use kuma_prometheus_sd::mads::endpoint::Endpoint;
+use kuma_prometheus_sd::mads::negotiation::{End, EndKind, Protocol};
 
 use crate::control_plane::Sent;
 use crate::dice::{milliseconds, seconds};

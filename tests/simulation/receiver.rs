@@ -1,12 +1,13 @@
-//! The receiver thread: performs what the connection wants done, as `src/receiver.rs` and
-//! `src/network.rs` do, and tells it what comes of it.
+//! The receiver thread: performs what the connection wants done, as `src/daemon/receiver.rs` and
+//! `src/mads/transport/network.rs` do, and tells it what comes of it.
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::connection::{Action, Connection, Event, Snapshot};
-use kuma_prometheus_sd::endpoint::Question;
-use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
-use kuma_prometheus_sd::report::Report;
+use kuma_prometheus_sd::mads::connection::{Action, Connection, Event};
+use kuma_prometheus_sd::mads::endpoint::Question;
+use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
+use kuma_prometheus_sd::mads::report::Report;
+use kuma_prometheus_sd::snapshot::Snapshot;
 use log::Level;
 
 use crate::control_plane::{Manner, Sent};

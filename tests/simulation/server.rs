@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::connection::Event;
-use kuma_prometheus_sd::endpoint::Endpoint;
-use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
-use kuma_prometheus_sd::session::Request;
+use kuma_prometheus_sd::mads::connection::Event;
+use kuma_prometheus_sd::mads::endpoint::Endpoint;
+use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
+use kuma_prometheus_sd::mads::session::Request;
 
 use crate::control_plane::Manner;
 use crate::dice::{milliseconds, seconds};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::negotiation::{EndKind, Protocol};
+use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 
 use crate::control_plane::{ApiManner, Kuma, Manner};
 use crate::dice::{milliseconds, minutes, seconds};

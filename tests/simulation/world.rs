@@ -4,10 +4,10 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use kuma_prometheus_sd::connection::Event;
-use kuma_prometheus_sd::endpoint::Endpoint;
-use kuma_prometheus_sd::negotiation::Protocol;
-use kuma_prometheus_sd::session::Request;
+use kuma_prometheus_sd::mads::connection::Event;
+use kuma_prometheus_sd::mads::endpoint::Endpoint;
+use kuma_prometheus_sd::mads::negotiation::Protocol;
+use kuma_prometheus_sd::mads::session::Request;
 
 use crate::control_plane::{ControlPlane, Sent};
 use crate::daemon::Daemon;

@@ -1,10 +1,10 @@
-//! The writer thread: performs what the output wants done, as `src/writer.rs` does, and tells it
+//! The writer thread: performs what the output wants done, as `src/daemon/writer.rs` does, and tells it
 //! what comes of it. It does one thing at a time, and a disk can make it wait.
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::{Action, Event, Inspection};
-use kuma_prometheus_sd::render::render;
+use kuma_prometheus_sd::output::render::render;
+use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
 use log::Level;
 
 use crate::daemon::{Ending, Operation};

@@ -1,6 +1,6 @@
 //! Every form of `--cp-address`, and every way to get it wrong.
 
-use kuma_prometheus_sd::address::{Address, AddressError, Scheme, authority};
+use kuma_prometheus_sd::mads::transport::address::{Address, AddressError, Scheme, authority};
 
 use super::{address, line};
 

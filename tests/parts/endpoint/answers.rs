@@ -1,10 +1,10 @@
 //! What the API servers of all Kumas answer, or whatever else is at their address, and where that
 //! leads.
 
-use kuma_prometheus_sd::address::Security;
-use kuma_prometheus_sd::endpoint::{
+use kuma_prometheus_sd::mads::endpoint::{
     Answer, AnswerError, Origin, Silence, WithoutMads, from_catalog, from_config,
 };
+use kuma_prometheus_sd::mads::transport::address::Security;
 
 use super::{address, line};
 use crate::support::captures::{self, ApiAnswer, ApiServer};

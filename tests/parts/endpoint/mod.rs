@@ -3,8 +3,8 @@
 mod address;
 mod answers;
 
-use kuma_prometheus_sd::address::Address;
-use kuma_prometheus_sd::endpoint::Endpoint;
+use kuma_prometheus_sd::mads::endpoint::Endpoint;
+use kuma_prometheus_sd::mads::transport::address::Address;
 
 pub(crate) fn address(text: &str) -> Address {
     text.parse()

@@ -1,8 +1,9 @@
 //! From any assignments to the file.
 
-use kuma_prometheus_sd::assignment::{Generation, decode};
-use kuma_prometheus_sd::render::{changes, render};
-use kuma_prometheus_sd::source::{envelope, http};
+use kuma_prometheus_sd::mads::assignment::{Generation, decode};
+use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::transport::http;
+use kuma_prometheus_sd::output::render::{changes, render};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -1,9 +1,10 @@
 //! Whatever comes over the network or stands in the file, nothing panics.
 
-use kuma_prometheus_sd::assignment::{Generation, decode};
-use kuma_prometheus_sd::render::{changes, render};
-use kuma_prometheus_sd::session::{Response, Session};
-use kuma_prometheus_sd::source::{envelope, http};
+use kuma_prometheus_sd::mads::assignment::{Generation, decode};
+use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::session::{Response, Session};
+use kuma_prometheus_sd::mads::transport::http;
+use kuma_prometheus_sd::output::render::{changes, render};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

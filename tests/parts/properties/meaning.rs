@@ -1,6 +1,6 @@
 //! What assignments mean, written down once more, in another way.
 
-use kuma_prometheus_sd::assignment::{Labels, Target};
+use kuma_prometheus_sd::snapshot::{Labels, Target};
 
 use crate::support::prometheus::Group;
 use crate::support::wire::{Pairs, V1, V1alpha1, pairs};

@@ -9,7 +9,7 @@ mod hostile;
 mod meaning;
 mod session;
 
-use kuma_prometheus_sd::assignment::Generation;
+use kuma_prometheus_sd::mads::assignment::Generation;
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;

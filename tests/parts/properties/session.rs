@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kuma_prometheus_sd::assignment::{Generation, Resource};
-use kuma_prometheus_sd::polling::FIRST_HOLD;
-use kuma_prometheus_sd::session::{Request, Response, Session};
+use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
+use kuma_prometheus_sd::mads::session::{Request, Response, Session};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

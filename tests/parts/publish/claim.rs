@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use kuma_prometheus_sd::publish::{ClaimError, OutputFile, check};
+use kuma_prometheus_sd::output::file::{ClaimError, OutputFile, check};
 
 use super::{claim, folder, list, mode, names};
 

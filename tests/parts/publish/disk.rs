@@ -8,8 +8,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kuma_prometheus_sd::output::Inspection;
-use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::state_machine::Inspection;
 use tempfile::TempDir;
 
 use crate::not_tried::not_tried;

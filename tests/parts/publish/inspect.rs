@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::Inspection;
+use kuma_prometheus_sd::output::state_machine::Inspection;
 
 use super::{claim, folder, list, mode, names};
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use kuma_prometheus_sd::output::Inspection;
-use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::state_machine::Inspection;
 use tempfile::TempDir;
 
 use super::{claim, list, names, refusal};

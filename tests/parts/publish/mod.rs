@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kuma_prometheus_sd::assignment::{Labels, Target};
-use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
-use kuma_prometheus_sd::render::{Content, render};
+use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::render::{Content, render};
+use kuma_prometheus_sd::snapshot::{Labels, Target};
 use tempfile::TempDir;
 
 /// How long a child may take to start.

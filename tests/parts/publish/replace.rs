@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 
-use kuma_prometheus_sd::output::Inspection;
-use kuma_prometheus_sd::publish::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
+use kuma_prometheus_sd::output::state_machine::Inspection;
 
 use super::{claim, claim_with_mode, folder, list, mode, names};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kuma_prometheus_sd::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 

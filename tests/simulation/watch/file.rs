@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::{Action, Event, Inspection};
-use kuma_prometheus_sd::render::Content;
+use kuma_prometheus_sd::output::render::Content;
+use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
 
 use super::pace::{ExpectedBackoff, LATENESS};
 use super::{Invariant, Verdict};

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use kuma_prometheus_sd::{output, report};
+use kuma_prometheus_sd::mads::report;
+use kuma_prometheus_sd::output::state_machine as output;
 use log::Level;
 
 use super::{Invariant, Verdict};

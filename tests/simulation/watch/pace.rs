@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use kuma_prometheus_sd::connection::{Action, Event};
-use kuma_prometheus_sd::negotiation::Protocol;
-use kuma_prometheus_sd::report::Report;
+use kuma_prometheus_sd::mads::connection::{Action, Event};
+use kuma_prometheus_sd::mads::negotiation::Protocol;
+use kuma_prometheus_sd::mads::report::Report;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::assignment::Generation;
-use kuma_prometheus_sd::connection::Action;
-use kuma_prometheus_sd::negotiation::Protocol;
-use kuma_prometheus_sd::render::render;
-use kuma_prometheus_sd::session::Request;
+use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::connection::Action;
+use kuma_prometheus_sd::mads::negotiation::Protocol;
+use kuma_prometheus_sd::mads::session::Request;
+use kuma_prometheus_sd::output::render::render;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;

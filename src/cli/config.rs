@@ -1,0 +1,376 @@
+//! What was asked, validated: flag over environment over default, each value with a type.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+
+use log::LevelFilter;
+
+use crate::cli::arguments::{Values, nearest};
+use crate::cli::flags::{self, FLAGS, Flag};
+use crate::mads::assignment::Generation;
+use crate::mads::negotiation::{Pins, Transport};
+use crate::mads::transport::address::{Address, AddressError, Scheme, Security};
+use crate::mads::transport::http_client::HttpSettings;
+use crate::mads::transport::proxy::{Proxies, ProxyError};
+use crate::mads::transport::resolver::Resolver;
+use crate::mads::transport::tls::{ClientFiles, TlsSettings};
+
+/// The settings of one daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where to ask, and how.
+    pub resolver: Resolver,
+    /// `node.id`.
+    pub name: String,
+    /// What negotiation may not decide.
+    pub pins: Pins,
+    /// The file to keep up to date.
+    pub output_file: PathBuf,
+    /// Its permission bits.
+    pub file_mode: u32,
+    /// How much to log.
+    pub log_level: LevelFilter,
+    /// Whether to log the time; `None` leaves it to who reads the log.
+    pub log_timestamps: Option<bool>,
+}
+
+/// Something that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The value of a setting.
+    Value(ValueError),
+    /// A variable that every program reads.
+    Proxy(ProxyError),
+}
+
+/// A value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueError {
+    /// The flag or the environment variable that gave the value.
+    origin: String,
+    value: OsString,
+    problem: Problem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Problem {
+    Address(AddressError),
+    Contradiction(&'static str),
+    NotUnicode,
+    Empty,
+    NotAMode,
+    NotOneOf(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(error) => error.fmt(formatter),
+            Self::Proxy(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The value of an address with a password in it must not end up in a log.
+        if self.problem == Problem::Address(AddressError::Credentials) {
+            return write!(formatter, "{}: {}", self.origin, self.problem);
+        }
+        write!(
+            formatter,
+            "{} {:?}: {}",
+            self.origin,
+            self.value.to_string_lossy(),
+            self.problem
+        )
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(formatter),
+            Self::Contradiction(reason) => formatter.write_str(reason),
+            Self::NotUnicode => formatter.write_str("not UTF-8"),
+            Self::Empty => formatter.write_str("must not be empty"),
+            Self::NotAMode => formatter.write_str("not permission bits in octal, such as 0644"),
+            Self::NotOneOf(values) => write!(formatter, "not one of {values}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One value and where it comes from.
+struct Setting {
+    origin: String,
+    value: OsString,
+}
+
+impl Setting {
+    /// Flag over environment over default; an empty variable counts as unset.
+    fn find(flag: &Flag, values: &Values, environment: &impl Fn(&str) -> Option<OsString>) -> Self {
+        if let Some(value) = values.get(flag) {
+            return Self {
+                origin: format!("--{}", flag.name),
+                value: value.clone(),
+            };
+        }
+        for variable in flag.environment {
+            if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
+                return Self {
+                    origin: format!("${variable}"),
+                    value,
+                };
+            }
+        }
+        Self {
+            origin: format!("--{}", flag.name),
+            value: flag.default.into(),
+        }
+    }
+
+    fn error(&self, problem: Problem) -> ConfigError {
+        ConfigError::Value(ValueError {
+            origin: self.origin.clone(),
+            value: self.value.clone(),
+            problem,
+        })
+    }
+
+    fn text(&self) -> Result<&str, ConfigError> {
+        match self.value.to_str() {
+            None => Err(self.error(Problem::NotUnicode)),
+            Some("") => Err(self.error(Problem::Empty)),
+            Some(text) => Ok(text),
+        }
+    }
+
+    fn address(&self) -> Result<Address, ConfigError> {
+        self.text()?
+            .parse()
+            .map_err(|error| self.error(Problem::Address(error)))
+    }
+
+    fn path(&self) -> Result<PathBuf, ConfigError> {
+        if self.value.is_empty() {
+            return Err(self.error(Problem::Empty));
+        }
+        Ok(PathBuf::from(&self.value))
+    }
+
+    /// `None` where nothing was given.
+    fn optional_path(&self) -> Option<PathBuf> {
+        (!self.value.is_empty()).then(|| PathBuf::from(&self.value))
+    }
+
+    fn mode(&self) -> Result<u32, ConfigError> {
+        let text = self.text()?;
+        let is_octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        match u32::from_str_radix(text, 8) {
+            Ok(mode) if is_octal && mode <= 0o777 => Ok(mode),
+            _ => Err(self.error(Problem::NotAMode)),
+        }
+    }
+
+    /// The meaning of the value, one of the words that the flag's table entry lists.
+    fn one_of<T: Copy>(&self, flag: &Flag, meanings: &[(&str, T)]) -> Result<T, ConfigError> {
+        let text = self.text()?;
+        meanings
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, meaning)| *meaning)
+            .ok_or_else(|| self.error(Problem::NotOneOf(flag.value)))
+    }
+}
+
+/// The words of `--api-version`; `None` leaves the generation to negotiation.
+const API_VERSIONS: [(&str, Option<Generation>); 3] = [
+    ("auto", None),
+    ("v1", Some(Generation::V1)),
+    ("v1alpha1", Some(Generation::V1alpha1)),
+];
+
+/// The words of `--transport`; `None` leaves the transport to negotiation.
+const TRANSPORTS: [(&str, Option<Transport>); 3] = [
+    ("auto", None),
+    ("grpc", Some(Transport::Grpc)),
+    ("http", Some(Transport::Http)),
+];
+
+/// The words of a switch.
+const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
+
+/// The words of `--log-timestamps`.
+const LOG_TIMESTAMPS: [(&str, Option<bool>); 3] =
+    [("auto", None), ("true", Some(true)), ("false", Some(false))];
+
+/// The words of `--log-level`.
+const LOG_LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+impl Config {
+    /// Makes the settings from what was typed and from the environment.
+    ///
+    /// # Errors
+    /// The first value that cannot be used, with where it comes from.
+    pub fn new(
+        values: &Values,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, ConfigError> {
+        let setting = |flag: &Flag| Setting::find(flag, values, &environment);
+        let address = setting(&flags::CP_ADDRESS).address()?;
+        let pins = pins(&setting, &address)?;
+        let proxies = Proxies::new(&environment);
+        proxies
+            .on_the_way_to(&address.host, address.port, address.security())
+            .map_err(ConfigError::Proxy)?;
+        let http = HttpSettings {
+            tls: tls_settings(&setting)?,
+            proxies,
+        };
+        let token_file = setting(&flags::CP_TOKEN_FILE).optional_path();
+        Ok(Self {
+            resolver: Resolver {
+                address,
+                http,
+                token_file,
+            },
+            name: setting(&flags::NAME).text()?.to_owned(),
+            pins,
+            output_file: setting(&flags::OUTPUT_FILE).path()?,
+            file_mode: setting(&flags::FILE_MODE).mode()?,
+            log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
+            log_timestamps: setting(&flags::LOG_TIMESTAMPS)
+                .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
+        })
+    }
+}
+
+impl Config {
+    /// What is unsafe or has no effect, in sentences for every start. `variables` are the names of
+    /// all that are in the environment.
+    #[must_use]
+    pub fn warnings(&self, variables: impl Iterator<Item = OsString>) -> Vec<String> {
+        let mut warnings: Vec<String> = variables
+            .filter_map(|name| unknown_variable(&name))
+            .collect();
+        if self.resolver.http.tls.skip_verify {
+            warnings.push(
+                "--tls-skip-verify: any server is trusted, so anyone on the way can say what is \
+                 scraped; give --ca-cert-file instead"
+                    .to_owned(),
+            );
+        }
+        let is_plaintext = self.resolver.address.security() == Security::Plaintext;
+        if is_plaintext && self.resolver.token_file.is_some() {
+            warnings.push(
+                "--cp-token-file: the token is sent in plaintext, so anyone on the way can read \
+                 it; give an https address"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    /// What is wrong with the files for TLS, where the address is plaintext, so that nobody would
+    /// notice until the control plane serves MADS over TLS. Reads them, so it may block.
+    #[must_use]
+    pub fn tls_files_warning(&self) -> Option<String> {
+        if self.resolver.address.security() == Security::Tls {
+            return None;
+        }
+        let error = self.resolver.http.tls.load().err()?;
+        Some(format!(
+            "{error}; not needed yet, as the address is plaintext, but the connection fails once \
+             MADS is served over TLS"
+        ))
+    }
+}
+
+/// A warning, where a variable is named like a setting and is none.
+fn unknown_variable(name: &OsStr) -> Option<String> {
+    let name = name.to_string_lossy();
+    let rest = name.strip_prefix(flags::ENVIRONMENT_PREFIX)?;
+    let mut known = FLAGS.iter().flat_map(|flag| flag.environment);
+    if known.any(|known| *known == name) {
+        return None;
+    }
+    let word = rest.to_ascii_lowercase().replace('_', "-");
+    let nearest = nearest(&word, FLAGS.iter().map(|flag| flag.name));
+    let flag = FLAGS.iter().find(|flag| Some(flag.name) == nearest);
+    let hint = flag.map_or(String::new(), |flag| {
+        format!("; did you mean {}?", flag.environment[0])
+    });
+    Some(format!(
+        "the environment variable {name:?} is unknown and has no effect{hint}"
+    ))
+}
+
+/// What is pinned, where it can be had at all.
+fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, ConfigError> {
+    let api_version = setting(&flags::API_VERSION);
+    let generation = api_version.one_of(&flags::API_VERSION, &API_VERSIONS)?;
+    let transport = setting(&flags::TRANSPORT);
+    let pins = Pins {
+        generation,
+        transport: transport.one_of(&flags::TRANSPORT, &TRANSPORTS)?,
+    };
+
+    let contradiction =
+        |setting: &Setting, reason| Err(setting.error(Problem::Contradiction(reason)));
+    let is_v1alpha1 = pins.generation == Some(Generation::V1alpha1);
+    if is_v1alpha1 && pins.transport == Some(Transport::Http) {
+        return contradiction(
+            &api_version,
+            "v1alpha1 is served over gRPC only, not over HTTP",
+        );
+    }
+    if address.scheme == Scheme::Grpcs && is_v1alpha1 {
+        return contradiction(
+            &api_version,
+            "v1alpha1 is not served over TLS; give grpc://",
+        );
+    }
+    if address.scheme == Scheme::Grpcs && pins.transport == Some(Transport::Grpc) {
+        return contradiction(
+            &transport,
+            "over TLS MADS is reached by HTTPS only; leave out the pin",
+        );
+    }
+    Ok(pins)
+}
+
+fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, ConfigError> {
+    let cert_file = setting(&flags::CLIENT_CERT_FILE);
+    let key_file = setting(&flags::CLIENT_KEY_FILE);
+    let client = match (cert_file.optional_path(), key_file.optional_path()) {
+        (Some(cert_file), Some(key_file)) => Some(ClientFiles {
+            cert_file,
+            key_file,
+        }),
+        (None, None) => None,
+        (Some(_), None) => {
+            let reason = Problem::Contradiction("needs --client-key-file as well");
+            return Err(cert_file.error(reason));
+        }
+        (None, Some(_)) => {
+            let reason = Problem::Contradiction("needs --client-cert-file as well");
+            return Err(key_file.error(reason));
+        }
+    };
+    Ok(TlsSettings {
+        ca_cert_file: setting(&flags::CA_CERT_FILE).optional_path(),
+        client,
+        skip_verify: setting(&flags::TLS_SKIP_VERIFY)
+            .one_of(&flags::TLS_SKIP_VERIFY, &TRUE_OR_FALSE)?,
+    })
+}

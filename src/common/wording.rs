@@ -1,0 +1,50 @@
+//! Words for people that more than one room needs: durations, numbers of targets, and how many messages
+//! were not logged.
+//!
+//! Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A duration as a person says it.
+pub(crate) struct Rounded(pub(crate) Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0..10 => write!(formatter, "{:.1} s", self.0.as_secs_f64()),
+            10..120 => write!(formatter, "{seconds} s"),
+            120..7200 => write!(formatter, "{} min", seconds / 60),
+            _ => write!(formatter, "{} h", seconds / 3600),
+        }
+    }
+}
+
+/// So many targets, as a person says it.
+pub(crate) struct Targets(pub(crate) usize);
+
+impl fmt::Display for Targets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => formatter.write_str("1 target"),
+            count => write!(formatter, "{count} targets"),
+        }
+    }
+}
+
+/// How many messages of a kind were held back, after the one that is told.
+pub(crate) fn write_held_back(
+    formatter: &mut fmt::Formatter<'_>,
+    held_back: Option<u32>,
+    what: &str,
+) -> fmt::Result {
+    match held_back {
+        None | Some(0) => Ok(()),
+        Some(1) => write!(formatter, "; 1 more {what} since the last such message"),
+        Some(count) => write!(
+            formatter,
+            "; {count} more {what}s since the last such message"
+        ),
+    }
+}

@@ -1,0 +1,337 @@
+//! The life of the process: claims the output, starts the threads, and sees to their end.
+//!
+//! The main thread hears of signals and of the end of every thread, by panic too; a daemon that lives
+//! on with half its threads would look healthy and be useless. It also tells the service manager.
+
+use std::convert::Infallible;
+use std::env;
+use std::fmt;
+use std::io;
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
+use jiff::Timestamp;
+use log::Level;
+use rustix::process::WaitOptions;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+
+use crate::cli::config::Config;
+use crate::common::logging;
+use crate::daemon::receiver::{Command, ReceiverThread, snapshot_channel};
+use crate::daemon::service_manager::ServiceManager;
+use crate::daemon::status::{Note, Status};
+use crate::daemon::watchdog::Watch;
+use crate::daemon::writer::WriterThread;
+use crate::mads::connection::Connection;
+use crate::mads::session::Session;
+use crate::mads::transport::background::BackgroundDied;
+use crate::mads::transport::network::Network;
+use crate::output::file::{ClaimError, OutputFile, Warning};
+use crate::output::state_machine::Output;
+
+/// How long the receiver may take to end; it waits for nothing, so this is for a starved machine.
+const RECEIVER_GRACE: Duration = Duration::from_millis(1000);
+
+/// How long all threads may take to end. A hanging disk cannot be waited for.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// When the process ends although the main thread itself hangs, in the start-up checks of a
+/// hanging file system.
+const LAST_RESORT: Duration = Duration::from_millis(1800);
+
+/// How often to look whether the threads keep their word.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Why the daemon ended by itself.
+#[derive(Debug)]
+pub enum RunError {
+    /// The output cannot be written by this process.
+    Claim(ClaimError),
+    /// The system refused a signal handler or a thread.
+    Start(io::Error),
+    /// A thread ended, which none does unasked.
+    ThreadEnded {
+        /// Its name.
+        name: &'static str,
+        /// What it said; `None` where it panicked and so has told already.
+        source: Option<BackgroundDied>,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Claim(error) => error.fmt(formatter),
+            Self::Start(error) => write!(formatter, "cannot start: {error}"),
+            Self::ThreadEnded {
+                name,
+                source: Some(source),
+            } => {
+                write!(formatter, "the {name} thread ended: {source}")
+            }
+            Self::ThreadEnded { name, source: None } => {
+                write!(formatter, "the {name} thread panicked; please report this")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// The end of a thread, told by the thread itself, on whichever way it ends.
+struct ThreadEnd {
+    name: &'static str,
+    source: Option<BackgroundDied>,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it cannot start, or a thread ends by itself.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let signals = forward_signals().map_err(RunError::Start)?;
+    let mut manager = ServiceManager::from_environment();
+    let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
+    let file = claim(&config, &mut status)?;
+    let mut watch = Watch::new(Instant::now(), &config.output_file);
+    warn_of_tls_files(&config)?;
+    let threads = Threads::start(config, file, &watch)?;
+    manager.ready();
+    manager.status(status.to_string());
+
+    let interval = manager.ping_interval().unwrap_or(WATCH_INTERVAL);
+    let ticks = tick(interval.min(WATCH_INTERVAL));
+    loop {
+        select! {
+            recv(signals) -> signal => match signal {
+                Ok(SIGHUP) => threads.hang_up(),
+                Ok(_) => break,
+                Err(_) => return Err(panicked("signals")),
+            },
+            recv(threads.ended) -> end => return Err(match end {
+                Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
+                // Each thread tells of its end before it is gone, so one of them has done so.
+                Err(_) => panicked("last"),
+            }),
+            recv(threads.notes) -> note => {
+                // Where nobody tells any more, the end of all threads is on its way.
+                let note = note.ok().into_iter().chain(threads.notes.try_iter());
+                note.for_each(|note| status.take(Timestamp::now(), note));
+                manager.status(status.to_string());
+            }
+            recv(ticks) -> _ => {
+                // Again, where the manager could not be told the last time.
+                manager.ready();
+                manager.status(status.to_string());
+                if watch.look(Instant::now()) {
+                    manager.ping();
+                }
+            }
+        }
+    }
+    log::info!("stopping, as asked by a signal");
+    manager.stopping();
+    threads.stop();
+    Ok(())
+}
+
+/// Claims the output, and tells what is to be followed.
+fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
+    let (file, output_warnings) =
+        OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
+    log::info!(
+        "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
+        crate::VERSION,
+        config.resolver.address,
+        config.name,
+        file.path().display()
+    );
+    for warning in output_warnings {
+        log::log!(warning.level(), "{warning}");
+        if let Warning::Full(error) = warning {
+            status.take(Timestamp::now(), Note::NotWritten(error.to_string()));
+        }
+    }
+    for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{warning}");
+    }
+    Ok(file)
+}
+
+/// Looks at the files for TLS, on a thread of its own: the disk that they are on may hang.
+fn warn_of_tls_files(config: &Config) -> Result<(), RunError> {
+    let config = config.clone();
+    let look = move || {
+        if let Some(warning) = config.tls_files_warning() {
+            log::warn!("{warning}");
+        }
+    };
+    let builder = thread::Builder::new().name("tls-files".to_owned());
+    builder.spawn(look).map(drop).map_err(RunError::Start)
+}
+
+/// The receiver and the writer, from the main thread's side.
+struct Threads {
+    commands: Sender<Command>,
+    /// Dropped to stop the writer.
+    stop_writer: Sender<Infallible>,
+    ended: Receiver<ThreadEnd>,
+    notes: Receiver<Note>,
+}
+
+impl Threads {
+    fn start(config: Config, file: OutputFile, watch: &Watch) -> Result<Self, RunError> {
+        let (ends, ended) = unbounded();
+        let (notes_sender, notes) = unbounded();
+        let (stop_writer, writer_stopped) = bounded(0);
+        let (commands, command_receiver) = unbounded();
+        let (snapshot_sender, snapshots) = snapshot_channel();
+
+        let session = Session::new(config.name);
+        let security = config.resolver.address.security();
+        let receiver = ReceiverThread {
+            connection: Connection::new(session, config.pins, security, Instant::now()),
+            network: Network::new(config.resolver),
+            snapshots: snapshot_sender,
+            notes: notes_sender.clone(),
+            pulse: watch.receiver.clone(),
+        };
+        let writer = WriterThread {
+            output: Output::new(Instant::now(), log::log_enabled!(Level::Debug)),
+            file: file.with_pulse(watch.writer.clone()),
+            notes: notes_sender,
+            pulse: watch.writer.clone(),
+        };
+        spawn("writer", ends.clone(), move || {
+            writer.run(&snapshots, &writer_stopped);
+            Ok(())
+        })?;
+        spawn("receiver", ends, move || receiver.run(&command_receiver))?;
+        Ok(Self {
+            commands,
+            stop_writer,
+            ended,
+            notes,
+        })
+    }
+
+    fn hang_up(&self) {
+        // Where the receiver is no more, its end is on its way.
+        let _ = self.commands.send(Command::HangUp);
+    }
+
+    /// First the receiver, so that nothing more is acknowledged, then the writer, which still writes
+    /// what was.
+    fn stop(self) {
+        let start = Instant::now();
+        drop(self.commands);
+        let first = self.ended.recv_deadline(start + RECEIVER_GRACE);
+        drop(self.stop_writer);
+        let second = self.ended.recv_deadline(start + GRACE);
+        if first.is_err() || second.is_err() {
+            log::warn!(
+                "a thread hangs and is left behind; the output file is complete, but may not be \
+                 the newest"
+            );
+        }
+    }
+}
+
+fn panicked(name: &'static str) -> RunError {
+    RunError::ThreadEnded { name, source: None }
+}
+
+/// Starts a thread whose end is told on `ends`.
+fn spawn(
+    name: &'static str,
+    ends: Sender<ThreadEnd>,
+    work: impl FnOnce() -> Result<(), BackgroundDied> + Send + 'static,
+) -> Result<(), RunError> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    let thread = move || {
+        let mut farewell = Farewell {
+            name,
+            ends,
+            source: None,
+        };
+        farewell.source = work().err();
+    };
+    builder.spawn(thread).map(drop).map_err(RunError::Start)
+}
+
+/// Tells of the end of its thread when it is dropped, be it by a panic.
+struct Farewell {
+    name: &'static str,
+    ends: Sender<ThreadEnd>,
+    source: Option<BackgroundDied>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // Where nobody listens any more, the process is ending anyway.
+        let _ = self.ends.send(ThreadEnd {
+            name: self.name,
+            source: self.source.take(),
+        });
+    }
+}
+
+/// SIGTERM, SIGINT and SIGHUP, as values, from now on. The others are dealt with right here.
+fn forward_signals() -> io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD])?;
+    let (sender, receiver) = unbounded();
+    let forward = move || {
+        // One that ended before anybody listened.
+        reap();
+        for signal in signals.forever() {
+            match signal {
+                SIGCHLD => reap(),
+                // Other daemons reopen their logs or turn up their level: no reason to die of it.
+                SIGUSR1 | SIGUSR2 => {
+                    log::info!("ignored SIGUSR1 or SIGUSR2, which mean nothing here");
+                }
+                _ => {
+                    // Where nobody listens any more, the process is ending anyway.
+                    let _ = sender.send(signal);
+                    if signal != SIGHUP {
+                        thread::sleep(LAST_RESORT);
+                        logging::flush();
+                        process::exit(0);
+                    }
+                }
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(forward)?;
+    Ok(receiver)
+}
+
+/// Sees to the end of children. The daemon starts none, but as process 1 of a container it is given
+/// those that nobody else has.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ThreadEnd, spawn};
+    use crossbeam_channel::unbounded;
+
+    #[test]
+    fn the_end_of_a_thread_is_told_by_panic_too() {
+        let (ends, ended) = unbounded();
+        spawn("receiver", ends.clone(), || Ok(())).unwrap();
+        let ThreadEnd { name, source } = ended.recv().unwrap();
+        assert_eq!((name, source.is_none()), ("receiver", true));
+
+        spawn("writer", ends, || panic!("as this test wants it")).unwrap();
+        let ThreadEnd { name, source } = ended.recv().unwrap();
+        assert_eq!((name, source.is_none()), ("writer", true));
+        assert!(ended.recv().is_err(), "each end is told once");
+    }
+}

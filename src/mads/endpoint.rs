@@ -1,0 +1,388 @@
+//! Where MADS is: what the API server of any Kuma says about it, and what to make of that.
+//!
+//! Pure. `resolve.rs` asks the questions.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::common::json::Object;
+use crate::common::sanitize::excerpt;
+use crate::mads::transport::address::{Address, MADS_PORT, Security, TLS_IS_SPOKEN, authority};
+
+/// Where MADS is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an IP address, without the brackets of IPv6.
+    pub host: String,
+    /// The port of MADS.
+    pub port: u16,
+    /// How safe the way there is.
+    pub security: Security,
+    /// What comes before the path of the HTTP API; empty where there is none.
+    pub base_path: String,
+    /// Who says so.
+    pub origin: Origin,
+    /// Why MADS may not be served at all, by what the control plane says about itself. That is for
+    /// the message where MADS is not reached: it is looked for all the same.
+    pub without_mads: Option<WithoutMads>,
+}
+
+/// A kind of control plane of which some releases serve no MADS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutMads {
+    /// A global one: none has been seen or read to serve MADS, from Kuma 0.7 to 2.12.
+    Global,
+    /// One on Kubernetes, since Kuma 3.0.
+    Kubernetes,
+}
+
+impl fmt::Display for WithoutMads {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Global => {
+                "this is a global control plane, which serves no MADS; give the address of a zone's \
+                 control plane as --cp-address"
+            }
+            Self::Kubernetes => {
+                "this control plane runs on Kubernetes, where it serves no MADS since Kuma 3.0; \
+                 let Prometheus discover the pods by itself there"
+            }
+        })
+    }
+}
+
+impl Address {
+    /// This address taken as MADS itself.
+    #[must_use]
+    pub fn as_mads(&self) -> Endpoint {
+        Endpoint {
+            host: self.host.clone(),
+            port: self.port,
+            security: self.security(),
+            base_path: self.path.clone(),
+            origin: Origin::Address,
+            without_mads: None,
+        }
+    }
+}
+
+impl Endpoint {
+    /// `host:port`, with the brackets that IPv6 needs.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        authority(&self.host, self.port)
+    }
+}
+
+/// Who says where MADS is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The address itself is MADS.
+    Address,
+    /// `/catalog` of the API server (Kuma 0.3 to 0.7).
+    Catalog,
+    /// `/config` of the API server (Kuma 0.3 and later).
+    Config,
+    /// Nobody: the API server keeps it to itself, so MADS is taken to be at its usual port.
+    Guess(Silence),
+}
+
+/// Why an API server does not say where MADS is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Silence {
+    /// It refused `/config` with this status, 401 or 403.
+    Refused(u16),
+    /// It refused `/config` although it was shown a token.
+    TokenRefused {
+        /// 401 or 403.
+        status: u16,
+        /// Where the token was read.
+        path: PathBuf,
+    },
+    /// Its `/config` has no `monitoringAssignmentServer`.
+    NoSection,
+}
+
+/// A question to the API server, and what came of it, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What was asked.
+    pub url: String,
+    /// Such as `status 200`.
+    pub outcome: String,
+    /// Whether there was an answer, whatever it was.
+    pub is_answered: bool,
+}
+
+/// What an API server, or whatever is at its address, answers to a GET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// An HTTP answer.
+    Http {
+        /// The status.
+        status: u16,
+        /// The value of `Location`, where there is one.
+        location: Option<String>,
+        /// The body.
+        body: String,
+    },
+    /// The connection was accepted, but then closed before a byte of HTTP came back, or answered
+    /// with something else: a server that speaks gRPC only.
+    NotHttp,
+}
+
+/// Why an answer does not lead to MADS. All of these may pass, so all are retried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerError {
+    /// A redirect, which is not followed: it could lead anywhere.
+    Redirect {
+        /// Where it leads.
+        location: String,
+    },
+    /// The server says that it expects TLS.
+    TlsExpected,
+    /// A status that says nothing about where MADS is, such as 500 or 503.
+    Status(u16),
+    /// `/config` is not JSON, so this is no Kuma.
+    NotJson(String),
+    /// The URL in `/catalog` is none.
+    CatalogUrl(String),
+    /// `monitoringAssignmentServer.enabled` is false (Kuma 2.14 and later).
+    Disabled,
+    /// `monitoringAssignmentServer` names no port that can be used.
+    NoPort,
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redirect { location } => write!(
+                formatter,
+                "redirected to {:?}, which is not followed; give that address as --cp-address",
+                excerpt(location)
+            ),
+            Self::TlsExpected => formatter.write_str(TLS_IS_SPOKEN),
+            Self::Status(status) => write!(formatter, "status {status}"),
+            Self::NotJson(reason) => write!(
+                formatter,
+                "not the JSON of a Kuma control plane ({reason}); check --cp-address"
+            ),
+            Self::CatalogUrl(url) => {
+                write!(
+                    formatter,
+                    "the URL of MADS cannot be used: {:?}",
+                    excerpt(url)
+                )
+            }
+            Self::Disabled => formatter.write_str(
+                "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there",
+            ),
+            Self::NoPort => formatter.write_str(
+                "monitoringAssignmentServer has no port; give the address of MADS as --cp-address",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {}
+
+/// What `/catalog` says: where MADS is, or `None` where the next question is to be asked.
+///
+/// # Errors
+/// Where the answer is no verdict on the address.
+pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoint>, AnswerError> {
+    let Answer::Http {
+        status,
+        location,
+        body,
+    } = answer
+    else {
+        return Ok(Some(address.as_mads()));
+    };
+    let is_redirect = (300..400).contains(status);
+    if !(is_redirect && has_base_path(address)) {
+        require_verdict(*status, location.as_deref(), body)?;
+    }
+    if !(200..300).contains(status) {
+        return Ok(None);
+    }
+    let Some(url) = serde_json::from_str::<Object<Catalog>>(body)
+        .ok()
+        .and_then(|Object(catalog)| catalog.mads_url())
+    else {
+        return Ok(None);
+    };
+    let told: Address = url
+        .parse()
+        .map_err(|_| AnswerError::CatalogUrl(url.clone()))?;
+    let mut endpoint = told.as_mads();
+    endpoint.origin = Origin::Catalog;
+    if is_own_view(&endpoint.host) {
+        endpoint.host.clone_from(&address.host);
+    }
+    Ok(Some(endpoint))
+}
+
+/// What `/config` says about MADS.
+///
+/// # Errors
+/// Where the answer is no verdict on the address, or MADS is disabled.
+pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, AnswerError> {
+    let Answer::Http {
+        status,
+        location,
+        body,
+    } = answer
+    else {
+        return Ok(address.as_mads());
+    };
+    let is_refused = matches!(*status, 300..=399 | 401 | 403);
+    if is_refused && has_base_path(address) {
+        return Ok(address.as_mads());
+    }
+    require_verdict(*status, location.as_deref(), body)?;
+    match *status {
+        200..=299 => {}
+        401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
+        // What MADS itself, or an ingress to it, answers to a path that it does not know.
+        404 | 405 | 410 => return Ok(address.as_mads()),
+        _ => return Err(AnswerError::Status(*status)),
+    }
+    let Object(config) = match serde_json::from_str::<Object<Config>>(body) {
+        Ok(config) => config,
+        Err(_) if has_base_path(address) => return Ok(address.as_mads()),
+        Err(error) => return Err(AnswerError::NotJson(error.to_string())),
+    };
+    let without_mads = config.without_mads();
+    let Some(Object(server)) = config.monitoring_assignment_server else {
+        return Ok(Endpoint {
+            without_mads,
+            ..guess(address, Silence::NoSection)
+        });
+    };
+    if server.enabled == Some(false) {
+        return Err(AnswerError::Disabled);
+    }
+    let port = [server.port, server.grpc_port]
+        .into_iter()
+        .flatten()
+        .find(|port| *port > 0);
+    let security = if server.tls_enabled == Some(true) {
+        Security::Tls
+    } else {
+        Security::Plaintext
+    };
+    Ok(Endpoint {
+        host: address.host.clone(),
+        port: port.ok_or(AnswerError::NoPort)?,
+        security,
+        base_path: String::new(),
+        origin: Origin::Config,
+        without_mads,
+    })
+}
+
+/// Whether the address has a path. Then an ingress is there, which may forward the path of MADS
+/// alone, and answer everything else with a login page or an error of its own.
+fn has_base_path(address: &Address) -> bool {
+    !address.path.is_empty()
+}
+
+/// The usual port, reached no less safely than the address itself.
+fn guess(address: &Address, silence: Silence) -> Endpoint {
+    Endpoint {
+        host: address.host.clone(),
+        port: MADS_PORT,
+        security: address.security(),
+        base_path: String::new(),
+        origin: Origin::Guess(silence),
+        without_mads: None,
+    }
+}
+
+/// Refuses the statuses that say nothing about where MADS is, whatever was asked.
+fn require_verdict(status: u16, location: Option<&str>, body: &str) -> Result<(), AnswerError> {
+    match status {
+        300..=399 => Err(AnswerError::Redirect {
+            location: location.unwrap_or_default().to_owned(),
+        }),
+        408 | 429 | 500.. => Err(AnswerError::Status(status)),
+        _ if is_tls_expected(status, body.as_bytes()) => Err(AnswerError::TlsExpected),
+        _ => Ok(()),
+    }
+}
+
+/// A loopback or unspecified host is the control plane's view of itself, not of its clients.
+fn is_own_view(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .map(|ip| ip.to_canonical())
+            .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}
+
+/// Whether an answer is what a Go server says to a client that does not speak TLS to it.
+pub(crate) fn is_tls_expected(status: u16, body: &[u8]) -> bool {
+    const GO_SAYS: &[u8] = b"HTTP request to an HTTPS server";
+    status == 400 && body.windows(GO_SAYS.len()).any(|window| window == GO_SAYS)
+}
+
+/// `/catalog`, as far as it speaks of MADS.
+#[derive(Deserialize)]
+struct Catalog {
+    apis: Option<Object<CatalogApis>>,
+}
+
+#[derive(Deserialize)]
+struct CatalogApis {
+    #[serde(rename = "monitoringAssignment")]
+    monitoring_assignment: Option<Object<CatalogEntry>>,
+}
+
+#[derive(Deserialize)]
+struct CatalogEntry {
+    url: Option<String>,
+}
+
+impl Catalog {
+    fn mads_url(self) -> Option<String> {
+        self.apis?
+            .0
+            .monitoring_assignment?
+            .0
+            .url
+            .filter(|url| !url.is_empty())
+    }
+}
+
+/// `/config`, as far as it speaks of MADS.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    monitoring_assignment_server: Option<Object<MonitoringAssignmentServer>>,
+    mode: Option<String>,
+    environment: Option<String>,
+}
+
+impl Config {
+    fn without_mads(&self) -> Option<WithoutMads> {
+        match (self.mode.as_deref(), self.environment.as_deref()) {
+            (Some("global"), _) => Some(WithoutMads::Global),
+            (_, Some("kubernetes")) => Some(WithoutMads::Kubernetes),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MonitoringAssignmentServer {
+    enabled: Option<bool>,
+    port: Option<u16>,
+    grpc_port: Option<u16>,
+    tls_enabled: Option<bool>,
+}

@@ -1,0 +1,222 @@
+//! What is spoken with a control plane: which protocols may be served at an endpoint, in which order
+//! they are tried, and which answers move on to the next.
+//!
+//! Pure. Only a definite "not here" moves on within an attempt, never an outage: a control plane
+//! that restarts must not be taken for an older one.
+
+use std::fmt::{self, Write as _};
+
+use crate::mads::assignment::Generation;
+use crate::mads::endpoint::Endpoint;
+use crate::mads::transport::address::Security;
+
+/// After this many attempts in a row in which something accepted connections but did not speak
+/// HTTP/2, HTTP is tried as well.
+const UNREADY_ATTEMPTS: u32 = 2;
+
+/// What a source speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// A bidirectional gRPC stream.
+    Grpc(Generation),
+    /// HTTP long polling, which exists in v1 only.
+    Http,
+}
+
+impl Protocol {
+    /// The generation of the assignments that it brings.
+    #[must_use]
+    pub fn generation(self) -> Generation {
+        match self {
+            Self::Grpc(generation) => generation,
+            Self::Http => Generation::V1,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grpc(generation) => write!(formatter, "gRPC {generation}"),
+            Self::Http => formatter.write_str("HTTP v1"),
+        }
+    }
+}
+
+/// What the operator pinned; `None` leaves it to negotiation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// The only generation to speak.
+    pub generation: Option<Generation>,
+    /// The only transport to use.
+    pub transport: Option<Transport>,
+}
+
+/// A way to carry assignments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// gRPC streams.
+    Grpc,
+    /// HTTP long polling.
+    Http,
+}
+
+/// Why a source ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// What it says about the server.
+    pub kind: EndKind,
+    /// What happened, to what, fit for a log line.
+    pub reason: String,
+}
+
+/// What the end of a source says about the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndKind {
+    /// A definite answer: the server does not know this generation (UNIMPLEMENTED, 404).
+    UnknownService,
+    /// A definite answer: the server does not speak this transport (HTTP/1 instead of HTTP/2).
+    UnknownTransport,
+    /// Something accepts connections, but they end before the server has said anything.
+    Unready,
+    /// A proxy says that a request took too long (408, 504): an outage, unless it was a poll that the
+    /// control plane held.
+    GatewayTimeout,
+    /// Anything else: an outage, which says nothing about what is served.
+    Outage,
+}
+
+impl EndKind {
+    /// Whether it is a definite answer that this protocol is not served.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::UnknownService | Self::UnknownTransport)
+    }
+}
+
+/// One attempt to find what is spoken at an endpoint.
+#[derive(Debug)]
+pub struct Negotiation {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// What is being tried, or was found.
+    pub protocol: Protocol,
+    /// What to try where that is not served, in order.
+    alternatives: Vec<Protocol>,
+    /// What was not served here, and why.
+    refusals: Vec<String>,
+    /// Whether the operator leaves anything to negotiation.
+    is_pinned: bool,
+}
+
+impl Negotiation {
+    /// An attempt that begins with the first protocol that may be served at `endpoint`; `None`
+    /// where the pins exclude all of them.
+    #[must_use]
+    pub fn begin(endpoint: Endpoint, pins: Pins) -> Option<Self> {
+        let mut alternatives = protocols(&endpoint, pins);
+        if alternatives.is_empty() {
+            return None;
+        }
+        let protocol = alternatives.remove(0);
+        Some(Self {
+            endpoint,
+            protocol,
+            alternatives,
+            refusals: Vec::new(),
+            is_pinned: pins != Pins::default(),
+        })
+    }
+
+    /// Moves on to the next protocol where `end` is a definite answer and there is one.
+    pub fn advance(&mut self, end: &End, unready: &mut UnreadyAttempts) -> bool {
+        self.refusals
+            .push(format!("{}: {}", self.protocol, end.reason));
+        let only_http = match end.kind {
+            EndKind::UnknownService => false,
+            EndKind::UnknownTransport => true,
+            EndKind::Unready if unready.count_one_more() => true,
+            EndKind::Unready => return false,
+            EndKind::GatewayTimeout | EndKind::Outage => {
+                unready.reset();
+                return false;
+            }
+        };
+        if only_http {
+            self.alternatives
+                .retain(|protocol| *protocol == Protocol::Http);
+        }
+        if self.alternatives.is_empty() {
+            return false;
+        }
+        self.protocol = self.alternatives.remove(0);
+        true
+    }
+
+    /// Why the attempt failed, with all that was tried.
+    #[must_use]
+    pub fn failure(&self, end: End) -> String {
+        let mut reason = end.reason;
+        if self.refusals.len() > 1 {
+            let (authority, refusals) = (self.endpoint.authority(), self.refusals.join("; "));
+            reason = format!("no MADS at {authority}: {refusals}");
+        }
+        let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
+        if self.is_pinned && !is_outage {
+            reason.push_str("; --api-version or --transport allows nothing else, leave it out");
+        }
+        if let Some(without_mads) = self.endpoint.without_mads {
+            let _ = write!(reason, "; {without_mads}");
+        }
+        reason
+    }
+}
+
+/// Counts the attempts in a row that found something that accepts connections without speaking
+/// HTTP/2. A control plane that restarts looks like that once; what stays so may speak HTTP only.
+#[derive(Debug, Default)]
+pub struct UnreadyAttempts(u32);
+
+impl UnreadyAttempts {
+    /// For whoever has one attempt only: HTTP is worth a try in the first one.
+    #[must_use]
+    pub fn of_a_single_attempt() -> Self {
+        Self(UNREADY_ATTEMPTS - 1)
+    }
+
+    /// Counts, and says whether HTTP is worth a try.
+    fn count_one_more(&mut self) -> bool {
+        self.0 += 1;
+        self.0 >= UNREADY_ATTEMPTS
+    }
+
+    /// Something spoke.
+    pub fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// What may be spoken at an endpoint, in the order of trying.
+///
+/// Kuma's gRPC server negotiates no ALPN, on which C-core insists, so TLS means HTTPS; and gRPC
+/// knows no base path.
+fn protocols(endpoint: &Endpoint, pins: Pins) -> Vec<Protocol> {
+    let grpc_is_possible = cfg!(feature = "grpc")
+        && endpoint.security == Security::Plaintext
+        && endpoint.base_path.is_empty();
+    [
+        Protocol::Grpc(Generation::V1),
+        Protocol::Grpc(Generation::V1alpha1),
+        Protocol::Http,
+    ]
+    .into_iter()
+    .filter(|protocol| match protocol {
+        Protocol::Grpc(_) => grpc_is_possible && pins.transport != Some(Transport::Http),
+        Protocol::Http => pins.transport != Some(Transport::Grpc),
+    })
+    .filter(|protocol| {
+        pins.generation
+            .is_none_or(|generation| generation == protocol.generation())
+    })
+    .collect()
+}

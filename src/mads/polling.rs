@@ -1,0 +1,224 @@
+//! The pace of long polling over HTTP: how long the control plane may hold a poll for which it has
+//! nothing new, and how far apart polls start.
+//!
+//! Pure. The connection asks; the HTTP source puts the hold into the URL of a poll.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use crate::snapshot::Target;
+
+/// The hold of a connection's first poll: so soon is it known that the server serves MADS, also
+/// where it has nothing new.
+pub const FIRST_HOLD: Duration = Duration::from_secs(1);
+
+/// The hold of all later polls. Proxies and load balancers cut requests that are silent for longer
+/// than their limit, which is 15 s in Envoy unless configured otherwise. It also bounds how late
+/// Kuma from 2.7 on tells of a new MeshMetric, as that does not end a hold.
+const LATER_HOLD: Duration = Duration::from_secs(10);
+
+/// Polls start at least this far apart.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// So far apart are polls that are answered at once with the same list again and again.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
+
+/// So many equal lists in a row may be chance, such as a control plane that was restarted.
+const EQUAL_LISTS: u32 = 3;
+
+/// The polls of one connection.
+#[derive(Debug)]
+pub struct PollSchedule {
+    /// When the poll that is under way, or was the last one, started.
+    started: Instant,
+    /// For how long the control plane may hold it.
+    hold: Duration,
+    /// For how long it may hold the next ones.
+    later_hold: Duration,
+    /// The list that was accepted last, as a hash.
+    list: Option<u64>,
+    /// How many equal lists have come after that one.
+    equal_lists: u32,
+}
+
+impl PollSchedule {
+    /// The first poll of a connection starts.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            started: now,
+            hold: FIRST_HOLD,
+            later_hold: LATER_HOLD,
+            list: None,
+            equal_lists: 0,
+        }
+    }
+
+    /// The next poll starts; for so long the control plane may hold it.
+    pub fn start(&mut self, now: Instant) -> Duration {
+        self.started = now;
+        self.hold = self.later_hold;
+        self.hold
+    }
+
+    /// When the poll that is under way, or was the last one, started.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// For how long the last poll has been under way.
+    #[must_use]
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// When the next poll may start, at `now` or later.
+    #[must_use]
+    pub fn next(&self, now: Instant) -> Instant {
+        now.max(self.started + self.interval())
+    }
+
+    /// A list was accepted. Behind a load balancer each replica of a control plane has the same
+    /// list under a version of its own, and answers each poll at once.
+    pub fn accepted(&mut self, targets: &[Target]) {
+        let list = Some(hash(targets));
+        self.equal_lists = if list == self.list {
+            self.equal_lists.saturating_add(1)
+        } else {
+            0
+        };
+        self.list = list;
+    }
+
+    /// The control plane has held the poll, or says that there is nothing new.
+    pub fn unchanged(&mut self) {
+        self.equal_lists = 0;
+    }
+
+    /// A list was rejected, so the next one will be another one.
+    pub fn rejected(&mut self) {
+        self.list = None;
+        self.equal_lists = 0;
+    }
+
+    /// Whether status 408 or 504 at `now` means that a proxy has cut a poll for which the control
+    /// plane had nothing new; then the next ones ask for a hold that the proxy allows. After the
+    /// whole hold it means that the control plane did not answer.
+    pub fn is_cut_by_proxy(&mut self, now: Instant) -> bool {
+        let elapsed = self.elapsed(now);
+        let is_cut = (FIRST_HOLD..self.hold).contains(&elapsed);
+        if is_cut {
+            let margin = FIRST_HOLD;
+            self.later_hold = elapsed.saturating_sub(margin).max(FIRST_HOLD);
+        }
+        is_cut
+    }
+
+    fn interval(&self) -> Duration {
+        let doublings = self.equal_lists.saturating_sub(EQUAL_LISTS - 1).min(8);
+        (POLL_INTERVAL * 2_u32.pow(doublings)).min(LONGEST_INTERVAL)
+    }
+}
+
+/// A hash of a list that does not depend on its order.
+fn hash(targets: &[Target]) -> u64 {
+    let hash_one = |target: &Target| {
+        let mut hasher = DefaultHasher::new();
+        target.hash(&mut hasher);
+        hasher.finish()
+    };
+    targets.iter().map(hash_one).fold(0, u64::wrapping_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_HOLD, PollSchedule};
+    use crate::snapshot::{Labels, Target};
+    use std::time::{Duration, Instant};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn target(address: &str) -> Target {
+        Target {
+            address: address.to_owned(),
+            labels: Labels::new(),
+        }
+    }
+
+    #[test]
+    fn equal_lists_in_a_row_slow_polls_down_and_any_other_answer_brings_1_second_back() {
+        let one = [target("a"), target("b")];
+        let reversed = [target("b"), target("a")];
+        let other = [target("a")];
+        let start = Instant::now();
+        let mut polls = PollSchedule::new(start);
+        let mut interval_after = |targets: &[Target]| {
+            polls.accepted(targets);
+            (polls.next(start) - start).as_secs()
+        };
+        let intervals: Vec<u64> = [
+            &one[..],
+            &reversed,
+            &one,
+            &reversed,
+            &one,
+            &one,
+            &one,
+            &one,
+            &other,
+            &one,
+        ]
+        .map(&mut interval_after)
+        .to_vec();
+        assert_eq!(intervals, [1, 1, 1, 2, 4, 8, 10, 10, 1, 1]);
+        for other_answer in [PollSchedule::rejected, PollSchedule::unchanged] {
+            for _ in 0..4 {
+                polls.accepted(&one);
+            }
+            other_answer(&mut polls);
+            assert_eq!(polls.next(start), start + SECOND);
+        }
+    }
+
+    #[test]
+    fn a_poll_that_was_held_for_longer_than_the_interval_is_followed_at_once() {
+        let start = Instant::now();
+        let polls = PollSchedule::new(start);
+        assert_eq!(polls.next(start), start + SECOND);
+        assert_eq!(polls.next(start + 7 * SECOND), start + 7 * SECOND);
+    }
+
+    #[test]
+    fn a_poll_that_a_proxy_cuts_shortens_the_next_holds_and_is_no_outage() {
+        let milliseconds = Duration::from_millis;
+        let rows = [
+            ("at once", milliseconds(10), false, 10 * SECOND),
+            ("within the hold", milliseconds(5000), true, 4 * SECOND),
+            ("soon", milliseconds(1200), true, FIRST_HOLD),
+            (
+                "after the whole hold",
+                milliseconds(10_000),
+                false,
+                10 * SECOND,
+            ),
+        ];
+        for (what, elapsed, is_cut, later_hold) in rows {
+            let start = Instant::now();
+            let mut polls = PollSchedule::new(start);
+            assert_eq!(polls.start(start), 10 * SECOND);
+            assert_eq!(polls.is_cut_by_proxy(start + elapsed), is_cut, "{what}");
+            assert_eq!(polls.start(start), later_hold, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_cuts_a_shortened_hold_too_hides_a_control_plane_that_does_not_answer() {
+        let start = Instant::now();
+        let mut polls = PollSchedule::new(start);
+        polls.start(start);
+        assert!(polls.is_cut_by_proxy(start + 5 * SECOND));
+        polls.start(start);
+        assert!(!polls.is_cut_by_proxy(start + 5 * SECOND));
+    }
+}

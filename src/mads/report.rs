@@ -1,0 +1,367 @@
+//! What the connection to the control plane has to tell: one event, one line.
+//!
+//! Pure. The connection decides what is worth telling and how loudly; here are the words. Text
+//! from the network is made harmless by whoever quotes it here.
+
+use std::fmt;
+use std::time::Duration;
+
+use log::Level;
+
+use crate::common::sanitize::excerpt;
+use crate::common::wording::{Rounded, Targets, write_held_back};
+use crate::mads::assignment::SkippedTarget;
+use crate::mads::endpoint::Question;
+use crate::mads::endpoint::{Endpoint, Origin, Silence};
+use crate::mads::negotiation::Protocol;
+use crate::mads::outage::Failure;
+use crate::mads::session::Rejection;
+use crate::mads::transport::address::Security;
+
+/// How many skipped targets a line names before it only counts them.
+const NAMED_TARGETS: usize = 3;
+
+/// One event in the life of the connection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A question to the API server was answered, or could not be asked.
+    Asked(Question),
+    /// A source is being opened.
+    Opening {
+        /// Over what.
+        protocol: Protocol,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// A protocol is not served here; the next one is tried.
+    NotServed {
+        /// The one that is not.
+        protocol: Protocol,
+        /// What the server said.
+        reason: String,
+    },
+    /// The control plane answers.
+    Connected {
+        /// Over what.
+        protocol: Protocol,
+        /// Where.
+        endpoint: Endpoint,
+        /// How long it was away; `None` where nothing went wrong before.
+        absence: Option<Duration>,
+        /// Whether that is worth a line.
+        is_told: bool,
+    },
+    /// The way to MADS is not what `--cp-address` suggests.
+    Way(WayNote),
+    /// There is no connection, and the next attempt is set.
+    Trouble {
+        /// What happened, to what.
+        reason: String,
+        /// The time until the next attempt.
+        retry_in: Duration,
+        /// How long there has been none, and whether that is worth a line.
+        failure: Failure,
+    },
+    /// A response has come.
+    Received {
+        /// Its version.
+        version: String,
+        /// Its nonce.
+        nonce: String,
+        /// How many resources it has.
+        resources: usize,
+    },
+    /// A response was accepted.
+    Accepted {
+        /// The version that is acknowledged.
+        version: String,
+        /// How many assignments it has.
+        assignments: usize,
+        /// How many targets these have.
+        targets: usize,
+        /// How many more have no address.
+        skipped: usize,
+        /// Whether rejections were told of before it.
+        ends_rejections: bool,
+    },
+    /// Nothing new came within a poll over HTTP.
+    Unchanged,
+    /// A response was rejected; the last good list stays.
+    Rejected {
+        /// Why.
+        reason: Rejection,
+        /// The time until the control plane is told.
+        pause: Duration,
+        /// Rejections since the last such line, where this one is worth a line; `None` else.
+        held_back: Option<u32>,
+    },
+    /// Targets without an address were left out.
+    Skipped {
+        /// All of them.
+        targets: Vec<SkippedTarget>,
+        /// Whether this was told not long ago.
+        quiet: bool,
+    },
+    /// Targets have the service `unknown`: what newer control planes say where a Dataplane does not
+    /// name its workload.
+    UnknownServices {
+        /// How many.
+        unknown: usize,
+        /// How many targets there are in all.
+        targets: usize,
+        /// Whether this was told not long ago.
+        quiet: bool,
+    },
+    /// Somebody asked for a new connection.
+    HungUp,
+}
+
+/// What an operator should know about the way to MADS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayNote {
+    /// The address is https, but MADS is plaintext.
+    Plaintext {
+        /// `host:port` of MADS.
+        authority: String,
+    },
+    /// The API server did not say where MADS is.
+    Guessed {
+        /// Why not.
+        silence: Silence,
+        /// The address that would say it.
+        address: String,
+    },
+}
+
+impl WayNote {
+    /// What there is to know about an endpoint found by way of an address with this security.
+    #[must_use]
+    pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
+        if let Origin::Guess(silence) = &endpoint.origin {
+            let silence = silence.clone();
+            let scheme = match endpoint.security {
+                Security::Plaintext => "grpc",
+                Security::Tls => "grpcs",
+            };
+            let address = format!("{scheme}://{}", endpoint.authority());
+            return Some(Self::Guessed { silence, address });
+        }
+        if address_security == Security::Tls && endpoint.security == Security::Plaintext {
+            return Some(Self::Plaintext {
+                authority: endpoint.authority(),
+            });
+        }
+        None
+    }
+}
+
+impl Report {
+    /// How loudly to tell it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Connected {
+                is_told: true,
+                absence: None,
+                ..
+            }
+            | Self::HungUp => Level::Info,
+            // What has begun with a warning ends with one.
+            Self::Connected { is_told: true, .. }
+            | Self::Accepted {
+                ends_rejections: true,
+                ..
+            }
+            | Self::Way(_)
+            | Self::Trouble {
+                failure: Failure {
+                    held_back: Some(_), ..
+                },
+                ..
+            }
+            | Self::Rejected {
+                held_back: Some(_), ..
+            }
+            | Self::Skipped { quiet: false, .. }
+            | Self::UnknownServices { quiet: false, .. } => Level::Warn,
+            _ => Level::Debug,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked(Question { url, outcome, .. }) => write!(formatter, "GET {url}: {outcome}"),
+            Self::Opening { protocol, endpoint } => {
+                write!(
+                    formatter,
+                    "asking for MADS at {} over {protocol}",
+                    endpoint.authority()
+                )
+            }
+            Self::NotServed { protocol, reason } => {
+                write!(formatter, "{protocol} is not served here: {reason}")
+            }
+            Self::Connected {
+                protocol,
+                endpoint,
+                absence,
+                ..
+            } => write_connected(formatter, *protocol, endpoint, *absence),
+            Self::Way(note) => note.fmt(formatter),
+            Self::Trouble {
+                reason,
+                retry_in,
+                failure,
+            } => {
+                write!(formatter, "no connection to the control plane: {reason}")?;
+                if failure.lasting.as_secs() >= 1 {
+                    write!(formatter, "; {} without one", Rounded(failure.lasting))?;
+                }
+                write_held_back(formatter, failure.held_back, "failure")?;
+                write!(
+                    formatter,
+                    "; the file stays as it is, next attempt in {}",
+                    Rounded(*retry_in)
+                )
+            }
+            Self::Received {
+                version,
+                nonce,
+                resources,
+            } => write!(
+                formatter,
+                "received version {:?}, nonce {:?}, {resources} resources",
+                excerpt(version),
+                excerpt(nonce)
+            ),
+            Self::Accepted {
+                version,
+                assignments,
+                targets,
+                ends_rejections,
+                ..
+            } => {
+                let again = if *ends_rejections {
+                    "responses are accepted again: "
+                } else {
+                    ""
+                };
+                write!(
+                    formatter,
+                    "{again}accepted version {:?}: {assignments} assignments, {targets} targets",
+                    excerpt(version)
+                )
+            }
+            Self::Unchanged => formatter.write_str("nothing new at the control plane"),
+            Self::Rejected {
+                reason,
+                pause,
+                held_back,
+            } => {
+                let reason = excerpt(&reason.to_string());
+                write!(
+                    formatter,
+                    "rejected a response, so the last good list stays: {reason}"
+                )?;
+                write_held_back(formatter, *held_back, "rejection")?;
+                write!(formatter, "; asking again in {}", Rounded(*pause))
+            }
+            Self::Skipped { targets, .. } => write_skipped(formatter, targets),
+            Self::UnknownServices {
+                unknown, targets, ..
+            } => write!(
+                formatter,
+                "{unknown} of {} have the service `unknown`; label their Dataplanes with \
+                 kuma.io/workload",
+                Targets(*targets)
+            ),
+            Self::HungUp => formatter.write_str("reconnecting, as asked by SIGHUP"),
+        }
+    }
+}
+
+impl fmt::Display for WayNote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plaintext { authority } => write!(
+                formatter,
+                "the control plane serves MADS at {authority} in plaintext, although --cp-address \
+                 is https; enable TLS for its monitoringAssignmentServer"
+            ),
+            Self::Guessed {
+                silence: Silence::Refused(status),
+                address,
+            } => write!(
+                formatter,
+                "the API server refuses /config with status {status}, so MADS is taken to be at \
+                 its usual port; give --cp-address={address} instead"
+            ),
+            Self::Guessed {
+                silence: Silence::TokenRefused { status, path },
+                address,
+            } => write!(
+                formatter,
+                "the API server refuses the token in {} with status {status}, so MADS is taken to \
+                 be at its usual port; put a token there that it accepts, or give \
+                 --cp-address={address}",
+                path.display()
+            ),
+            Self::Guessed {
+                silence: Silence::NoSection,
+                address,
+            } => write!(
+                formatter,
+                "the API server's /config does not say where MADS is, so it is taken to be at its \
+                 usual port; give --cp-address={address} instead"
+            ),
+        }
+    }
+}
+
+fn write_connected(
+    formatter: &mut fmt::Formatter<'_>,
+    protocol: Protocol,
+    endpoint: &Endpoint,
+    absence: Option<Duration>,
+) -> fmt::Result {
+    let tls = if endpoint.security == Security::Tls {
+        " with TLS"
+    } else {
+        ""
+    };
+    write!(
+        formatter,
+        "connected to MADS at {} over {protocol}{tls}",
+        endpoint.authority()
+    )?;
+    match endpoint.origin {
+        Origin::Catalog => formatter.write_str(", as /catalog of the API server says")?,
+        Origin::Config => formatter.write_str(", as /config of the API server says")?,
+        Origin::Address | Origin::Guess(_) => {}
+    }
+    match absence {
+        Some(absence) => write!(
+            formatter,
+            ", after {} without a connection",
+            Rounded(absence)
+        ),
+        None => Ok(()),
+    }
+}
+
+fn write_skipped(formatter: &mut fmt::Formatter<'_>, targets: &[SkippedTarget]) -> fmt::Result {
+    match targets.len() {
+        1 => formatter.write_str("skipped 1 target without an address: ")?,
+        count => write!(formatter, "skipped {count} targets without an address: ")?,
+    }
+    for (index, target) in targets.iter().take(NAMED_TARGETS).enumerate() {
+        let separator = if index > 0 { ", " } else { "" };
+        write!(formatter, "{separator}{}", excerpt(&target.to_string()))?;
+    }
+    if targets.len() > NAMED_TARGETS {
+        write!(formatter, " and {} more", targets.len() - NAMED_TARGETS)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The xDS session: what was accepted last, and the requests that say so.
+//!
+//! Pure. The rules are those of the xDS protocol: a stream's first request carries the last
+//! accepted version and no nonce; an ACK carries the version and nonce of the response it accepts;
+//! a NACK carries the last accepted version, the nonce of the response it rejects, and the reason.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::mads::assignment::{self, Assignments, Generation, Resource, ResourceError};
+use crate::mads::polling::FIRST_HOLD;
+
+/// The longest reason a NACK carries, in bytes: it ends up in the control plane's log.
+const LONGEST_REASON: usize = 4096;
+
+/// A response as a source received it: the envelope is decoded, the resources are not.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The version of the list, unique in the life of one control plane process.
+    pub version: String,
+    /// What to answer with; empty over HTTP, which has no nonces.
+    pub nonce: String,
+    /// The type that the control plane says all resources have.
+    pub type_url: String,
+    /// The whole list: what is absent is gone.
+    pub resources: Vec<Resource>,
+}
+
+/// What is asked of the control plane. A source turns it into its wire's form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Names the type of the wanted resources.
+    pub generation: Generation,
+    /// `node.id`, by which a control plane chooses among MeshMetric backends.
+    pub node_id: String,
+    /// The last accepted version; empty where there is none.
+    pub version: String,
+    /// The nonce of the response that is answered; empty in the first request of a stream.
+    pub nonce: String,
+    /// In a NACK, why the response was rejected.
+    pub rejection: Option<String>,
+    /// Over HTTP, for how long the answer may be held where there is nothing new.
+    pub hold: Duration,
+}
+
+/// A response that can be used, and the request that acknowledges it.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What the response said.
+    pub assignments: Assignments,
+    /// To be sent once the assignments are handed over.
+    pub ack: Request,
+}
+
+/// A response that cannot be used, and the request that says so.
+#[derive(Debug)]
+pub struct Rejected {
+    /// What is wrong with it.
+    pub reason: Rejection,
+    /// To be sent after a pause: Kuma up to 2.6 answers a NACK with the same response at once.
+    pub nack: Request,
+}
+
+/// Why a response is rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The response is of another type than the one asked for.
+    UnexpectedType {
+        /// The type it has.
+        type_url: String,
+    },
+    /// One of its resources is of no use, and so the list is not complete.
+    Resource(ResourceError),
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedType { type_url } => {
+                write!(
+                    formatter,
+                    "the response has the unexpected type {type_url:?}"
+                )
+            }
+            Self::Resource(error) => error.fmt(formatter),
+        }
+    }
+}
+
+/// What outlives a stream: the last accepted version.
+#[derive(Debug)]
+pub struct Session {
+    node_id: String,
+    /// A version belongs to the type it was sent for.
+    accepted: Option<(Generation, String)>,
+}
+
+impl Session {
+    /// A session in which nothing has been accepted yet.
+    #[must_use]
+    pub fn new(node_id: String) -> Self {
+        Self {
+            node_id,
+            accepted: None,
+        }
+    }
+
+    /// The first request of a stream.
+    #[must_use]
+    pub fn first_request(&self, generation: Generation) -> Request {
+        self.request(generation, String::new(), None)
+    }
+
+    /// Judges a response that was asked for in `generation`.
+    ///
+    /// # Errors
+    /// The rejection, where the response has another type or a resource that cannot be decoded.
+    /// Nothing changes then: the last accepted version stays.
+    pub fn receive(
+        &mut self,
+        generation: Generation,
+        response: Response,
+    ) -> Result<Accepted, Box<Rejected>> {
+        match judge(generation, &response) {
+            Ok(assignments) => {
+                self.accepted = Some((generation, response.version));
+                let ack = self.request(generation, response.nonce, None);
+                Ok(Accepted { assignments, ack })
+            }
+            Err(reason) => {
+                let nack = self.request(generation, response.nonce, Some(nack_text(&reason)));
+                Err(Box::new(Rejected { reason, nack }))
+            }
+        }
+    }
+
+    fn request(&self, generation: Generation, nonce: String, rejection: Option<String>) -> Request {
+        let version = match &self.accepted {
+            Some((accepted_generation, version)) if *accepted_generation == generation => {
+                version.clone()
+            }
+            _ => String::new(),
+        };
+        Request {
+            generation,
+            node_id: self.node_id.clone(),
+            version,
+            nonce,
+            rejection,
+            hold: FIRST_HOLD,
+        }
+    }
+}
+
+fn judge(generation: Generation, response: &Response) -> Result<Assignments, Rejection> {
+    if response.type_url != generation.type_url() {
+        return Err(Rejection::UnexpectedType {
+            type_url: response.type_url.clone(),
+        });
+    }
+    assignment::decode(generation, &response.resources).map_err(Rejection::Resource)
+}
+
+fn nack_text(reason: &Rejection) -> String {
+    let mut text = reason.to_string();
+    text.truncate(text.floor_char_boundary(LONGEST_REASON));
+    text
+}

@@ -1,0 +1,131 @@
+//! Why a server hangs up without a word: perhaps it expects TLS where none is spoken, or the
+//! reverse. One handshake tells.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+
+use crate::mads::transport::address::{NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
+use crate::mads::transport::tls;
+
+/// The longest time for one look at a server, all of it together.
+pub const LIMIT: Duration = Duration::from_secs(3);
+
+/// What a client of HTTP/2 says first: the preface, and empty settings.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// What is spoken at `host` and `port`, where it is not what `security` asks for: a sentence for
+/// an operator.
+#[must_use]
+pub fn diagnose(host: &str, port: u16, security: Security) -> Option<&'static str> {
+    let deadline = Instant::now() + LIMIT;
+    match security {
+        Security::Plaintext => peer_certificate(host, port, deadline)
+            .is_ok()
+            .then_some(TLS_IS_SPOKEN),
+        Security::Tls => speaks_plaintext(host, port, deadline)
+            .unwrap_or(false)
+            .then_some(NO_TLS_IS_SPOKEN),
+    }
+}
+
+/// The certificate that a server shows by then, in DER, whoever has issued it.
+///
+/// # Errors
+/// Where the server cannot be reached, speaks no TLS or is too slow.
+pub fn peer_certificate(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<u8>> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let config = Arc::new(tls::without_verification());
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, connect(host, port, deadline)?);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    let certificates = stream.conn.peer_certificates().unwrap_or_default();
+    let first = certificates
+        .first()
+        .ok_or_else(|| io::Error::other("no certificate"))?;
+    Ok(first.to_vec())
+}
+
+/// Whether an HTTP/2 preface in plaintext is answered with HTTP of any version.
+fn speaks_plaintext(host: &str, port: u16, deadline: Instant) -> io::Result<bool> {
+    let mut stream = connect(host, port, deadline)?;
+    stream.write_all(HTTP2_PREFACE)?;
+    let mut answer = [0; 9];
+    stream.read_exact(&mut answer)?;
+    let is_settings_frame = answer[3] == 4 && answer[5..] == [0; 4];
+    Ok(answer.starts_with(b"HTTP/") || is_settings_frame)
+}
+
+/// A connection that ends at a time, however the peer behaves: a limit for each read would be
+/// begun anew by each byte.
+struct Limited {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// The time until then, which is never none.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(ErrorKind::TimedOut.into()),
+        false => Ok(left),
+    }
+}
+
+/// Connects to the first address that takes a connection; each has its share of the time.
+fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Limited> {
+    let mut failure = io::Error::other("the name has no address");
+    let mut addresses = look_up(host.to_owned(), port, deadline)?.into_iter();
+    while let Some(address) = addresses.next() {
+        let candidates = u32::try_from(addresses.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        match TcpStream::connect_timeout(&address, left(deadline)? / candidates) {
+            Ok(stream) => return Ok(Limited { stream, deadline }),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// The addresses of a name. A look-up knows no limit of its own, so it is left behind where it takes
+/// too long.
+fn look_up(host: String, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    let (sender, receiver) = bounded(1);
+    thread::Builder::new()
+        .name("look-up".to_owned())
+        .spawn(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            // Nobody may be waiting any more.
+            let _ = sender.send(addresses.map(Iterator::collect));
+        })?;
+    receiver
+        .recv_deadline(deadline)
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}

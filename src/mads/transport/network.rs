@@ -1,0 +1,199 @@
+//! The connection's hands: does over the network what the machine wants done, one thing at a
+//! time, and brings back what happens.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::mads::connection::Event;
+use crate::mads::endpoint::Endpoint;
+use crate::mads::negotiation::{End, EndKind, Protocol};
+use crate::mads::session::Request;
+use crate::mads::transport::address::Security;
+use crate::mads::transport::background::{Background, BackgroundDied};
+use crate::mads::transport::diagnosis::diagnose;
+#[cfg(feature = "grpc")]
+use crate::mads::transport::grpc;
+use crate::mads::transport::http_client::Client;
+use crate::mads::transport::resolver::Resolver;
+use crate::mads::transport::{Source, http};
+
+/// Whatever is under way on behalf of the connection.
+pub struct Network {
+    resolver: Resolver,
+    under_way: UnderWay,
+    #[cfg(feature = "grpc")]
+    grpc: Option<grpc::Runtime>,
+    waker: Waker,
+    woken: Receiver<()>,
+}
+
+enum UnderWay {
+    Nothing,
+    Question(Background),
+    Source(Source),
+}
+
+/// Wakes whoever waits on the channel; a full one means that it is awake already.
+struct ChannelWaker(Sender<()>);
+
+impl Wake for ChannelWaker {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.try_send(());
+    }
+}
+
+impl Network {
+    /// Nothing is under way.
+    #[must_use]
+    pub fn new(resolver: Resolver) -> Self {
+        let (sender, woken) = bounded(1);
+        Self {
+            resolver,
+            under_way: UnderWay::Nothing,
+            #[cfg(feature = "grpc")]
+            grpc: None,
+            waker: Waker::from(Arc::new(ChannelWaker(sender))),
+            woken,
+        }
+    }
+
+    /// Has a message whenever `poll` may have more to say.
+    #[must_use]
+    pub fn woken(&self) -> &Receiver<()> {
+        &self.woken
+    }
+
+    /// What has happened, if anything.
+    ///
+    /// # Errors
+    /// Where a thread that does the work is no more.
+    pub fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
+        match &mut self.under_way {
+            UnderWay::Nothing => Ok(None),
+            UnderWay::Question(background) => background.poll(),
+            UnderWay::Source(source) => source.poll(),
+        }
+    }
+
+    /// Begins to find out where MADS is; the answer is an `Event::Resolved`.
+    pub fn resolve(&mut self) -> Option<Event> {
+        let resolver = self.resolver.clone();
+        let spawned = Background::spawn("resolver", self.waker.clone(), move |events| {
+            let tell = |question| {
+                events.send(Event::Asked(question));
+            };
+            let resolved = resolver.resolve(tell).map_err(|error| error.to_string());
+            events.send(Event::Resolved(resolved));
+        });
+        match spawned {
+            Ok(background) => {
+                self.under_way = UnderWay::Question(background);
+                None
+            }
+            Err(error) => Some(Event::Resolved(Err(format!(
+                "cannot start a thread: {error}"
+            )))),
+        }
+    }
+
+    /// Begins to look why a server hung up; the answer is an `Event::Diagnosed`.
+    pub fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
+        if !self.is_direct(&endpoint.host, endpoint.port, endpoint.security) {
+            return Some(Event::Diagnosed(None));
+        }
+        let spawned = Background::spawn("diagnosis", self.waker.clone(), move |events| {
+            let Endpoint {
+                host,
+                port,
+                security,
+                ..
+            } = endpoint;
+            events.send(Event::Diagnosed(diagnose(&host, port, security)));
+        });
+        match spawned {
+            Ok(background) => {
+                self.under_way = UnderWay::Question(background);
+                None
+            }
+            Err(_) => Some(Event::Diagnosed(None)),
+        }
+    }
+
+    /// Whether a server is reached without a proxy, so that it can be looked at directly.
+    #[must_use]
+    pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
+        let proxies = &self.resolver.http.proxies;
+        matches!(proxies.on_the_way_to(host, port, security), Ok(None))
+    }
+
+    /// Opens a source. Where that fails at once, says how.
+    pub fn open(
+        &mut self,
+        endpoint: &Endpoint,
+        protocol: Protocol,
+        request: Request,
+    ) -> Option<Event> {
+        match self.open_source(endpoint, protocol, request) {
+            Ok(source) => {
+                self.under_way = UnderWay::Source(source);
+                None
+            }
+            Err(reason) => Some(Event::Ended(End {
+                kind: EndKind::Outage,
+                reason,
+            })),
+        }
+    }
+
+    fn open_source(
+        &mut self,
+        endpoint: &Endpoint,
+        protocol: Protocol,
+        request: Request,
+    ) -> Result<Source, String> {
+        let waker = self.waker.clone();
+        let Endpoint {
+            host,
+            port,
+            security,
+            ..
+        } = endpoint;
+        match protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc(generation) => {
+                let runtime = self.grpc.get_or_insert_with(grpc::Runtime::start);
+                let proxy = self
+                    .resolver
+                    .http
+                    .proxies
+                    .on_the_way_to(host, *port, *security)
+                    .map_err(|error| error.to_string())?;
+                grpc::Stream::open(runtime, endpoint, proxy, generation, &request, waker)
+                    .map(|stream| Source::Grpc(Box::new(stream)))
+                    .map_err(|error| format!("{}: {error}", endpoint.authority()))
+            }
+            #[cfg(not(feature = "grpc"))]
+            Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
+            Protocol::Http => {
+                let client = Client::new(&self.resolver.http, host, *port, *security);
+                http::Poller::open(endpoint, client, request, waker)
+                    .map(Source::Http)
+                    .map_err(|error| format!("cannot start a thread: {error}"))
+            }
+        }
+    }
+
+    /// Sends a request over the open source.
+    pub fn send(&mut self, request: Request) {
+        if let UnderWay::Source(source) = &mut self.under_way {
+            source.send(request);
+        }
+    }
+
+    /// Drops whatever is under way.
+    pub fn close(&mut self) {
+        self.under_way = UnderWay::Nothing;
+    }
+}

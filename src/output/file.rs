@@ -1,0 +1,507 @@
+//! The output file on disk: claimed by one daemon, replaced atomically, compared, and cleaned up
+//! around. The only place that touches the output.
+//!
+//! A reader sees the old list or the new one, never a part of either: the bytes go into a
+//! temporary file beside the output, are flushed to disk, and take the output's name by a rename.
+
+mod lock;
+mod place;
+mod probe;
+
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::Level;
+
+use crate::common::heartbeat::Pulse;
+use crate::output::render::Content;
+use crate::output::state_machine::{Failure, Inspection, Moved};
+use lock::Lock;
+use place::Place;
+pub use probe::check;
+
+/// More of a foreign file than this is not read; it only serves to count what changes.
+const READ_LIMIT: u64 = 512 << 20;
+
+/// So much is written, flushed or read at a time, before the thread says that it lives: a slow disk
+/// takes its time for a large file, and must not pass for one that hangs.
+const PART: usize = 4 << 20;
+
+/// How Prometheus wants the names of its files to end.
+const ENDINGS: [&str; 6] = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
+
+/// Why the output cannot be claimed.
+#[derive(Debug)]
+pub enum ClaimError {
+    /// The path names something that is no regular file, such as a directory or a device.
+    NotAFile {
+        /// The path as resolved.
+        path: PathBuf,
+        /// What it names.
+        what: &'static str,
+    },
+    /// Another daemon writes this file.
+    Held {
+        /// The file it holds locked.
+        lock: PathBuf,
+        /// Its number, where the system tells.
+        process: Option<u32>,
+    },
+    /// The file system refused something that every write needs.
+    Failed(WriteError),
+}
+
+/// What an operator should know about a claimed output.
+#[derive(Debug)]
+pub enum Warning {
+    /// There is no room on the disk, which may pass: writing is tried again later.
+    Full(WriteError),
+    /// The file system has no locks, so nothing keeps a second daemon away.
+    NoLocks {
+        /// The file that cannot be locked.
+        lock: PathBuf,
+    },
+    /// A directory was made, and others may not enter it.
+    Narrow {
+        /// The directory.
+        directory: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Prometheus does not take a file of this name.
+    Name {
+        /// The path as given, which is the one that Prometheus reads.
+        path: PathBuf,
+    },
+}
+
+impl Warning {
+    /// What there is to say about the name of an output.
+    #[must_use]
+    pub fn about_name(path: &Path) -> Option<Self> {
+        let path_bytes = path.as_os_str().as_encoded_bytes();
+        let is_known = ENDINGS
+            .iter()
+            .any(|ending| path_bytes.ends_with(ending.as_bytes()));
+        (!is_known).then(|| Self::Name {
+            path: path.to_owned(),
+        })
+    }
+
+    /// How loudly to tell it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Full(_) => Level::Error,
+            Self::NoLocks { .. } | Self::Narrow { .. } | Self::Name { .. } => Level::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(error) => write!(
+                formatter,
+                "{error}; starting nevertheless, as this may pass"
+            ),
+            Self::NoLocks { lock } => write!(
+                formatter,
+                "the file system of {} has no locks, so see to it yourself that no second daemon \
+                 writes this output",
+                lock.display()
+            ),
+            Self::Narrow { directory, mode } => write!(
+                formatter,
+                "the directory {} was made with mode {mode:04o}, as the umask says, so Prometheus \
+                 may not be able to enter it; chmod o+x it, or start with umask 022",
+                directory.display()
+            ),
+            Self::Name { path } => write!(
+                formatter,
+                "the output {} does not end in .json, .yml or .yaml, so Prometheus will not take \
+                 it as a file of file_sd_configs; give another --output-file",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// A failed act on the file system: which one, on what, and what the system said.
+#[derive(Debug)]
+pub struct WriteError {
+    act: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl WriteError {
+    fn new(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self { act, path, source }
+    }
+
+    /// Whether there is no room on the disk, or no quota left.
+    fn is_disk_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+        )
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "cannot {} {}: {}",
+            self.act,
+            self.path.display(),
+            self.source
+        )
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAFile { path, what } => {
+                write!(
+                    formatter,
+                    "the output {} is {what}, not a file",
+                    path.display()
+                )
+            }
+            Self::Held { lock, process } => {
+                formatter.write_str("another kuma-prometheus-sd writes this output (")?;
+                match process {
+                    Some(process) => write!(formatter, "process {process}")?,
+                    None => formatter.write_str("it")?,
+                }
+                write!(
+                    formatter,
+                    " holds {}); stop it, or give another --output-file",
+                    lock.display()
+                )
+            }
+            Self::Failed(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for ClaimError {}
+
+/// The output file, held by this process until it ends.
+#[derive(Debug)]
+pub struct OutputFile {
+    /// As it was given: it may be a symbolic link, and that may change.
+    given: PathBuf,
+    place: Place,
+    mode: u32,
+    /// `None` while the disk is too full to make the lock file.
+    lock: Option<Lock>,
+    /// What the file held, and how it looked, when this process last knew its bytes.
+    seen: Option<(Fingerprint, Arc<Content>)>,
+    /// Where the link has led elsewhere since that was last asked.
+    moved: Option<Moved>,
+    pulse: Pulse,
+}
+
+/// What changes about a file when somebody touches it.
+#[derive(Debug, PartialEq, Eq)]
+struct Fingerprint {
+    device_and_inode: (u64, u64),
+    mode: u32,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device_and_inode: (metadata.dev(), metadata.ino()),
+            mode: metadata.mode(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl OutputFile {
+    /// Claims the output for this process: follows symbolic links, makes missing directories,
+    /// takes the lock, removes what a killed daemon left behind, and tries a write with an empty
+    /// file. The output itself is not touched.
+    ///
+    /// # Errors
+    /// Where the path names no file, another daemon holds it, or it cannot be written to.
+    pub fn claim(given: &Path, mode: u32) -> Result<(Self, Vec<Warning>), ClaimError> {
+        let place = Place::of(given).map_err(ClaimError::Failed)?;
+        place.require_file()?;
+        let mut warnings: Vec<Warning> = Warning::about_name(given).into_iter().collect();
+        warnings.extend(make_directories(place.directory()).map_err(ClaimError::Failed)?);
+        let mut output = Self {
+            given: given.to_owned(),
+            place,
+            mode,
+            lock: None,
+            seen: None,
+            moved: None,
+            pulse: Pulse::new(Instant::now()),
+        };
+        match output
+            .hold_lock()
+            .and_then(|()| output.try_write().map_err(ClaimError::Failed))
+        {
+            Ok(()) => {}
+            Err(ClaimError::Failed(error)) if error.is_disk_full() => {
+                warnings.push(Warning::Full(error));
+            }
+            Err(error) => return Err(error),
+        }
+        if output.lock.as_ref().is_some_and(|lock| !lock.is_effective) {
+            let lock = output.place.lock_path();
+            warnings.push(Warning::NoLocks { lock });
+        }
+        Ok((output, warnings))
+    }
+
+    /// The same, for a thread that says by `pulse` that it lives.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse, ..self }
+    }
+
+    /// The path that is replaced: the one given, with symbolic links followed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Where the path has led elsewhere since this was last asked.
+    pub fn take_moved(&mut self) -> Option<Moved> {
+        self.moved.take()
+    }
+
+    /// Replaces the file by `content`, on disk when this returns.
+    ///
+    /// # Errors
+    /// The act that failed, and whether the old file is still in place.
+    pub fn replace(&mut self, content: &Arc<Content>) -> Result<(), Failure> {
+        self.write_and_rename(content)
+            .map_err(|error| Failure::Unwritten(error.to_string()))?;
+        self.flush()
+    }
+
+    /// Makes the last rename survive a power cut, as far as the file system can.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.pulse.working(Instant::now());
+        flush_directory(self.place.directory())
+            .map_err(|error| Failure::Unflushed(error.to_string()))
+    }
+
+    /// Compares the file with `expected`, without reading it where nobody has touched it since.
+    ///
+    /// # Errors
+    /// Where there is something that cannot be read.
+    pub fn inspect(&mut self, expected: &Arc<Content>) -> Result<Inspection, WriteError> {
+        self.follow_links()?;
+        let path = self.place.path();
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Inspection::Missing),
+            Err(error) => return Err(WriteError::new("look at", path)(error)),
+        };
+        let fingerprint = Fingerprint::of(&metadata);
+        if let Some((seen, content)) = &self.seen
+            && *seen == fingerprint
+            && content == expected
+        {
+            return Ok(Inspection::Same);
+        }
+        if is_special(&metadata) {
+            // To read a pipe would be to wait for whoever writes to it.
+            return Err(WriteError::new("read", path)(special()));
+        }
+        let bytes = self.read().map_err(WriteError::new("read", path))?;
+        if bytes != expected.bytes() {
+            return Ok(Inspection::Different(bytes));
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode != self.mode {
+            return Ok(Inspection::OtherMode(mode));
+        }
+        self.seen = Some((fingerprint, Arc::clone(expected)));
+        Ok(Inspection::Same)
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.place.path())?.take(READ_LIMIT);
+        let mut bytes = Vec::new();
+        loop {
+            self.pulse.working(Instant::now());
+            let part = (&mut file).take(PART as u64).read_to_end(&mut bytes)?;
+            if part == 0 {
+                return Ok(bytes);
+            }
+        }
+    }
+
+    /// Follows the path anew, which may be a symbolic link that was changed or replaced. The lock stays
+    /// where the file was, and is taken where it is.
+    fn follow_links(&mut self) -> Result<(), WriteError> {
+        let place = Place::of(&self.given)?;
+        if place == self.place {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.place, place);
+        self.lock = None;
+        self.seen = None;
+        self.moved = Some(Moved {
+            from: before.path().display().to_string(),
+            to: self.place.path().display().to_string(),
+        });
+        Ok(())
+    }
+
+    /// The old file is in place where this fails.
+    fn write_and_rename(&mut self, content: &Arc<Content>) -> Result<(), WriteError> {
+        self.follow_links()?;
+        let path = self.place.path();
+        if fs::metadata(path).is_ok_and(|metadata| is_special(&metadata)) {
+            return Err(WriteError::new("replace", path)(special()));
+        }
+        let directory = self.place.directory();
+        fs::create_dir_all(directory).map_err(WriteError::new("make the directory", directory))?;
+        self.hold_lock().map_err(|error| match error {
+            ClaimError::Failed(error) => error,
+            other => WriteError::new("lock", &self.place.lock_path())(io::Error::other(other)),
+        })?;
+        let temporary = self.place.temporary_path();
+        let result = self.write_to(&temporary, content).and_then(|file| {
+            let path = self.place.path();
+            fs::rename(&temporary, path).map_err(WriteError::new("replace", path))?;
+            Ok(file)
+        });
+        if result.is_err() {
+            // What matters is why the write failed. A leftover is removed at the next start.
+            let _ = fs::remove_file(&temporary);
+        }
+        // Without its looks, the file will be read to be known again.
+        let metadata = result?.metadata().ok();
+        self.seen = metadata.map(|metadata| (Fingerprint::of(&metadata), Arc::clone(content)));
+        Ok(())
+    }
+
+    fn write_to(&self, temporary: &Path, content: &Content) -> Result<File, WriteError> {
+        let mut file = create_temporary(temporary)?;
+        for (number, part) in content.bytes().chunks(PART).enumerate() {
+            if number > 0 {
+                file.sync_data()
+                    .map_err(WriteError::new("flush", temporary))?;
+            }
+            self.pulse.working(Instant::now());
+            file.write_all(part)
+                .map_err(WriteError::new("write", temporary))?;
+        }
+        // After the creation, so that the umask has no say.
+        file.set_permissions(Permissions::from_mode(self.mode))
+            .map_err(WriteError::new("set the mode of", temporary))?;
+        file.sync_all()
+            .map_err(WriteError::new("flush", temporary))?;
+        Ok(file)
+    }
+
+    /// Takes the lock where it is not held, or where its file has gone with its directory.
+    fn hold_lock(&mut self) -> Result<(), ClaimError> {
+        let path = self.place.lock_path();
+        if self.lock.as_ref().is_some_and(|lock| lock.is_at(&path)) {
+            return Ok(());
+        }
+        self.lock = None;
+        self.lock = Some(Lock::take(&path)?);
+        self.remove_leftovers().map_err(ClaimError::Failed)
+    }
+
+    fn try_write(&self) -> Result<(), WriteError> {
+        let temporary = self.place.temporary_path();
+        create_temporary(&temporary)?;
+        fs::remove_file(&temporary).map_err(WriteError::new("remove", &temporary))
+    }
+
+    /// Removes the temporary files of a daemon that was killed. Only the holder of the lock may.
+    fn remove_leftovers(&self) -> Result<(), WriteError> {
+        let directory = self.place.directory();
+        let entries = fs::read_dir(directory).map_err(WriteError::new("list", directory))?;
+        for entry in entries {
+            let entry = entry.map_err(WriteError::new("list", directory))?;
+            if self.place.is_temporary_name(&entry.file_name()) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(WriteError::new("remove the leftover", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Neither a file nor a directory. A rename would put a file into the place of a device.
+fn is_special(metadata: &Metadata) -> bool {
+    !metadata.is_file() && !metadata.is_dir()
+}
+
+fn special() -> io::Error {
+    io::Error::other("it is a device, a pipe or a socket")
+}
+
+/// Makes the missing ones of a path's directories, and warns of the first that others may not enter.
+fn make_directories(directory: &Path) -> Result<Option<Warning>, WriteError> {
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .collect();
+    fs::create_dir_all(directory).map_err(WriteError::new("make the directory", directory))?;
+    let narrow = missing.into_iter().rev().find_map(|directory| {
+        let mode = fs::metadata(directory).ok()?.mode() & 0o7777;
+        let directory = directory.to_owned();
+        (mode & 0o001 == 0).then_some(Warning::Narrow { directory, mode })
+    });
+    Ok(narrow)
+}
+
+fn create_temporary(path: &Path) -> Result<File, WriteError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(WriteError::new("create", path))
+}
+
+fn flush_directory(directory: &Path) -> Result<(), WriteError> {
+    let unsupported = [
+        ErrorKind::InvalidInput,
+        ErrorKind::Unsupported,
+        ErrorKind::PermissionDenied,
+    ];
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        Err(error) if !unsupported.contains(&error.kind()) => {
+            Err(WriteError::new("flush the directory", directory)(error))
+        }
+        _ => Ok(()),
+    }
+}
