@@ -12,7 +12,7 @@ use crossbeam_channel::{at, bounded, select};
 use x509_parser::parse_x509_certificate;
 
 use crate::cli::config::Config;
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::mads::connection::{Action, Connection, Event};
 use crate::mads::endpoint::Silence;
 use crate::mads::report::{Report, WayNote};
@@ -214,7 +214,7 @@ impl<'a, W: Write> Check<'a, W> {
             // The failure of a question is told with the failure of the attempt.
             Report::Asked(question) if !question.is_answered => None,
             Report::Rejected { reason, .. } => {
-                let reason = excerpt(&reason.to_string());
+                let reason = sanitize(&reason.to_string());
                 tell(self.out, &format!("the list cannot be used: {reason}"));
                 Some(Outcome::Failed)
             }
@@ -284,7 +284,7 @@ fn describe_certificate(host: &str, certificate: &[u8]) -> String {
             let issuer = match certificate.issuer() {
                 // Its name may be empty.
                 own if own.as_raw() == certificate.subject().as_raw() => "itself".to_owned(),
-                issuer => format!("{:?}", excerpt(&issuer.to_string())),
+                issuer => format!("{:?}", sanitize(&issuer.to_string())),
             };
             let end = certificate.validity().not_after;
             format!("the certificate of {host} is issued by {issuer} and valid until {end}")

@@ -74,7 +74,7 @@ impl Reminder {
 /// Lets so many messages through at once, and after that one in each interval: all of them in
 /// ordinary life, and a bounded number in a flood.
 #[derive(Debug, Clone)]
-pub struct Allowance {
+pub struct RateLimit {
     at_once: u32,
     interval: Duration,
     left: u32,
@@ -82,7 +82,7 @@ pub struct Allowance {
     earning_since: Instant,
 }
 
-impl Allowance {
+impl RateLimit {
     /// All of it is left.
     #[must_use]
     pub fn new(at_once: u32, interval: Duration, start: Instant) -> Self {
@@ -111,7 +111,7 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allowance, Backoff, Reminder};
+    use super::{Backoff, RateLimit, Reminder};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn an_allowance_is_spent_at_once_and_earned_one_by_one() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(2, Duration::from_secs(10), start);
-        let mut taken_at = |seconds| allowance.take(start + Duration::from_secs(seconds));
+        let mut rate_limit = RateLimit::new(2, Duration::from_secs(10), start);
+        let mut taken_at = |seconds| rate_limit.take(start + Duration::from_secs(seconds));
         let taken: Vec<bool> = [100, 101, 102, 109, 110, 111, 120, 200, 201, 202]
             .map(&mut taken_at)
             .to_vec();

@@ -8,7 +8,7 @@ const SHOWN_CHARACTERS: usize = 300;
 
 /// `text` on one line, its control characters escaped, and cut where it is long.
 #[must_use]
-pub(crate) fn excerpt(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let text = text.trim();
     let mut shown = String::new();
     for character in text.chars().take(SHOWN_CHARACTERS) {
@@ -26,19 +26,19 @@ pub(crate) fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::excerpt;
+    use super::sanitize;
 
     #[test]
     fn control_characters_are_escaped_and_lines_are_joined() {
         assert_eq!(
-            excerpt("a \"b\"\r\nc\u{1b}[2Jd\u{0}é"),
+            sanitize("a \"b\"\r\nc\u{1b}[2Jd\u{0}é"),
             "a \"b\"  c\\u{1b}[2Jd\\0é"
         );
     }
 
     #[test]
     fn long_text_is_cut() {
-        assert_eq!(excerpt(&"x".repeat(300)), "x".repeat(300));
-        assert_eq!(excerpt(&"x".repeat(301)), format!("{}…", "x".repeat(300)));
+        assert_eq!(sanitize(&"x".repeat(300)), "x".repeat(300));
+        assert_eq!(sanitize(&"x".repeat(301)), format!("{}…", "x".repeat(300)));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
 
-use crate::common::heartbeat::Pulse;
+use crate::common::heartbeat::Heartbeat;
 use crate::daemon::status::Note;
 use crate::mads::assignment::Resource;
 use crate::mads::connection::{Action, Connection, Event};
@@ -74,7 +74,7 @@ pub struct ReceiverThread {
     /// What the main thread is to know.
     pub notes: Sender<Note>,
     /// By when the thread will be back.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
 }
 
 impl ReceiverThread {
@@ -105,7 +105,7 @@ impl ReceiverThread {
     /// Waits until there is something to do, or to give a sign of life.
     fn wait(&self, commands: &Receiver<Command>) {
         let deadline = self.connection.deadline();
-        let wake_at = self.pulse.waiting(Instant::now(), deadline);
+        let wake_at = self.heartbeat.waiting(Instant::now(), deadline);
         let mut ready = Select::new();
         ready.recv(self.network.woken());
         ready.recv(commands);
@@ -116,8 +116,8 @@ impl ReceiverThread {
     /// One event, and all that follows from it.
     fn step(&mut self, event: Event) {
         match &event {
-            Event::Response(response) => self.pulse.decoding(Instant::now(), size(response)),
-            _ => self.pulse.working(Instant::now()),
+            Event::Response(response) => self.heartbeat.decoding(Instant::now(), size(response)),
+            _ => self.heartbeat.working(Instant::now()),
         }
         let mut next = Some(event);
         while let Some(event) = next.take() {

@@ -79,7 +79,7 @@ impl ServiceManager {
         }
     }
 
-    /// The daemon lives, and all its threads keep their word.
+    /// The daemon lives, and all its threads meet their deadlines.
     pub fn ping(&mut self) {
         if self.watchdog.is_some() {
             self.notify("WATCHDOG=1");

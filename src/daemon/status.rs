@@ -6,7 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::common::wording::Targets;
 use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::Protocol;
@@ -52,7 +52,7 @@ impl Note {
                 reason,
                 held_back: Some(_),
                 ..
-            } => Some(Self::Rejected(excerpt(&reason.to_string()))),
+            } => Some(Self::Rejected(sanitize(&reason.to_string()))),
             Report::Accepted {
                 ends_rejections: true,
                 ..
@@ -103,7 +103,7 @@ pub struct Status {
     /// Where the list comes from; `None` before the first connection.
     source: Option<String>,
     /// Since when there has been no connection, and why.
-    absence: Option<(Timestamp, String)>,
+    outage: Option<(Timestamp, String)>,
     /// Since when responses are rejected, and why.
     rejections: Option<(Timestamp, String)>,
     /// `None` before the first list is in the file.
@@ -127,7 +127,7 @@ impl Status {
             address,
             start,
             source: None,
-            absence: None,
+            outage: None,
             rejections: None,
             list: None,
             write_trouble: None,
@@ -139,9 +139,9 @@ impl Status {
         match note {
             Note::Connected { source } => {
                 self.source = Some(source);
-                self.absence = None;
+                self.outage = None;
             }
-            Note::Disconnected(reason) => lasting(&mut self.absence, now, reason),
+            Note::Disconnected(reason) => lasting(&mut self.outage, now, reason),
             Note::Rejected(reason) => lasting(&mut self.rejections, now, reason),
             Note::Accepted => self.rejections = None,
             Note::NotWritten(reason) => lasting(&mut self.write_trouble, now, reason),
@@ -192,7 +192,7 @@ impl fmt::Display for Status {
                 "; responses are rejected since {since}: {reason}"
             )?;
         }
-        if let Some((since, reason)) = &self.absence {
+        if let Some((since, reason)) = &self.outage {
             let since = Time(*since);
             write!(formatter, "; no connection since {since}: {reason}")?;
         }

@@ -23,7 +23,7 @@ use crate::common::logging;
 use crate::daemon::receiver::{Command, ReceiverThread, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
 use crate::daemon::status::{Note, Status};
-use crate::daemon::watchdog::Watch;
+use crate::daemon::watchdog::Watchdog;
 use crate::daemon::writer::WriterThread;
 use crate::mads::connection::Connection;
 use crate::mads::session::Session;
@@ -42,7 +42,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// hanging file system.
 const LAST_RESORT: Duration = Duration::from_millis(1800);
 
-/// How often to look whether the threads keep their word.
+/// How often to look whether the threads meet their deadlines.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the daemon ended by itself.
@@ -96,9 +96,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let mut manager = ServiceManager::from_environment();
     let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
     let file = claim(&config, &mut status)?;
-    let mut watch = Watch::new(Instant::now(), &config.output_file);
+    let mut watchdog = Watchdog::new(Instant::now(), &config.output_file);
     warn_of_tls_files(&config)?;
-    let threads = Threads::start(config, file, &watch)?;
+    let threads = Threads::start(config, file, &watchdog)?;
     manager.ready();
     manager.status(status.to_string());
 
@@ -126,7 +126,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 // Again, where the manager could not be told the last time.
                 manager.ready();
                 manager.status(status.to_string());
-                if watch.look(Instant::now()) {
+                if watchdog.look(Instant::now()) {
                     manager.ping();
                 }
             }
@@ -183,7 +183,7 @@ struct Threads {
 }
 
 impl Threads {
-    fn start(config: Config, file: OutputFile, watch: &Watch) -> Result<Self, RunError> {
+    fn start(config: Config, file: OutputFile, watchdog: &Watchdog) -> Result<Self, RunError> {
         let (ends, ended) = unbounded();
         let (notes_sender, notes) = unbounded();
         let (stop_writer, writer_stopped) = bounded(0);
@@ -197,13 +197,13 @@ impl Threads {
             network: Network::new(config.resolver),
             snapshots: snapshot_sender,
             notes: notes_sender.clone(),
-            pulse: watch.receiver.clone(),
+            heartbeat: watchdog.receiver.clone(),
         };
         let writer = WriterThread {
             output: Output::new(Instant::now(), log::log_enabled!(Level::Debug)),
-            file: file.with_pulse(watch.writer.clone()),
+            file: file.with_heartbeat(watchdog.writer.clone()),
             notes: notes_sender,
-            pulse: watch.writer.clone(),
+            heartbeat: watchdog.writer.clone(),
         };
         spawn("writer", ends.clone(), move || {
             writer.run(&snapshots, &writer_stopped);

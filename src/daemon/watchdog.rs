@@ -1,38 +1,38 @@
-//! The main thread's look at the others: whether they keep their word, and the words where one does
-//! not.
+//! The main thread's watchdog over the others: whether they meet the deadlines of their heartbeats, and
+//! what is logged where one does not.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::common::backoff::Reminder;
-use crate::common::heartbeat::Pulse;
+use crate::common::heartbeat::Heartbeat;
 use crate::common::wording::Rounded;
 
-/// Looks whether the threads keep their word, and tells where one does not.
-pub struct Watch {
-    /// The receiver's word.
-    pub receiver: Pulse,
-    /// The writer's word.
-    pub writer: Pulse,
+/// Looks whether the threads meet their deadlines, and logs where one does not.
+pub struct Watchdog {
+    /// Of the receiver.
+    pub receiver: Heartbeat,
+    /// Of the writer.
+    pub writer: Heartbeat,
     output: PathBuf,
     reminder: Reminder,
     is_told: bool,
 }
 
-impl Watch {
+impl Watchdog {
     /// For threads that are about to start; the writer's is to write `output`.
     #[must_use]
     pub fn new(start: Instant, output: &Path) -> Self {
         Self {
-            receiver: Pulse::new(start),
-            writer: Pulse::new(start),
+            receiver: Heartbeat::new(start),
+            writer: Heartbeat::new(start),
             output: output.to_owned(),
             reminder: Reminder::default(),
             is_told: false,
         }
     }
 
-    /// Says whether all threads keep their word.
+    /// Whether all threads meet their deadlines.
     pub fn look(&mut self, now: Instant) -> bool {
         let hang = match (self.writer.overdue(now), self.receiver.overdue(now)) {
             (Some(overdue), _) => format!(

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
 
-use crate::common::heartbeat::Pulse;
+use crate::common::heartbeat::Heartbeat;
 use crate::daemon::status::Note;
 use crate::output::file::OutputFile;
 use crate::output::render::render;
@@ -22,14 +22,16 @@ pub struct WriterThread {
     /// What the main thread is to know.
     pub notes: Sender<Note>,
     /// By when the thread will be back.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
 }
 
 impl WriterThread {
     /// Runs until `snapshots` is disconnected or `stop` is; writes what is still to be written first.
     pub fn run(mut self, snapshots: &Receiver<Snapshot>, stop: &Receiver<Infallible>) {
         loop {
-            let wake_at = self.pulse.waiting(Instant::now(), self.output.deadline());
+            let wake_at = self
+                .heartbeat
+                .waiting(Instant::now(), self.output.deadline());
             select! {
                 recv(snapshots) -> snapshot => match snapshot {
                     Ok(snapshot) => self.want(&snapshot),
@@ -46,7 +48,7 @@ impl WriterThread {
     }
 
     fn want(&mut self, snapshot: &Snapshot) {
-        self.pulse.working(Instant::now());
+        self.heartbeat.working(Instant::now());
         self.step(Event::Wanted(render(&snapshot.targets)));
     }
 
@@ -54,7 +56,7 @@ impl WriterThread {
     fn step(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            self.pulse.working(Instant::now());
+            self.heartbeat.working(Instant::now());
             for action in self.output.step(Instant::now(), fastrand::f64(), event) {
                 match action {
                     Action::Inspect(expected) => {

@@ -8,11 +8,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::backoff::{Allowance, Backoff, Reminder};
+use crate::common::backoff::{Backoff, RateLimit, Reminder};
 use crate::mads::assignment::SkippedTarget;
 use crate::mads::endpoint::{Endpoint, Question};
 use crate::mads::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
-use crate::mads::outage::Absence;
+use crate::mads::outage::Outage;
 use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
 use crate::mads::report::{Report, WayNote};
 use crate::mads::session::{Accepted, Rejected, Request, Response, Session};
@@ -102,8 +102,8 @@ pub struct Connection {
     state: State,
     backoff: Backoff,
     unready_attempts: UnreadyAttempts,
-    absence: Absence,
-    rejection_allowance: Allowance,
+    outage: Outage,
+    rejection_rate_limit: RateLimit,
     rejection_is_told: bool,
     untold_rejections: u32,
     skipped: Vec<SkippedTarget>,
@@ -111,7 +111,7 @@ pub struct Connection {
     unknown_service_is_told: bool,
     unknown_service_reminder: Reminder,
     told_way: Option<WayNote>,
-    way_allowance: Allowance,
+    way_rate_limit: RateLimit,
 }
 
 #[derive(Debug)]
@@ -160,8 +160,12 @@ impl Connection {
             state: State::Idle(start),
             backoff: Backoff::default(),
             unready_attempts: UnreadyAttempts::default(),
-            absence: Absence::new(start),
-            rejection_allowance: Allowance::new(REJECTIONS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
+            outage: Outage::new(start),
+            rejection_rate_limit: RateLimit::new(
+                REJECTIONS_TOLD_AT_ONCE,
+                Reminder::INTERVAL,
+                start,
+            ),
             rejection_is_told: false,
             untold_rejections: 0,
             skipped: Vec::new(),
@@ -169,7 +173,7 @@ impl Connection {
             unknown_service_is_told: false,
             unknown_service_reminder: Reminder::default(),
             told_way: None,
-            way_allowance: Allowance::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
+            way_rate_limit: RateLimit::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
         }
     }
 
@@ -273,7 +277,7 @@ impl Connection {
     /// Not at once: a whole fleet may have been asked to reconnect at one moment.
     fn hang_up(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
         self.backoff.reset();
-        self.absence.reload();
+        self.outage.reload();
         let soon = now + Backoff::first_pause(random);
         self.state = State::Idle(match state {
             State::Idle(until) => soon.min(*until),
@@ -300,7 +304,7 @@ impl Connection {
         // Replicas behind one address may differ in what they say, at every connection anew.
         if way.is_none() {
             self.told_way = None;
-        } else if way != self.told_way && self.way_allowance.take(now) {
+        } else if way != self.told_way && self.way_rate_limit.take(now) {
             self.told_way.clone_from(&way);
             actions.extend(way.map(|note| Action::Report(Report::Way(note))));
         }
@@ -488,7 +492,7 @@ impl Connection {
             None => open.after_pause(now, self.backoff.next_pause(random)),
         };
         open.due = Some((at, rejected.nack));
-        let is_told = self.rejection_allowance.take(now);
+        let is_told = self.rejection_rate_limit.take(now);
         self.rejection_is_told |= is_told;
         self.untold_rejections += 1;
         let held_back = is_told.then(|| std::mem::take(&mut self.untold_rejections) - 1);
@@ -529,11 +533,11 @@ impl Connection {
     fn connected(&mut self, now: Instant, open: &mut Open, phase: Phase) -> Vec<Action> {
         open.phase = phase;
         self.unready_attempts.reset();
-        let end = self.absence.end(now);
+        let end = self.outage.end(now);
         vec![Action::Report(Report::Connected {
             protocol: open.negotiation.protocol,
             endpoint: open.negotiation.endpoint.clone(),
-            absence: end.absence,
+            outage: end.outage,
             is_told: end.is_told,
         })]
     }
@@ -572,7 +576,7 @@ impl Connection {
     fn fail(&mut self, now: Instant, random: f64, reason: String) -> Vec<Action> {
         let pause = self.backoff.next_pause(random);
         self.state = State::Idle(now + pause);
-        let failure = self.absence.fail(now);
+        let failure = self.outage.fail(now);
         let report = Report::Trouble {
             reason,
             retry_in: pause,

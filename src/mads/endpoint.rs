@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::common::json::Object;
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::mads::transport::address::{Address, MADS_PORT, Security, TLS_IS_SPOKEN, authority};
 
 /// Where MADS is.
@@ -162,7 +162,7 @@ impl fmt::Display for AnswerError {
             Self::Redirect { location } => write!(
                 formatter,
                 "redirected to {:?}, which is not followed; give that address as --cp-address",
-                excerpt(location)
+                sanitize(location)
             ),
             Self::TlsExpected => formatter.write_str(TLS_IS_SPOKEN),
             Self::Status(status) => write!(formatter, "status {status}"),
@@ -174,7 +174,7 @@ impl fmt::Display for AnswerError {
                 write!(
                     formatter,
                     "the URL of MADS cannot be used: {:?}",
-                    excerpt(url)
+                    sanitize(url)
                 )
             }
             Self::Disabled => formatter.write_str(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use log::Level;
 
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::common::wording::{Rounded, Targets, write_held_back};
 use crate::mads::assignment::SkippedTarget;
 use crate::mads::endpoint::Question;
@@ -47,7 +47,7 @@ pub enum Report {
         /// Where.
         endpoint: Endpoint,
         /// How long it was away; `None` where nothing went wrong before.
-        absence: Option<Duration>,
+        outage: Option<Duration>,
         /// Whether that is worth a line.
         is_told: bool,
     },
@@ -162,7 +162,7 @@ impl Report {
         match self {
             Self::Connected {
                 is_told: true,
-                absence: None,
+                outage: None,
                 ..
             }
             | Self::HungUp => Level::Info,
@@ -206,9 +206,9 @@ impl fmt::Display for Report {
             Self::Connected {
                 protocol,
                 endpoint,
-                absence,
+                outage,
                 ..
-            } => write_connected(formatter, *protocol, endpoint, *absence),
+            } => write_connected(formatter, *protocol, endpoint, *outage),
             Self::Way(note) => note.fmt(formatter),
             Self::Trouble {
                 reason,
@@ -233,8 +233,8 @@ impl fmt::Display for Report {
             } => write!(
                 formatter,
                 "received version {:?}, nonce {:?}, {resources} resources",
-                excerpt(version),
-                excerpt(nonce)
+                sanitize(version),
+                sanitize(nonce)
             ),
             Self::Accepted {
                 version,
@@ -251,7 +251,7 @@ impl fmt::Display for Report {
                 write!(
                     formatter,
                     "{again}accepted version {:?}: {assignments} assignments, {targets} targets",
-                    excerpt(version)
+                    sanitize(version)
                 )
             }
             Self::Unchanged => formatter.write_str("nothing new at the control plane"),
@@ -260,7 +260,7 @@ impl fmt::Display for Report {
                 pause,
                 held_back,
             } => {
-                let reason = excerpt(&reason.to_string());
+                let reason = sanitize(&reason.to_string());
                 write!(
                     formatter,
                     "rejected a response, so the last good list stays: {reason}"
@@ -324,7 +324,7 @@ fn write_connected(
     formatter: &mut fmt::Formatter<'_>,
     protocol: Protocol,
     endpoint: &Endpoint,
-    absence: Option<Duration>,
+    outage: Option<Duration>,
 ) -> fmt::Result {
     let tls = if endpoint.security == Security::Tls {
         " with TLS"
@@ -341,11 +341,11 @@ fn write_connected(
         Origin::Config => formatter.write_str(", as /config of the API server says")?,
         Origin::Address | Origin::Guess(_) => {}
     }
-    match absence {
-        Some(absence) => write!(
+    match outage {
+        Some(outage) => write!(
             formatter,
             ", after {} without a connection",
-            Rounded(absence)
+            Rounded(outage)
         ),
         None => Ok(()),
     }
@@ -358,7 +358,7 @@ fn write_skipped(formatter: &mut fmt::Formatter<'_>, targets: &[SkippedTarget]) 
     }
     for (index, target) in targets.iter().take(NAMED_TARGETS).enumerate() {
         let separator = if index > 0 { ", " } else { "" };
-        write!(formatter, "{separator}{}", excerpt(&target.to_string()))?;
+        write!(formatter, "{separator}{}", sanitize(&target.to_string()))?;
     }
     if targets.len() > NAMED_TARGETS {
         write!(formatter, " and {} more", targets.len() - NAMED_TARGETS)?;

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use log::Level;
 
-use crate::common::heartbeat::Pulse;
+use crate::common::heartbeat::Heartbeat;
 use crate::output::render::Content;
 use crate::output::state_machine::{Failure, Inspection, Moved};
 use lock::Lock;
@@ -215,7 +215,7 @@ pub struct OutputFile {
     seen: Option<(Fingerprint, Arc<Content>)>,
     /// Where the link has led elsewhere since that was last asked.
     moved: Option<Moved>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
 /// What changes about a file when somebody touches it.
@@ -259,7 +259,7 @@ impl OutputFile {
             lock: None,
             seen: None,
             moved: None,
-            pulse: Pulse::new(Instant::now()),
+            heartbeat: Heartbeat::new(Instant::now()),
         };
         match output
             .hold_lock()
@@ -278,10 +278,10 @@ impl OutputFile {
         Ok((output, warnings))
     }
 
-    /// The same, for a thread that says by `pulse` that it lives.
+    /// The same, for a thread that says by `heartbeat` that it lives.
     #[must_use]
-    pub fn with_pulse(self, pulse: Pulse) -> Self {
-        Self { pulse, ..self }
+    pub fn with_heartbeat(self, heartbeat: Heartbeat) -> Self {
+        Self { heartbeat, ..self }
     }
 
     /// The path that is replaced: the one given, with symbolic links followed.
@@ -310,7 +310,7 @@ impl OutputFile {
     /// # Errors
     /// What the system says.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        self.pulse.working(Instant::now());
+        self.heartbeat.working(Instant::now());
         flush_directory(self.place.directory())
             .map_err(|error| Failure::Unflushed(error.to_string()))
     }
@@ -354,7 +354,7 @@ impl OutputFile {
         let mut file = File::open(self.place.path())?.take(READ_LIMIT);
         let mut bytes = Vec::new();
         loop {
-            self.pulse.working(Instant::now());
+            self.heartbeat.working(Instant::now());
             let part = (&mut file).take(PART as u64).read_to_end(&mut bytes)?;
             if part == 0 {
                 return Ok(bytes);
@@ -415,7 +415,7 @@ impl OutputFile {
                 file.sync_data()
                     .map_err(WriteError::new("flush", temporary))?;
             }
-            self.pulse.working(Instant::now());
+            self.heartbeat.working(Instant::now());
             file.write_all(part)
                 .map_err(WriteError::new("write", temporary))?;
         }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::snapshot::{Labels, Target};
 
 /// The bytes of one complete file.
@@ -175,12 +175,12 @@ fn name(line: &[u8]) -> String {
         labels: Labels,
     }
     let Ok(Group { targets, labels }) = serde_json::from_slice(line) else {
-        return excerpt(&String::from_utf8_lossy(line));
+        return sanitize(&String::from_utf8_lossy(line));
     };
     let address = targets.join(" ");
     match labels.get("instance") {
-        Some(instance) => excerpt(&format!("{instance} ({address})")),
-        None => excerpt(&address),
+        Some(instance) => sanitize(&format!("{instance} ({address})")),
+        None => sanitize(&address),
     }
 }
 

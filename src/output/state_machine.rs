@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use crate::common::backoff::{Allowance, Backoff, Reminder};
+use crate::common::backoff::{Backoff, RateLimit, Reminder};
 use crate::common::wording::{Rounded, Targets, write_held_back};
 use crate::output::render::{self, Changes, Content};
 
@@ -185,12 +185,12 @@ pub struct Output {
     trouble_since: Option<Instant>,
     trouble_is_told: bool,
     trouble_reminder: Reminder,
-    written_allowance: Allowance,
+    written_rate_limit: RateLimit,
     untold_writes: u32,
     /// What all untold writes have changed, added up.
     untold_changes: Changes,
-    emptied_allowance: Allowance,
-    foreign_allowance: Allowance,
+    emptied_rate_limit: RateLimit,
+    foreign_rate_limit: RateLimit,
     untold_foreign: u32,
     /// Whether the path has led elsewhere since the file was last known, so that it is no wonder if
     /// that is another one.
@@ -259,7 +259,7 @@ impl Output {
     /// write changes, which takes time.
     #[must_use]
     pub fn new(start: Instant, names_targets: bool) -> Self {
-        let warnings = Allowance::new(WARNINGS_AT_ONCE, Reminder::INTERVAL, start);
+        let warnings = RateLimit::new(WARNINGS_AT_ONCE, Reminder::INTERVAL, start);
         Self {
             names_targets,
             wanted: None,
@@ -272,11 +272,11 @@ impl Output {
             trouble_since: None,
             trouble_is_told: false,
             trouble_reminder: Reminder::default(),
-            written_allowance: Allowance::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
+            written_rate_limit: RateLimit::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
             untold_writes: 0,
             untold_changes: Changes::default(),
-            emptied_allowance: warnings.clone(),
-            foreign_allowance: warnings,
+            emptied_rate_limit: warnings.clone(),
+            foreign_rate_limit: warnings,
             untold_foreign: 0,
             has_moved: false,
             finishing: false,
@@ -495,10 +495,10 @@ impl Output {
         }
         let trouble = self.recovered(now);
         let ends_told_trouble = trouble.is_some_and(|(_, is_told)| is_told);
-        let is_told_emptied = replacement.emptied.is_some() && self.emptied_allowance.take(now);
+        let is_told_emptied = replacement.emptied.is_some() && self.emptied_rate_limit.take(now);
         let is_worth_a_line = ends_told_trouble
             || is_told_emptied
-            || (!replacement.is_quiet && self.written_allowance.take(now));
+            || (!replacement.is_quiet && self.written_rate_limit.take(now));
         let held_back =
             is_worth_a_line.then(|| std::mem::take(&mut self.untold_writes).saturating_sub(1));
         let changes = match held_back {
@@ -533,7 +533,7 @@ impl Output {
 
     /// How many foreign changes were not told, where this one may be.
     fn foreign_held_back(&mut self, now: Instant) -> Option<u32> {
-        let is_told = self.foreign_allowance.take(now);
+        let is_told = self.foreign_rate_limit.take(now);
         self.untold_foreign += u32::from(!is_told);
         is_told.then(|| std::mem::take(&mut self.untold_foreign))
     }

@@ -20,7 +20,7 @@ use grpcio::{
 };
 
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::mads::assignment::Generation;
 use crate::mads::connection::{CONNECT_LIMIT, Event};
 use crate::mads::endpoint::Endpoint;
@@ -253,7 +253,7 @@ impl Stream {
     fn end(&self, error: &grpcio::Error) -> End {
         let (grpcio::Error::RpcFailure(status) | grpcio::Error::RpcFinished(Some(status))) = error
         else {
-            let reason = format!("{}: {}", self.peer, excerpt(&error.to_string()));
+            let reason = format!("{}: {}", self.peer, sanitize(&error.to_string()));
             return End {
                 kind: EndKind::Outage,
                 reason,
@@ -268,7 +268,7 @@ impl Stream {
                 "{}: {} {}",
                 self.peer,
                 code_name(status),
-                excerpt(status.message())
+                sanitize(status.message())
             )
         };
         End { kind, reason }

@@ -13,7 +13,7 @@ use ureq::{Body, Timeout};
 use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
 use crate::common::json::{Bounded, Object};
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::mads::assignment::Resource;
 use crate::mads::connection::Event;
 use crate::mads::endpoint::{Endpoint, is_tls_expected};
@@ -199,7 +199,7 @@ impl Polling {
         }
         let body = self.read(response.body_mut())?;
         decode(&body).map(Event::Response).map_err(|error| {
-            let error = excerpt(&error.to_string());
+            let error = sanitize(&error.to_string());
             self.outage(&format!("the answer cannot be decoded: {error}"))
         })
     }
@@ -264,7 +264,7 @@ fn redirect(headers: &HeaderMap) -> String {
         .map(|value| String::from_utf8_lossy(value.as_bytes()));
     format!(
         "redirected to {:?}, which is not followed; give that address as --cp-address",
-        excerpt(&location.unwrap_or_default())
+        sanitize(&location.unwrap_or_default())
     )
 }
 
@@ -303,6 +303,6 @@ fn error_text(body: &[u8]) -> String {
     if text.trim().is_empty() {
         String::new()
     } else {
-        format!(": {}", excerpt(&text))
+        format!(": {}", sanitize(&text))
     }
 }

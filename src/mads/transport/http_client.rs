@@ -19,7 +19,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error, Timeout};
 
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::mads::transport::address::Security;
 use crate::mads::transport::proxy::{Proxies, Proxy, ProxyError};
 use crate::mads::transport::tls::{self, TlsFileError, TlsSettings};
@@ -351,11 +351,11 @@ pub fn describe(error: &Error) -> String {
             None if error.to_string() == MUSL_TRY_AGAIN => {
                 "no name server gives an answer".to_owned()
             }
-            None => excerpt(&error.to_string()),
+            None => sanitize(&error.to_string()),
         },
         Error::Timeout(timeout) => describe_timeout(*timeout),
         Error::HostNotFound => "the host name does not resolve to an address".to_owned(),
-        other => excerpt(&other.to_string()),
+        other => sanitize(&other.to_string()),
     }
 }
 

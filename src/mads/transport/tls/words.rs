@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InconsistentKeys, PeerIncompatible};
 
-use crate::common::sanitize::excerpt;
+use crate::common::sanitize::sanitize;
 use crate::mads::transport::address::NO_TLS_IS_SPOKEN;
 
 /// What the library for the verification of certificates calls a server's certificate that is an
@@ -61,7 +61,7 @@ pub fn describe(error: &Error) -> String {
         | Error::FailedToGetCurrentTime
         | Error::FailedToGetRandomBytes
         | Error::HandshakeNotComplete
-        | Error::PeerSentOversizedRecord => format!("TLS: {}", excerpt(&error.to_string())),
+        | Error::PeerSentOversizedRecord => format!("TLS: {}", sanitize(&error.to_string())),
         other => format!("TLS: {}", in_words(other)),
     }
 }
@@ -121,7 +121,7 @@ fn describe_certificate(reason: &CertificateError) -> String {
             let text = error.to_string();
             // A sentence, or the name of a variant.
             match text.contains(' ') && !text.contains(['(', '{']) {
-                true => cannot_be_used(&excerpt(&text)),
+                true => cannot_be_used(&sanitize(&text)),
                 false => cannot_be_used(&in_words(format_args!("{text}"))),
             }
         }
@@ -144,7 +144,7 @@ fn names(presented: &[String]) -> String {
     let names: Vec<String> = presented.iter().map(name).collect();
     match names.is_empty() {
         true => "for none at all".to_owned(),
-        false => excerpt(&names.join(", ")),
+        false => sanitize(&names.join(", ")),
     }
 }
 
