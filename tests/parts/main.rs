@@ -16,6 +16,7 @@ mod labels;
 mod not_tried;
 mod properties;
 mod publish;
+mod reliability;
 mod render;
 mod requests;
 mod resources;
