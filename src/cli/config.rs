@@ -253,9 +253,7 @@ impl Config {
                 .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
         })
     }
-}
 
-impl Config {
     /// What is unsafe or has no effect, in sentences for every start. `variables` are the names of
     /// all that are in the environment.
     #[must_use]

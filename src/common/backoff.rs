@@ -69,6 +69,11 @@ impl Reminder {
         self.next = Some(now + Self::INTERVAL);
         Some(std::mem::take(&mut self.held_back))
     }
+
+    /// What it is about is over, and so is the count; the next message waits for its turn all the same.
+    pub fn forget(&mut self) {
+        self.held_back = 0;
+    }
 }
 
 /// Lets so many messages through at once, and after that one in each interval: all of them in

@@ -56,6 +56,9 @@ impl Note {
             Report::Accepted {
                 ends_rejections: true,
                 ..
+            }
+            | Report::Unchanged {
+                ends_rejections: true,
             } => Some(Self::Accepted),
             _ => None,
         }

@@ -39,9 +39,7 @@ impl Generation {
             }
         }
     }
-}
 
-impl Generation {
     /// The generation whose assignments have this type URL.
     #[must_use]
     pub fn of_type_url(type_url: &str) -> Option<Self> {

@@ -23,19 +23,20 @@ use crate::snapshot::Target;
 /// The longest time until a gRPC channel is ready; it covers name resolution, TCP and HTTP/2.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest time for finding out where MADS is. The resolver has limits of its own, whose errors
-/// say more; this one is for what they do not cover, such as a token file on a disk that hangs.
-const RESOLVE_LIMIT: Duration = Duration::from_secs(15);
+/// The longest time for finding out where MADS is. The resolver has a limit of its own, whose error
+/// says more; this one is for what that does not cover, such as a token file on a disk that hangs.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(15);
 
-/// The longest time for finding out why a server closed the connection; the same.
-const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(5);
+/// The longest time for finding out why a server closed the connection, which has a limit of its own.
+const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The longest time until the first poll over HTTP is answered; the same. The HTTP client takes up
-/// to 10 s each for the name, for connecting and for the answer.
-const FIRST_POLL_LIMIT: Duration = Duration::from_secs(35);
+/// The longest time until the first poll over HTTP is answered. The HTTP client gives up before that:
+/// after 10 s each for the name and for connecting, and 11 s for the answer.
+const FIRST_POLL_DEADLINE: Duration = Duration::from_secs(35);
 
-/// The longest time for any other poll; the same. The HTTP client takes up to 300 s for a list.
-const POLL_LIMIT: Duration = Duration::from_secs(330);
+/// The longest time for any other poll. The HTTP client gives up before that: after 20 s for the
+/// answer to begin, and 300 s for it to end.
+const POLL_DEADLINE: Duration = Duration::from_secs(330);
 
 /// A server that is ready and does not refuse for this long is taken to serve the protocol: Kuma
 /// sends nothing to a stream that resumes with the current version, and with MeshMetric backends
@@ -191,8 +192,8 @@ impl Connection {
     pub fn deadline(&self) -> Option<Instant> {
         let open = match &self.state {
             State::Idle(until) => return Some(*until),
-            State::Resolving(since) => return Some(*since + RESOLVE_LIMIT),
-            State::Diagnosing(_, since) => return Some(*since + DIAGNOSIS_LIMIT),
+            State::Resolving(since) => return Some(*since + RESOLVE_DEADLINE),
+            State::Diagnosing(_, since) => return Some(*since + DIAGNOSIS_DEADLINE),
             State::Open(open) => open,
         };
         let due = open.due.as_ref().map(|(due, _)| *due);
@@ -201,10 +202,14 @@ impl Connection {
 
     /// Takes in what happened at `now`. `random`, in `0.0..1.0`, is used for jitter.
     pub fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
-        let state = std::mem::replace(&mut self.state, State::Resolving(now));
+        // Each arm sets the state that follows; what stands here meanwhile does not matter.
+        let state = std::mem::replace(&mut self.state, State::Idle(now));
         match (state, event) {
             (state, Event::HangUp) => self.hang_up(now, random, &state),
-            (State::Idle(until), Event::Time) if until <= now => vec![Action::Resolve],
+            (State::Idle(until), Event::Time) if until <= now => {
+                self.state = State::Resolving(now);
+                vec![Action::Resolve]
+            }
             (State::Resolving(_), Event::Resolved(resolved)) => {
                 self.resolved(now, random, resolved)
             }
@@ -212,11 +217,11 @@ impl Connection {
                 self.state = State::Resolving(since);
                 vec![Action::Report(Report::Asked(question))]
             }
-            (State::Resolving(since), Event::Time) if since + RESOLVE_LIMIT <= now => {
+            (State::Resolving(since), Event::Time) if since + RESOLVE_DEADLINE <= now => {
                 let reason = format!(
                     "it was not found out where MADS is within {} s; does a file for the token or \
                      for TLS lie on a disk that hangs?",
-                    RESOLVE_LIMIT.as_secs()
+                    RESOLVE_DEADLINE.as_secs()
                 );
                 self.resolved(now, random, Err(reason))
             }
@@ -227,7 +232,9 @@ impl Connection {
                 };
                 self.fail(now, random, reason)
             }
-            (State::Diagnosing(reason, since), Event::Time) if since + DIAGNOSIS_LIMIT <= now => {
+            (State::Diagnosing(reason, since), Event::Time)
+                if since + DIAGNOSIS_DEADLINE <= now =>
+            {
                 self.fail(now, random, reason)
             }
             (State::Open(open), event) => self.step_open(now, random, open, event),
@@ -410,12 +417,16 @@ impl Connection {
     ) {
         self.backoff.reset();
         let Accepted { assignments, ack } = accepted;
+        let ends_rejections = std::mem::take(&mut self.rejection_is_told);
+        if ends_rejections {
+            self.untold_rejections = 0;
+        }
         actions.push(Action::Report(Report::Accepted {
             version: ack.version.clone(),
             assignments: assignments.count,
             targets: assignments.targets.len(),
             skipped: assignments.skipped.len(),
-            ends_rejections: std::mem::take(&mut self.rejection_is_told),
+            ends_rejections,
         }));
         actions.extend(self.tell_skipped(now, assignments.skipped));
         actions.extend(self.tell_unknown_services(now, &assignments.targets));
@@ -514,7 +525,11 @@ impl Connection {
             .first_request(open.negotiation.protocol.generation());
         open.polls.unchanged();
         open.due = Some((open.polls.next(now), poll));
-        actions.push(Action::Report(Report::Unchanged));
+        let ends_rejections = std::mem::take(&mut self.rejection_is_told);
+        if ends_rejections {
+            self.untold_rejections = 0;
+        }
+        actions.push(Action::Report(Report::Unchanged { ends_rejections }));
         self.keep(open, actions)
     }
 
@@ -593,9 +608,9 @@ impl Open {
             (_, Phase::Ready(since)) => Some(since + REFUSAL_TIME),
             (Protocol::Grpc(_), Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
             (Protocol::Grpc(_), Phase::Assumed(_) | Phase::Accepted(_)) => None,
-            (Protocol::Http, Phase::Opening(since)) => Some(since + FIRST_POLL_LIMIT),
+            (Protocol::Http, Phase::Opening(since)) => Some(since + FIRST_POLL_DEADLINE),
             (Protocol::Http, _) if self.due.is_some() => None,
-            (Protocol::Http, _) => Some(self.polls.started() + POLL_LIMIT),
+            (Protocol::Http, _) => Some(self.polls.started() + POLL_DEADLINE),
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Endpoint {
     pub without_mads: Option<WithoutMads>,
 }
 
-/// A kind of control plane of which some releases serve no MADS.
+/// A kind of control plane that serves no MADS, in some releases or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutMads {
     /// A global one: none has been seen or read to serve MADS, from Kuma 0.7 to 2.12.
@@ -47,8 +47,8 @@ impl fmt::Display for WithoutMads {
                  control plane as --cp-address"
             }
             Self::Kubernetes => {
-                "this control plane runs on Kubernetes, where it serves no MADS since Kuma 3.0; \
-                 let Prometheus discover the pods by itself there"
+                "this control plane runs on Kubernetes; from Kuma 3.0 on it serves no MADS there, so \
+                 let Prometheus discover the pods by itself"
             }
         })
     }
@@ -150,8 +150,9 @@ pub enum AnswerError {
     NotJson(String),
     /// The URL in `/catalog` is none.
     CatalogUrl(String),
-    /// `monitoringAssignmentServer.enabled` is false (Kuma 2.14 and later).
-    Disabled,
+    /// `monitoringAssignmentServer.enabled` is false (Kuma 2.14 and later), on a control plane of a
+    /// kind that may serve none anyway.
+    Disabled(Option<WithoutMads>),
     /// `monitoringAssignmentServer` names no port that can be used.
     NoPort,
 }
@@ -177,9 +178,15 @@ impl fmt::Display for AnswerError {
                     sanitize(url)
                 )
             }
-            Self::Disabled => formatter.write_str(
+            Self::Disabled(None) => formatter.write_str(
                 "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there",
             ),
+            Self::Disabled(Some(without_mads)) => {
+                write!(
+                    formatter,
+                    "the control plane has MADS disabled; {without_mads}"
+                )
+            }
             Self::NoPort => formatter.write_str(
                 "monitoringAssignmentServer has no port; give the address of MADS as --cp-address",
             ),
@@ -264,7 +271,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         });
     };
     if server.enabled == Some(false) {
-        return Err(AnswerError::Disabled);
+        return Err(AnswerError::Disabled(without_mads));
     }
     let port = [server.port, server.grpc_port]
         .into_iter()

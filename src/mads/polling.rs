@@ -17,6 +17,10 @@ pub const FIRST_HOLD: Duration = Duration::from_secs(1);
 /// Kuma from 2.7 on tells of a new MeshMetric, as that does not end a hold.
 const LATER_HOLD: Duration = Duration::from_secs(10);
 
+/// A proxy with the same limit cuts a poll a little after its hold, by our clock: the request has to
+/// reach it.
+const CUT_SLACK: Duration = Duration::from_millis(500);
+
 /// Polls start at least this far apart.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -103,11 +107,11 @@ impl PollSchedule {
     }
 
     /// Whether status 408 or 504 at `now` means that a proxy has cut a poll for which the control
-    /// plane had nothing new; then the next ones ask for a hold that the proxy allows. After the
+    /// plane had nothing new; then the next ones ask for a hold that the proxy allows. Later than the
     /// whole hold it means that the control plane did not answer.
     pub fn is_cut_by_proxy(&mut self, now: Instant) -> bool {
         let elapsed = self.elapsed(now);
-        let is_cut = (FIRST_HOLD..self.hold).contains(&elapsed);
+        let is_cut = (FIRST_HOLD..self.hold + CUT_SLACK).contains(&elapsed);
         if is_cut {
             let margin = FIRST_HOLD;
             self.later_hold = elapsed.saturating_sub(margin).max(FIRST_HOLD);
@@ -197,8 +201,14 @@ mod tests {
             ("within the hold", milliseconds(5000), true, 4 * SECOND),
             ("soon", milliseconds(1200), true, FIRST_HOLD),
             (
+                "by a proxy with the same limit",
+                milliseconds(10_100),
+                true,
+                milliseconds(9100),
+            ),
+            (
                 "after the whole hold",
-                milliseconds(10_000),
+                milliseconds(10_600),
                 false,
                 10 * SECOND,
             ),

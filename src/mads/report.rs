@@ -85,7 +85,10 @@ pub enum Report {
         ends_rejections: bool,
     },
     /// Nothing new came within a poll over HTTP.
-    Unchanged,
+    Unchanged {
+        /// Whether rejections were logged before it, which are over then.
+        ends_rejections: bool,
+    },
     /// A response was rejected; the last good list stays.
     Rejected {
         /// Why.
@@ -172,6 +175,9 @@ impl Report {
                 ends_rejections: true,
                 ..
             }
+            | Self::Unchanged {
+                ends_rejections: true,
+            }
             | Self::Way(_)
             | Self::Trouble {
                 failure: Failure {
@@ -254,7 +260,15 @@ impl fmt::Display for Report {
                     sanitize(version)
                 )
             }
-            Self::Unchanged => formatter.write_str("nothing new at the control plane"),
+            Self::Unchanged {
+                ends_rejections: false,
+            } => formatter.write_str("nothing new at the control plane"),
+            Self::Unchanged {
+                ends_rejections: true,
+            } => formatter.write_str(
+                "the control plane is back at the list that was accepted, so nothing is rejected \
+                 any more",
+            ),
             Self::Rejected {
                 reason,
                 pause,

@@ -111,7 +111,7 @@ pub enum Report {
         emptied: Option<usize>,
         /// The mode that the file had, where nothing else was to be changed.
         mode: Option<u32>,
-        /// How long the file could not be written before that.
+        /// How long the file could not be written before that, where that was logged.
         trouble: Option<Duration>,
         /// Writes since the last such line, where this one is worth a line; `None` else.
         held_back: Option<u32>,
@@ -120,11 +120,12 @@ pub enum Report {
     Unchanged {
         /// How many target groups it has.
         targets: usize,
-        /// Whether this is the first list, or the first one after a trouble, of which an operator
-        /// wants to know.
+        /// Whether it is known only now: of the first list, or after a failure.
         first: bool,
-        /// How long the file could not be written before that.
+        /// How long the file could not be written before that, where that was logged.
         trouble: Option<Duration>,
+        /// Whether that is worth a line.
+        is_told: bool,
     },
     /// Which targets a write has changed, in words.
     Named(String),
@@ -325,6 +326,7 @@ impl Output {
                     targets,
                     first: false,
                     trouble: None,
+                    is_told: false,
                 })]
             }
             _ => {
@@ -428,20 +430,26 @@ impl Output {
             self.file = Knowledge::Flushing(Replacement::of_nothing(content));
             return vec![Action::Flush];
         }
-        let targets = content.groups();
-        self.holds(now, content);
-        let trouble = self.recovered(now);
-        let report = Report::Unchanged {
-            targets,
-            first: true,
-            trouble: trouble.map(|(trouble, _)| trouble),
-        };
+        let is_first = self.targets_before.is_none();
+        let report = self.unchanged(now, content, is_first);
         let mut actions: Vec<Action> = (!held)
             .then_some(Action::Report(report))
             .into_iter()
             .collect();
         actions.extend(self.act(now));
         actions
+    }
+
+    fn unchanged(&mut self, now: Instant, content: Arc<Content>, is_first: bool) -> Report {
+        let targets = content.groups();
+        self.holds(now, content);
+        let trouble = self.recovered(now);
+        Report::Unchanged {
+            targets,
+            first: true,
+            trouble,
+            is_told: is_first || trouble.is_some(),
+        }
     }
 
     fn holds(&mut self, now: Instant, content: Arc<Content>) {
@@ -487,6 +495,14 @@ impl Output {
     }
 
     fn written(&mut self, now: Instant, replacement: Replacement, is_old: bool) -> Vec<Action> {
+        if is_old && self.untold_writes == 0 {
+            // The write has been logged; only its flush was owed.
+            let report = self.unchanged(now, replacement.content, false);
+            self.next_inspection = now;
+            let mut actions = vec![Action::Report(report)];
+            actions.extend(self.act(now));
+            return actions;
+        }
         let targets = replacement.content.groups();
         self.holds(now, replacement.content);
         if is_old {
@@ -494,9 +510,8 @@ impl Output {
             self.next_inspection = now;
         }
         let trouble = self.recovered(now);
-        let ends_told_trouble = trouble.is_some_and(|(_, is_told)| is_told);
         let is_told_emptied = replacement.emptied.is_some() && self.emptied_rate_limit.take(now);
-        let is_worth_a_line = ends_told_trouble
+        let is_worth_a_line = trouble.is_some()
             || is_told_emptied
             || (!replacement.is_quiet && self.written_rate_limit.take(now));
         let held_back =
@@ -510,7 +525,7 @@ impl Output {
             changes,
             emptied: replacement.emptied.filter(|_| is_told_emptied),
             mode: replacement.mode,
-            trouble: trouble.map(|(trouble, _)| trouble),
+            trouble,
             held_back,
         })];
         actions.extend(self.act(now));
@@ -538,12 +553,15 @@ impl Output {
         is_told.then(|| std::mem::take(&mut self.untold_foreign))
     }
 
-    /// How long the file could not be written, where that is over now, and whether it was told.
-    fn recovered(&mut self, now: Instant) -> Option<(Duration, bool)> {
+    /// How long the file could not be written, where that is over now and was logged.
+    fn recovered(&mut self, now: Instant) -> Option<Duration> {
         self.backoff.reset();
         let since = self.trouble_since.take()?;
-        let is_told = std::mem::take(&mut self.trouble_is_told);
-        Some((now.saturating_duration_since(since), is_told))
+        if !std::mem::take(&mut self.trouble_is_told) {
+            return None;
+        }
+        self.trouble_reminder.forget();
+        Some(now.saturating_duration_since(since))
     }
 }
 
@@ -564,9 +582,7 @@ impl Report {
                 ..
             }
             | Self::Unchanged {
-                first: true,
-                trouble: Some(_),
-                ..
+                trouble: Some(_), ..
             }
             | Self::Foreign {
                 held_back: Some(_), ..
@@ -577,7 +593,7 @@ impl Report {
             Self::Written {
                 held_back: Some(_), ..
             }
-            | Self::Unchanged { first: true, .. } => Level::Info,
+            | Self::Unchanged { is_told: true, .. } => Level::Info,
             Self::Trouble {
                 held_back: Some(_), ..
             } => Level::Error,

@@ -10,8 +10,7 @@ use crate::harness::{Daemon, Launch, SOON, wait_until};
 use crate::mesh::EMPTY;
 use crate::secure::{grpcs_url, plane, server_of};
 
-const REFUSED: &str =
-    "cannot start a thread: 16 of earlier attempts hang, in a file or a name look-up";
+const REFUSED: &str = "cannot start a thread: 16 of earlier attempts hang; does the disk of a file for the token or TLS hang?";
 
 fn hanging(launch: &Launch, name: &str) {
     let made = Command::new("mkfifo")

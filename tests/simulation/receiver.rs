@@ -297,7 +297,11 @@ impl World {
             (Fault::VersionOfAnotherGeneration, Action::Open(_, _, request)) => {
                 request.version.clone_from(&daemon.sent_before.0);
             }
-            (Fault::ForgottenClose, Action::Close) => *action = Action::Report(Report::Unchanged),
+            (Fault::ForgottenClose, Action::Close) => {
+                *action = Action::Report(Report::Unchanged {
+                    ends_rejections: false,
+                });
+            }
             (Fault::EveryFailureLogged, Action::Report(Report::Trouble { failure, .. })) => {
                 failure.held_back = Some(0);
             }

@@ -242,6 +242,38 @@ fn a_rejected_response_is_nacked_after_the_growing_pause_and_then_one_is_accepte
 }
 
 #[test]
+fn rejections_that_are_over_are_not_counted_with_the_next_ones() {
+    let mut story = connected();
+    for number in 0..5 {
+        story.step(10.0 + f64::from(number), bad("b", "2"));
+    }
+    story.step(20.0, good("c", "3"));
+    story.told.clear();
+    story.step(1000.0, bad("d", "4"));
+    assert_eq!(story.told.len(), 1);
+    assert!(
+        !story.told[0].contains("more rejection"),
+        "{}",
+        story.told[0]
+    );
+}
+
+#[test]
+fn over_http_rejections_are_over_where_nothing_new_comes() {
+    let mut story = over_http();
+    story.step(0.0, Event::Time);
+    story.step(0.0, found());
+    story.step(0.0, good("a", ""));
+    story.step(1.0, bad("b", ""));
+    story.told.clear();
+    story.step(5.0, Event::Unchanged);
+    story.step(6.0, Event::Unchanged);
+    story.assert_told(&[
+        "the control plane is back at the list that was accepted, so nothing is rejected any more",
+    ]);
+}
+
+#[test]
 fn a_good_response_makes_a_waiting_nack_void() {
     let mut story = connected();
     story.play(vec![

@@ -32,7 +32,7 @@ impl Threads {
     fn another(&self) -> io::Result<Self> {
         if Arc::strong_count(&self.0) > LIMIT {
             return Err(io::Error::other(format!(
-                "{LIMIT} of earlier attempts hang, in a file or a name look-up"
+                "{LIMIT} of earlier attempts hang; does the disk of a file for the token or TLS hang?"
             )));
         }
         Ok(self.clone())

@@ -446,6 +446,52 @@ fn the_targets_that_a_write_changes_are_named_where_that_is_wanted() {
     }
 }
 
+/// Fails to write another list at `seconds`, and then to do so `retries` times.
+fn fail(story: &mut Story, seconds: f64, retries: usize) {
+    story.step(seconds, wanted("c"));
+    story.step(seconds, failed());
+    for _ in 0..retries {
+        let seconds = story.deadline().unwrap();
+        story.step(seconds, Event::Time);
+        story.step(seconds, different("ab"));
+        story.step(seconds, failed());
+    }
+}
+
+/// The control plane goes back to the list that is in the file.
+fn recover(story: &mut Story) {
+    let seconds = story.deadline().unwrap();
+    story.step(seconds, wanted("ab"));
+    story.step(seconds, same());
+}
+
+#[test]
+fn failures_of_one_outage_are_not_counted_in_the_next_one() {
+    let mut story = settled();
+    fail(&mut story, 10.0, 3);
+    recover(&mut story);
+    fail(&mut story, 1000.0, 0);
+    let lines = std::mem::take(&mut story.told);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert_eq!(
+        lines[2],
+        "cannot write the file: no space left; next attempt in 1.1 s"
+    );
+}
+
+#[test]
+fn the_end_of_a_failure_that_was_not_logged_is_not_logged() {
+    let mut story = settled();
+    fail(&mut story, 10.0, 0);
+    recover(&mut story);
+    story.told.clear();
+    for second in 1..20 {
+        fail(&mut story, 12.0 + f64::from(second), 0);
+        recover(&mut story);
+    }
+    story.assert_told(&[]);
+}
+
 #[test]
 fn a_lasting_failure_is_told_once_a_minute() {
     let mut story = settled();

@@ -389,9 +389,13 @@ fn a_config_that_is_no_json_is_no_kumas() {
 fn a_control_plane_that_has_mads_disabled_is_told_so() {
     let disabled = config(r#"{"enabled":false,"port":5676}"#);
     let error = from_config(&address("http://cp"), &disabled).unwrap_err();
-    assert_eq!(error, AnswerError::Disabled);
+    assert_eq!(error, AnswerError::Disabled(None));
     let text = "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there";
     assert_eq!(error.to_string(), text);
+    let body = r#"{"mode":"global","monitoringAssignmentServer":{"enabled":false}}"#;
+    let error = from_config(&address("http://cp"), &ok(body)).unwrap_err();
+    let text = "the control plane has MADS disabled; this is a global control plane, ";
+    assert!(error.to_string().starts_with(text), "{error}");
 }
 
 #[test]
