@@ -4,7 +4,7 @@
 #[path = "../../tests/parts/support/prometheus.rs"]
 mod prometheus;
 
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
@@ -14,25 +14,25 @@ use kuma_prometheus_sd::output::render::render;
 const LONGEST_REASON: usize = 4096;
 
 /// A message of a gRPC stream.
-pub fn grpc(generation: Generation, message: &[u8]) {
+pub fn grpc(api_version: ApiVersion, message: &[u8]) {
     if let Ok(response) = envelope::decode(message.to_vec()) {
-        to_file(generation, response);
+        to_file(api_version, response);
     }
 }
 
 /// The body of an answer over HTTP.
 pub fn http(body: &[u8]) {
     if let Ok(response) = http::decode(body) {
-        to_file(Generation::V1, response);
+        to_file(ApiVersion::V1, response);
     }
 }
 
 /// Either the response is rejected, with a reason that can be sent; or there is a file, one that
 /// Prometheus accepts, whatever the order of arrival.
-fn to_file(generation: Generation, response: Response) {
+fn to_file(api_version: ApiVersion, response: Response) {
     let (version, nonce) = (response.version.clone(), response.nonce.clone());
     let mut session = Session::new("kuma_sd".to_owned());
-    match session.receive(generation, response) {
+    match session.receive(api_version, response) {
         Ok(accepted) => {
             assert_eq!((accepted.ack.version, accepted.ack.nonce), (version, nonce));
             let mut targets = accepted.assignments.targets;

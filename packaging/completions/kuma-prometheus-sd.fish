@@ -9,7 +9,7 @@ complete -c kuma-prometheus-sd -n __fish_use_subcommand -a version -d 'show the 
 complete -c kuma-prometheus-sd -n __fish_use_subcommand -a help -d 'show this help'
 complete -c kuma-prometheus-sd -l cp-address -x -d 'the control plane\'s API server, or MADS itself'
 complete -c kuma-prometheus-sd -l name -x -d 'the client name that the control plane sees'
-complete -c kuma-prometheus-sd -l api-version -x -a 'auto v1 v1alpha1' -d 'the generation of MADS to speak'
+complete -c kuma-prometheus-sd -l api-version -x -a 'auto v1 v1alpha1' -d 'the version of the MADS API to speak'
 complete -c kuma-prometheus-sd -l transport -x -a 'auto grpc http' -d 'the transport to use'
 complete -c kuma-prometheus-sd -l cp-token-file -r -F -d 'a bearer token for /config of the API server'
 complete -c kuma-prometheus-sd -l ca-cert-file -r -F -d 'certificates to trust, not the system\'s, in PEM'

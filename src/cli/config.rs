@@ -8,7 +8,7 @@ use log::LevelFilter;
 
 use crate::cli::arguments::{Values, nearest};
 use crate::cli::flags::{self, FLAGS, Flag};
-use crate::mads::assignment::Generation;
+use crate::mads::api_version::ApiVersion;
 use crate::mads::negotiation::{Pins, Transport};
 use crate::mads::transport::address::{Address, AddressError, Scheme, Security};
 use crate::mads::transport::http_client::HttpSettings;
@@ -186,11 +186,11 @@ impl Setting {
     }
 }
 
-/// The words of `--api-version`; `None` leaves the generation to negotiation.
-const API_VERSIONS: [(&str, Option<Generation>); 3] = [
+/// The words of `--api-version`; `None` leaves the API version to negotiation.
+const API_VERSIONS: [(&str, Option<ApiVersion>); 3] = [
     ("auto", None),
-    ("v1", Some(Generation::V1)),
-    ("v1alpha1", Some(Generation::V1alpha1)),
+    ("v1", Some(ApiVersion::V1)),
+    ("v1alpha1", Some(ApiVersion::V1alpha1)),
 ];
 
 /// The words of `--transport`; `None` leaves the transport to negotiation.
@@ -316,16 +316,15 @@ fn unknown_variable(name: &OsStr) -> Option<String> {
 /// What is pinned, where it can be had at all.
 fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, ConfigError> {
     let api_version = setting(&flags::API_VERSION);
-    let generation = api_version.one_of(&flags::API_VERSION, &API_VERSIONS)?;
     let transport = setting(&flags::TRANSPORT);
     let pins = Pins {
-        generation,
+        api_version: api_version.one_of(&flags::API_VERSION, &API_VERSIONS)?,
         transport: transport.one_of(&flags::TRANSPORT, &TRANSPORTS)?,
     };
 
     let contradiction =
         |setting: &Setting, reason| Err(setting.error(Problem::Contradiction(reason)));
-    let is_v1alpha1 = pins.generation == Some(Generation::V1alpha1);
+    let is_v1alpha1 = pins.api_version == Some(ApiVersion::V1alpha1);
     if is_v1alpha1 && pins.transport == Some(Transport::Http) {
         return contradiction(
             &api_version,

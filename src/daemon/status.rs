@@ -12,7 +12,7 @@ use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::Protocol;
 use crate::mads::report::Report;
 use crate::mads::transport::address::Security;
-use crate::output::state_machine as output;
+use crate::output;
 
 /// What changes the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,19 +66,21 @@ impl Note {
 
     /// What the output tells, as far as it changes the status.
     #[must_use]
-    pub fn of_output(report: &output::Report) -> Option<Self> {
+    pub fn of_output(report: &output::report::Report) -> Option<Self> {
         match report {
-            output::Report::Written { targets, .. } => Some(Self::Written(*targets)),
-            output::Report::Unchanged {
+            output::report::Report::Written { targets, .. } => Some(Self::Written(*targets)),
+            output::report::Report::Unchanged {
                 targets,
                 first: true,
                 ..
             } => Some(Self::Found(*targets)),
-            output::Report::Trouble { reason, .. } => Some(Self::NotWritten(reason.clone())),
-            output::Report::Unchanged { .. }
-            | output::Report::Named(_)
-            | output::Report::Foreign { .. }
-            | output::Report::Moved { .. } => None,
+            output::report::Report::Trouble { reason, .. } => {
+                Some(Self::NotWritten(reason.clone()))
+            }
+            output::report::Report::Unchanged { .. }
+            | output::report::Report::Named(_)
+            | output::report::Report::Foreign { .. }
+            | output::report::Report::Moved { .. } => None,
         }
     }
 }
@@ -89,10 +91,10 @@ fn source(protocol: Protocol, endpoint: &Endpoint) -> String {
         (Protocol::Http, Security::Plaintext) => "http",
         (Protocol::Http, Security::Tls) => "https",
     };
-    let generation = protocol.generation();
+    let api_version = protocol.api_version();
     let authority = endpoint.authority();
     format!(
-        "{scheme}://{authority}{} ({generation})",
+        "{scheme}://{authority}{} ({api_version})",
         endpoint.base_path
     )
 }

@@ -10,7 +10,8 @@ use crate::common::heartbeat::Heartbeat;
 use crate::daemon::status::Note;
 use crate::output::file::OutputFile;
 use crate::output::render::render;
-use crate::output::state_machine::{Action, Event, Output, Report};
+use crate::output::report::Report;
+use crate::output::state_machine::{Action, Event, Output};
 use crate::snapshot::Snapshot;
 
 /// The thread's own part: the effects.

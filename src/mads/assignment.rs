@@ -1,9 +1,8 @@
 //! What a monitoring assignment means: decodes the resources of a response, of both MADS
-//! generations, from protobuf or JSON, into scrape targets with final labels.
+//! API versions, from protobuf or JSON, into scrape targets with final labels.
 //!
 //! Pure. It knows whose labels win and which names Prometheus accepts; it does not know the file.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -11,60 +10,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::common::json::Object;
+use crate::mads::api_version::ApiVersion;
 use crate::mads::budget::{Budget, OverLimit, json_length};
+use crate::mads::labels::valid_names;
 use crate::mads::wire::{mads_v1, mads_v1alpha1, parse};
 use crate::snapshot::{Labels, Target};
 
 /// The label that names the address to scrape. Prometheus takes it from `targets`, so it never
 /// stays among the labels of a group.
 const ADDRESS_LABEL: &str = "__address__";
-
-/// A generation of the MADS protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Generation {
-    /// `kuma.observability.v1`, served by Kuma 1.2 and later.
-    V1,
-    /// `kuma.observability.v1alpha1`, served by Kuma 0.3 to 1.2.
-    V1alpha1,
-}
-
-impl Generation {
-    /// The type URL of this generation's assignments.
-    #[must_use]
-    pub fn type_url(self) -> &'static str {
-        match self {
-            Self::V1 => "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
-            Self::V1alpha1 => {
-                "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
-            }
-        }
-    }
-
-    /// The generation whose assignments have this type URL.
-    #[must_use]
-    pub fn of_type_url(type_url: &str) -> Option<Self> {
-        [Self::V1, Self::V1alpha1]
-            .into_iter()
-            .find(|generation| generation.type_url() == type_url)
-    }
-
-    /// The number of the field of an assignment that holds its targets.
-    fn targets_field(self) -> u32 {
-        match self {
-            Self::V1 => 4,
-            Self::V1alpha1 => 2,
-        }
-    }
-}
-
-impl fmt::Display for Generation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::V1 => "v1",
-            Self::V1alpha1 => "v1alpha1",
-        })
-    }
-}
 
 /// One resource of a response, as it came over the wire.
 #[derive(Debug, Clone)]
@@ -157,19 +111,19 @@ impl fmt::Display for ResourceError {
 
 impl std::error::Error for ResourceError {}
 
-/// Decodes all resources of a response that was asked for in `generation`.
+/// Decodes all resources of a response that was asked for in `API version`.
 ///
 /// # Errors
 /// The first resource of another type, or that cannot be decoded, or that is too much: a list with a
 /// hole in it is worse than an old one, so such a response is of no use as a whole.
 pub fn decode(
-    generation: Generation,
+    api_version: ApiVersion,
     resources: &[Resource],
 ) -> Result<Assignments, ResourceError> {
     let mut assignments = Assignments::default();
     let mut budget = Budget::new();
     for (index, resource) in resources.iter().enumerate() {
-        decode_resource(generation, resource, &mut budget, &mut assignments).map_err(
+        decode_resource(api_version, resource, &mut budget, &mut assignments).map_err(
             |problem| match problem {
                 Problem::Type(type_url) => ResourceError::UnexpectedType { index, type_url },
                 Problem::Content(reason) => ResourceError::Undecodable { index, reason },
@@ -195,25 +149,25 @@ impl From<OverLimit> for Problem {
 }
 
 fn decode_resource(
-    generation: Generation,
+    api_version: ApiVersion,
     resource: &Resource,
     budget: &mut Budget,
     into: &mut Assignments,
 ) -> Result<(), Problem> {
     match resource {
         Resource::Protobuf { type_url, value } => {
-            if type_url != generation.type_url() {
+            if type_url != api_version.type_url() {
                 return Err(Problem::Type(type_url.clone()));
             }
-            budget.take_protobuf(value, generation.targets_field())?;
+            budget.take_protobuf(value, api_version.targets_field())?;
             let undecodable = |error: protobuf::Error| Problem::Content(error.to_string());
-            match generation {
-                Generation::V1 => {
+            match api_version {
+                ApiVersion::V1 => {
                     let assignment = parse::<mads_v1::MonitoringAssignment>(value);
                     let assignment = AssignmentV1::from(assignment.map_err(undecodable)?);
                     assignment.collect(budget, into)?;
                 }
-                Generation::V1alpha1 => {
+                ApiVersion::V1alpha1 => {
                     let assignment = parse::<mads_v1alpha1::MonitoringAssignment>(value);
                     collect_v1alpha1(assignment.map_err(undecodable)?, budget, into)?;
                 }
@@ -223,7 +177,7 @@ fn decode_resource(
             budget.take_json(json.get())?;
             let Object(typed): Object<Typed> = serde_json::from_str(json.get())
                 .map_err(|error| Problem::Content(error.to_string()))?;
-            if typed.type_url != generation.type_url() {
+            if typed.type_url != api_version.type_url() {
                 return Err(Problem::Type(typed.type_url));
             }
             let Object(assignment): Object<AssignmentV1> = serde_json::from_str(json.get())
@@ -417,49 +371,9 @@ fn final_target(address: String, mut labels: Labels) -> Target {
     Target { address, labels }
 }
 
-/// Makes the label names of one map valid in Prometheus 2, where a single invalid name makes
-/// Prometheus refuse the whole file.
-///
-/// Where two names meet, the one that was valid as it came wins, then the first in byte order.
-fn valid_names(labels: Labels) -> Labels {
-    let mut made_valid = Vec::new();
-    let mut valid = Labels::new();
-    for (name, value) in labels {
-        match valid_name(&name) {
-            Cow::Borrowed("") => {}
-            Cow::Borrowed(_) => {
-                valid.insert(name, value);
-            }
-            Cow::Owned(new_name) => made_valid.push((new_name, value)),
-        }
-    }
-    for (name, value) in made_valid {
-        valid.entry(name).or_insert(value);
-    }
-    valid
-}
-
-/// `name` where it matches `[a-zA-Z_][a-zA-Z0-9_]*` or is empty, else a name that does.
-fn valid_name(name: &str) -> Cow<'_, str> {
-    let is_allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    let starts_with_digit = name.starts_with(|first: char| first.is_ascii_digit());
-    if !starts_with_digit && name.chars().all(is_allowed) {
-        return Cow::Borrowed(name);
-    }
-    let prefix = if starts_with_digit { "_" } else { "" };
-    let replaced = name.chars().map(|character| {
-        if is_allowed(character) {
-            character
-        } else {
-            '_'
-        }
-    });
-    Cow::Owned(prefix.chars().chain(replaced).collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Assignments, Generation, Resource, decode_resource};
+    use super::{ApiVersion, Assignments, Resource, decode_resource};
     use crate::mads::budget::Budget;
     use crate::mads::wire::{mads_v1, mads_v1alpha1};
     use protobuf::Message;
@@ -503,12 +417,12 @@ mod tests {
                 .into(),
             ..Default::default()
         };
-        for (generation, value) in [
-            (Generation::V1, v1.write_to_bytes()),
-            (Generation::V1alpha1, v1alpha1.write_to_bytes()),
+        for (api_version, value) in [
+            (ApiVersion::V1, v1.write_to_bytes()),
+            (ApiVersion::V1alpha1, v1alpha1.write_to_bytes()),
         ] {
             let resource = Resource::Protobuf {
-                type_url: generation.type_url().to_owned(),
+                type_url: api_version.type_url().to_owned(),
                 value: value.unwrap().into(),
             };
             let mut budget = Budget::new();
@@ -516,8 +430,8 @@ mod tests {
             budget.bytes /= 1000;
             for _ in 0..500 {
                 let mut into = Assignments::default();
-                let fits = decode_resource(generation, &resource, &mut budget, &mut into).is_ok();
-                assert!(fits, "{generation}: {budget:?}");
+                let fits = decode_resource(api_version, &resource, &mut budget, &mut into).is_ok();
+                assert!(fits, "{api_version}: {budget:?}");
             }
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Pure: no I/O, no clock, no log. `step` is told what happened and when, and answers what to do;
 //! the receiver thread does it. Every connection starts from the top, with finding out where MADS
-//! is and what it serves, so that a control plane may change its generation under a running
+//! is and what it serves, so that a control plane may change its API version under a running
 //! daemon.
 
 use std::time::{Duration, Instant};
@@ -331,7 +331,7 @@ impl Connection {
 
     fn open(&mut self, now: Instant, negotiation: Negotiation) -> Vec<Action> {
         let (endpoint, protocol) = (negotiation.endpoint.clone(), negotiation.protocol);
-        let request = self.session.first_request(protocol.generation());
+        let request = self.session.first_request(protocol.api_version());
         self.state = State::Open(Box::new(Open {
             negotiation,
             phase: Phase::Opening(now),
@@ -400,7 +400,7 @@ impl Connection {
         }));
         match self
             .session
-            .receive(open.negotiation.protocol.generation(), response)
+            .receive(open.negotiation.protocol.api_version(), response)
         {
             Ok(accepted) => self.accept(now, &mut open, accepted, &mut actions),
             Err(rejected) => self.reject(now, random, &mut open, *rejected, &mut actions),
@@ -522,7 +522,7 @@ impl Connection {
         }
         let poll = self
             .session
-            .first_request(open.negotiation.protocol.generation());
+            .first_request(open.negotiation.protocol.api_version());
         open.polls.unchanged();
         open.due = Some((open.polls.next(now), poll));
         let ends_rejections = std::mem::take(&mut self.rejection_is_told);

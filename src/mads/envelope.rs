@@ -5,7 +5,8 @@
 use bytes::Bytes;
 use protobuf::Message;
 
-use crate::mads::assignment::{Generation, Resource};
+use crate::mads::api_version::ApiVersion;
+use crate::mads::assignment::Resource;
 use crate::mads::session::{Request, Response};
 use crate::mads::wire::discovery::DiscoveryRequest;
 use crate::mads::wire::walk;
@@ -25,7 +26,7 @@ const ANY_VALUE: u32 = 2;
 
 /// Decodes the envelope of a response; the resources become slices of this one allocation.
 ///
-/// The first resource of a type that no generation has spoils the whole response, so what follows it
+/// The first resource of a type that no API version has spoils the whole response, so what follows it
 /// is not kept. All others have a type URL, and so take no more memory than they took bytes on the
 /// wire, or little more.
 ///
@@ -48,7 +49,7 @@ pub fn decode(message: Vec<u8>) -> protobuf::Result<Response> {
                 let any = input.read_tokio_bytes()?;
                 if !is_spoilt {
                     let (type_url, value) = decode_any(&any)?;
-                    is_spoilt = Generation::of_type_url(&type_url).is_none();
+                    is_spoilt = ApiVersion::of_type_url(&type_url).is_none();
                     response
                         .resources
                         .push(Resource::Protobuf { type_url, value });
@@ -92,7 +93,7 @@ pub fn encode(request: &Request) -> Vec<u8> {
         .mut_or_insert_default()
         .id
         .clone_from(&request.node_id);
-    message.type_url = request.generation.type_url().to_owned();
+    message.type_url = request.api_version.type_url().to_owned();
     message.response_nonce.clone_from(&request.nonce);
     if let Some(reason) = &request.rejection {
         let detail = message.error_detail.mut_or_insert_default();

@@ -4,11 +4,13 @@
 //! All but `transport` and the generated `wire` is pure: it knows no clock, socket, file or log.
 //! Nothing here knows the output file.
 
+pub mod api_version;
 pub mod assignment;
 pub mod budget;
 pub mod connection;
 pub mod endpoint;
 pub mod envelope;
+mod labels;
 pub mod negotiation;
 pub mod outage;
 pub mod polling;

@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::mads::assignment::Generation;
+use crate::mads::api_version::ApiVersion;
 use crate::mads::endpoint::Endpoint;
 use crate::mads::transport::address::Security;
 
@@ -18,18 +18,18 @@ const UNREADY_ATTEMPTS: u32 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A bidirectional gRPC stream.
-    Grpc(Generation),
+    Grpc(ApiVersion),
     /// HTTP long polling, which exists in v1 only.
     Http,
 }
 
 impl Protocol {
-    /// The generation of the assignments that it brings.
+    /// The API version of the assignments that it brings.
     #[must_use]
-    pub fn generation(self) -> Generation {
+    pub fn api_version(self) -> ApiVersion {
         match self {
-            Self::Grpc(generation) => generation,
-            Self::Http => Generation::V1,
+            Self::Grpc(api_version) => api_version,
+            Self::Http => ApiVersion::V1,
         }
     }
 }
@@ -37,7 +37,7 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Grpc(generation) => write!(formatter, "gRPC {generation}"),
+            Self::Grpc(api_version) => write!(formatter, "gRPC {api_version}"),
             Self::Http => formatter.write_str("HTTP v1"),
         }
     }
@@ -46,8 +46,8 @@ impl fmt::Display for Protocol {
 /// What the operator pinned; `None` leaves it to negotiation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pins {
-    /// The only generation to speak.
-    pub generation: Option<Generation>,
+    /// The only API version to speak.
+    pub api_version: Option<ApiVersion>,
     /// The only transport to use.
     pub transport: Option<Transport>,
 }
@@ -73,7 +73,7 @@ pub struct End {
 /// What the end of a source says about the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndKind {
-    /// A definite answer: the server does not know this generation (UNIMPLEMENTED, 404).
+    /// A definite answer: the server does not know this API version (UNIMPLEMENTED, 404).
     UnknownService,
     /// A definite answer: the server does not speak this transport (HTTP/1 instead of HTTP/2).
     UnknownTransport,
@@ -205,8 +205,8 @@ fn protocols(endpoint: &Endpoint, pins: Pins) -> Vec<Protocol> {
         && endpoint.security == Security::Plaintext
         && endpoint.base_path.is_empty();
     [
-        Protocol::Grpc(Generation::V1),
-        Protocol::Grpc(Generation::V1alpha1),
+        Protocol::Grpc(ApiVersion::V1),
+        Protocol::Grpc(ApiVersion::V1alpha1),
         Protocol::Http,
     ]
     .into_iter()
@@ -215,8 +215,8 @@ fn protocols(endpoint: &Endpoint, pins: Pins) -> Vec<Protocol> {
         Protocol::Http => pins.transport != Some(Transport::Grpc),
     })
     .filter(|protocol| {
-        pins.generation
-            .is_none_or(|generation| generation == protocol.generation())
+        pins.api_version
+            .is_none_or(|api_version| api_version == protocol.api_version())
     })
     .collect()
 }

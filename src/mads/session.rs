@@ -7,7 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::mads::assignment::{self, Assignments, Generation, Resource, ResourceError};
+use crate::mads::api_version::ApiVersion;
+use crate::mads::assignment::{self, Assignments, Resource, ResourceError};
 use crate::mads::polling::FIRST_HOLD;
 
 /// The longest reason a NACK carries, in bytes: it ends up in the control plane's log.
@@ -30,7 +31,7 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Names the type of the wanted resources.
-    pub generation: Generation,
+    pub api_version: ApiVersion,
     /// `node.id`, by which a control plane chooses among MeshMetric backends.
     pub node_id: String,
     /// The last accepted version; empty where there is none.
@@ -92,7 +93,7 @@ impl fmt::Display for Rejection {
 pub struct Session {
     node_id: String,
     /// A version belongs to the type it was sent for.
-    accepted: Option<(Generation, String)>,
+    accepted: Option<(ApiVersion, String)>,
 }
 
 impl Session {
@@ -107,42 +108,47 @@ impl Session {
 
     /// The first request of a stream.
     #[must_use]
-    pub fn first_request(&self, generation: Generation) -> Request {
-        self.request(generation, String::new(), None)
+    pub fn first_request(&self, api_version: ApiVersion) -> Request {
+        self.request(api_version, String::new(), None)
     }
 
-    /// Judges a response that was asked for in `generation`.
+    /// Judges a response that was asked for in `API version`.
     ///
     /// # Errors
     /// The rejection, where the response has another type or a resource that cannot be decoded.
     /// Nothing changes then: the last accepted version stays.
     pub fn receive(
         &mut self,
-        generation: Generation,
+        api_version: ApiVersion,
         response: Response,
     ) -> Result<Accepted, Box<Rejected>> {
-        match judge(generation, &response) {
+        match judge(api_version, &response) {
             Ok(assignments) => {
-                self.accepted = Some((generation, response.version));
-                let ack = self.request(generation, response.nonce, None);
+                self.accepted = Some((api_version, response.version));
+                let ack = self.request(api_version, response.nonce, None);
                 Ok(Accepted { assignments, ack })
             }
             Err(reason) => {
-                let nack = self.request(generation, response.nonce, Some(nack_text(&reason)));
+                let nack = self.request(api_version, response.nonce, Some(nack_text(&reason)));
                 Err(Box::new(Rejected { reason, nack }))
             }
         }
     }
 
-    fn request(&self, generation: Generation, nonce: String, rejection: Option<String>) -> Request {
+    fn request(
+        &self,
+        api_version: ApiVersion,
+        nonce: String,
+        rejection: Option<String>,
+    ) -> Request {
         let version = match &self.accepted {
-            Some((accepted_generation, version)) if *accepted_generation == generation => {
+            Some((accepted_api_version, version)) if *accepted_api_version == api_version => {
                 version.clone()
             }
             _ => String::new(),
         };
         Request {
-            generation,
+            api_version,
             node_id: self.node_id.clone(),
             version,
             nonce,
@@ -152,13 +158,13 @@ impl Session {
     }
 }
 
-fn judge(generation: Generation, response: &Response) -> Result<Assignments, Rejection> {
-    if response.type_url != generation.type_url() {
+fn judge(api_version: ApiVersion, response: &Response) -> Result<Assignments, Rejection> {
+    if response.type_url != api_version.type_url() {
         return Err(Rejection::UnexpectedType {
             type_url: response.type_url.clone(),
         });
     }
-    assignment::decode(generation, &response.resources).map_err(Rejection::Resource)
+    assignment::decode(api_version, &response.resources).map_err(Rejection::Resource)
 }
 
 fn nack_text(reason: &Rejection) -> String {

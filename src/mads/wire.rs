@@ -1,4 +1,4 @@
-//! Generated wire types: the xDS envelope and the monitoring assignments of both MADS generations.
+//! Generated wire types: the xDS envelope and the monitoring assignments of both MADS API versions.
 //!
 //! The definitions, with the source of each field, are the files in `proto/`.
 

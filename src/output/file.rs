@@ -20,7 +20,8 @@ use log::Level;
 
 use crate::common::heartbeat::Heartbeat;
 use crate::output::render::Content;
-use crate::output::state_machine::{Failure, Inspection, Moved};
+use crate::output::report::Moved;
+use crate::output::state_machine::{Failure, Inspection};
 use lock::Lock;
 use place::Place;
 pub use probe::check;

@@ -1,13 +1,13 @@
 //! Dataplanes, and the monitoring assignment that Kuma makes of each.
 //!
-//! Kuma sends one assignment for one dataplane, in both generations. A dataplane's tags become
+//! Kuma sends one assignment for one dataplane, in both API versions. A dataplane's tags become
 //! labels twice: `env: prod` gives `env="prod"`, and `envs=",prod,"` for the case of more values.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kuma::Generation;
+use crate::kuma::ApiVersion;
 use crate::proto::{mads_v1, mads_v1alpha1};
 use protobuf::Message;
 
@@ -91,11 +91,11 @@ impl Dataplane {
         labels
     }
 
-    /// Its assignment as the bytes of a generation's `MonitoringAssignment`.
-    pub(crate) fn to_protobuf(&self, generation: Generation) -> Vec<u8> {
-        match generation {
-            Generation::V1Alpha1 => self.to_v1alpha1().write_to_bytes(),
-            Generation::V1 => self.to_v1().write_to_bytes(),
+    /// Its assignment as the bytes of an API version's `MonitoringAssignment`.
+    pub(crate) fn to_protobuf(&self, api_version: ApiVersion) -> Vec<u8> {
+        match api_version {
+            ApiVersion::V1Alpha1 => self.to_v1alpha1().write_to_bytes(),
+            ApiVersion::V1 => self.to_v1().write_to_bytes(),
         }
         .expect("a message of strings can be serialized")
     }
@@ -157,7 +157,7 @@ impl Dataplane {
         }
         target.insert("labels".to_owned(), serde_json::json!(self.labels()));
         serde_json::json!({
-            "@type": Generation::V1.type_url(),
+            "@type": ApiVersion::V1.type_url(),
             "mesh": self.mesh,
             "service": self.service,
             "targets": [target],

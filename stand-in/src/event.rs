@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::kuma::Generation;
+use crate::kuma::ApiVersion;
 
 /// The number of a gRPC stream, or of an HTTP connection; never used twice by a control plane.
 pub type StreamId = u64;
@@ -42,8 +42,8 @@ pub struct SeenRequest {
     pub stream: StreamId,
     /// The transport that it came over.
     pub transport: Transport,
-    /// The generation that was asked.
-    pub generation: Generation,
+    /// The API version that was asked.
+    pub api_version: ApiVersion,
     /// The version that was last accepted.
     pub version_info: String,
     /// The nonce of the response that is ACKed or NACKed; empty in a first request and over HTTP.
@@ -115,8 +115,8 @@ pub enum Event {
     StreamOpened {
         /// Its number.
         stream: StreamId,
-        /// The generation that it asks.
-        generation: Generation,
+        /// The API version that it asks.
+        api_version: ApiVersion,
         /// When.
         at: Instant,
     },
@@ -171,15 +171,17 @@ impl fmt::Display for Event {
         match self {
             Event::Connected { server, .. } => write!(f, "{server:?}: connected"),
             Event::StreamOpened {
-                stream, generation, ..
-            } => write!(f, "stream {stream}: opened, {generation}"),
+                stream,
+                api_version,
+                ..
+            } => write!(f, "stream {stream}: opened, {api_version}"),
             Event::Request(request) => {
                 write!(
                     f,
                     "stream {}: {:?} {} request, version {:?}, nonce {:?}, node {:?}, {}",
                     request.stream,
                     request.transport,
-                    request.generation,
+                    request.api_version,
                     request.version_info,
                     request.nonce,
                     request.node_id,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId};
-use crate::kuma::Generation;
+use crate::kuma::ApiVersion;
 
 /// How many events are kept: enough for any failure's story, bounded for the longest soak.
 const KEPT: usize = 100_000;
@@ -219,11 +219,13 @@ impl Events {
     ///
     /// If none begins within `timeout`.
     #[track_caller]
-    pub fn expect_stream_opened(&self, timeout: Duration) -> (StreamId, Generation) {
+    pub fn expect_stream_opened(&self, timeout: Duration) -> (StreamId, ApiVersion) {
         self.expect("a new stream", timeout, |event| match event {
             Event::StreamOpened {
-                stream, generation, ..
-            } => Some((*stream, *generation)),
+                stream,
+                api_version,
+                ..
+            } => Some((*stream, *api_version)),
             _ => None,
         })
     }

@@ -1,4 +1,4 @@
-//! The gRPC server: both generations' streams, as bytes in and bytes out.
+//! The gRPC server: both API versions' streams, as bytes in and bytes out.
 //!
 //! Messages are not typed here, so that a test can send any bytes. Each stream has a thread that
 //! sends, fed through its outbox; requests are read on grpcio's own thread.
@@ -17,7 +17,7 @@ use grpcio::{
     ServerCredentials, Service, ServiceBuilder, WriteFlags,
 };
 
-use crate::kuma::Generation;
+use crate::kuma::ApiVersion;
 use crate::state::State;
 use crate::stream::Outgoing;
 
@@ -46,10 +46,10 @@ impl GrpcServer {
             .http2_min_recv_ping_interval_without_data(MIN_PING_INTERVAL)
             .reuse_port(false)
             .build_args();
-        let mut server = Generation::ALL
+        let mut server = ApiVersion::ALL
             .into_iter()
-            .fold(ServerBuilder::new(environment), |builder, generation| {
-                builder.register_service(service(generation, state.clone()))
+            .fold(ServerBuilder::new(environment), |builder, api_version| {
+                builder.register_service(service(api_version, state.clone()))
             })
             .channel_args(arguments)
             .build()?;
@@ -67,12 +67,12 @@ impl GrpcServer {
     }
 }
 
-fn service(generation: Generation, state: Arc<State>) -> Service {
-    let name = match generation {
-        Generation::V1Alpha1 => {
+fn service(api_version: ApiVersion, state: Arc<State>) -> Service {
+    let name = match api_version {
+        ApiVersion::V1Alpha1 => {
             "/kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService/StreamMonitoringAssignments"
         }
-        Generation::V1 => {
+        ApiVersion::V1 => {
             "/kuma.observability.v1.MonitoringAssignmentDiscoveryService/StreamMonitoringAssignments"
         }
     };
@@ -88,7 +88,7 @@ fn service(generation: Generation, state: Arc<State>) -> Service {
     };
     ServiceBuilder::new()
         .add_duplex_streaming_handler(&method, move |context, requests, sink| {
-            serve(generation, &state, &context, requests, sink);
+            serve(api_version, &state, &context, requests, sink);
         })
         .build()
 }
@@ -107,15 +107,15 @@ fn read_frame(mut reader: MessageReader) -> grpcio::Result<Frame> {
 }
 
 fn serve(
-    generation: Generation,
+    api_version: ApiVersion,
     state: &Arc<State>,
     context: &RpcContext<'_>,
     mut requests: RequestStream<Frame>,
     sink: DuplexSink<Frame>,
 ) {
     let (outbox, outgoing) = unbounded();
-    let Some(stream) = state.open_stream(generation, outbox) else {
-        let message = format!("unknown service {}", generation.service());
+    let Some(stream) = state.open_stream(api_version, outbox) else {
+        let message = format!("unknown service {}", api_version.service());
         let status = RpcStatus::with_message(RpcStatusCode::UNIMPLEMENTED, message);
         context.spawn(async move {
             // The end of the call is all that its client sees; whether it arrived is up to it.

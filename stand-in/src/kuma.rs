@@ -6,25 +6,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A generation of the monitoring assignment discovery service (MADS).
+/// An API version of the monitoring assignment discovery service (MADS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Generation {
+pub enum ApiVersion {
     /// `kuma.observability.v1alpha1`: Kuma 0.3 to 1.2, gRPC only.
     V1Alpha1,
     /// `kuma.observability.v1`: Kuma 1.2 and later, gRPC (to 2.6) and HTTP.
     V1,
 }
 
-impl Generation {
+impl ApiVersion {
     /// Both of them.
-    pub const ALL: [Generation; 2] = [Generation::V1Alpha1, Generation::V1];
+    pub const ALL: [ApiVersion; 2] = [ApiVersion::V1Alpha1, ApiVersion::V1];
 
-    /// The generation's name, as in its package: `v1alpha1` or `v1`.
+    /// The API version's name, as in its package: `v1alpha1` or `v1`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Generation::V1Alpha1 => "v1alpha1",
-            Generation::V1 => "v1",
+            ApiVersion::V1Alpha1 => "v1alpha1",
+            ApiVersion::V1 => "v1",
         }
     }
 
@@ -32,10 +32,10 @@ impl Generation {
     #[must_use]
     pub fn type_url(self) -> &'static str {
         match self {
-            Generation::V1Alpha1 => {
+            ApiVersion::V1Alpha1 => {
                 "type.googleapis.com/kuma.observability.v1alpha1.MonitoringAssignment"
             }
-            Generation::V1 => "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+            ApiVersion::V1 => "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
         }
     }
 
@@ -43,15 +43,15 @@ impl Generation {
     #[must_use]
     pub fn service(self) -> &'static str {
         match self {
-            Generation::V1Alpha1 => {
+            ApiVersion::V1Alpha1 => {
                 "kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService"
             }
-            Generation::V1 => "kuma.observability.v1.MonitoringAssignmentDiscoveryService",
+            ApiVersion::V1 => "kuma.observability.v1.MonitoringAssignmentDiscoveryService",
         }
     }
 }
 
-impl fmt::Display for Generation {
+impl fmt::Display for ApiVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -60,11 +60,11 @@ impl fmt::Display for Generation {
 /// What a control plane serves on its MADS port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serves {
-    /// gRPC, generation v1alpha1.
+    /// gRPC, API version v1alpha1.
     pub grpc_v1alpha1: bool,
-    /// gRPC, generation v1.
+    /// gRPC, API version v1.
     pub grpc_v1: bool,
-    /// HTTP long polling, generation v1.
+    /// HTTP long polling, API version v1.
     pub http_v1: bool,
 }
 
@@ -75,12 +75,12 @@ impl Serves {
         self.grpc_v1alpha1 || self.grpc_v1
     }
 
-    /// Whether it serves a generation over gRPC.
+    /// Whether it serves an API version over gRPC.
     #[must_use]
-    pub fn grpc_generation(self, generation: Generation) -> bool {
-        match generation {
-            Generation::V1Alpha1 => self.grpc_v1alpha1,
-            Generation::V1 => self.grpc_v1,
+    pub fn grpc_version(self, api_version: ApiVersion) -> bool {
+        match api_version {
+            ApiVersion::V1Alpha1 => self.grpc_v1alpha1,
+            ApiVersion::V1 => self.grpc_v1,
         }
     }
 }
@@ -92,7 +92,7 @@ pub enum Kuma {
     V0_7,
     /// 1.0 and 1.1: gRPC v1alpha1, announced in `/config`.
     V1_1,
-    /// 1.2: both generations over gRPC, and HTTP.
+    /// 1.2: both API versions over gRPC, and HTTP.
     V1_2,
     /// 1.3 to 1.8: v1 over gRPC and HTTP.
     V1_8,

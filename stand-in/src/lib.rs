@@ -57,7 +57,7 @@ pub use event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, 
 pub use events::Events;
 pub use front::{Fault, Front};
 pub use http_answer::{Body, HttpAnswer};
-pub use kuma::{Generation, Kuma, Role, Serves};
+pub use kuma::{ApiVersion, Kuma, Role, Serves};
 pub use plane::{ControlPlane, Plan};
 pub use snapshot::Resource;
 pub use state::Answers;

@@ -1,4 +1,4 @@
-//! MADS over HTTP: long polling for the snapshot of generation v1.
+//! MADS over HTTP: long polling for the snapshot of API version v1.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::acceptor::Connection;
 use crate::event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 use crate::http_answer::{Body, HttpAnswer};
 use crate::http_server::{Handler, is_accepted};
-use crate::kuma::{Generation, Kuma};
+use crate::kuma::{ApiVersion, Kuma};
 use crate::state::{Polled, State};
 
 /// The path of the discovery service, below the base path.
@@ -220,7 +220,7 @@ fn seen(
     SeenRequest {
         stream,
         transport: Transport::Http,
-        generation: Generation::V1,
+        api_version: ApiVersion::V1,
         version_info: request.version_info.clone(),
         nonce: request.response_nonce.clone(),
         node_id: request

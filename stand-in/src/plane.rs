@@ -13,7 +13,7 @@ use crate::grpc::GrpcServer;
 use crate::http_answer::HttpAnswer;
 use crate::http_server::HttpServer;
 use crate::http1;
-use crate::kuma::{Generation, Kuma, Role, Serves};
+use crate::kuma::{ApiVersion, Kuma, Role, Serves};
 use crate::mads_http;
 use crate::snapshot::{Resource, Snapshot};
 use crate::state::{Answers, State};
@@ -196,10 +196,10 @@ impl ControlPlane {
         self.state.publish(&resources.into());
     }
 
-    /// As [`ControlPlane::publish_resources`], for one generation and under any type URL.
-    pub fn publish_raw(&self, generation: Generation, type_url: &str, resources: Vec<Resource>) {
+    /// As [`ControlPlane::publish_resources`], for one API version and under any type URL.
+    pub fn publish_raw(&self, api_version: ApiVersion, type_url: &str, resources: Vec<Resource>) {
         self.state
-            .publish_raw(generation, type_url, resources.into());
+            .publish_raw(api_version, type_url, resources.into());
     }
 
     /// There is no snapshot from now on, until the next is published: gRPC stays silent, and HTTP
@@ -208,10 +208,10 @@ impl ControlPlane {
         self.state.withdraw();
     }
 
-    /// The version of a generation's snapshot; `None` after [`ControlPlane::withdraw`].
+    /// The version of an API version's snapshot; `None` after [`ControlPlane::withdraw`].
     #[must_use]
-    pub fn version(&self, generation: Generation) -> Option<String> {
-        self.state.version(generation)
+    pub fn version(&self, api_version: ApiVersion) -> Option<String> {
+        self.state.version(api_version)
     }
 
     /// Another version of Kuma takes this one's place, on the same ports and with the same mesh:
@@ -276,9 +276,13 @@ impl ControlPlane {
         resources: Vec<Resource>,
     ) -> usize {
         let resources: Arc<[Resource]> = resources.into();
-        self.state.tell_streams(|generation| {
-            let snapshot =
-                Snapshot::with_version(version.to_owned(), generation, type_url, resources.clone());
+        self.state.tell_streams(|api_version| {
+            let snapshot = Snapshot::with_version(
+                version.to_owned(),
+                api_version,
+                type_url,
+                resources.clone(),
+            );
             Outgoing::Snapshot(Arc::new(snapshot), nonce.to_owned())
         })
     }

@@ -1,4 +1,4 @@
-//! What is published: resources, and the snapshot of one generation that they make.
+//! What is published: resources, and the snapshot of one API version that they make.
 //!
 //! A snapshot is encoded when it is first asked for, and once: publishing stays cheap, a thousand
 //! times a second or with tens of MiB.
@@ -8,13 +8,13 @@ use std::sync::{Arc, OnceLock};
 use protobuf::Message;
 
 use crate::dataplane::Dataplane;
-use crate::kuma::Generation;
+use crate::kuma::ApiVersion;
 use crate::proto::discovery::{Any, DiscoveryResponse};
 
 /// One resource of a snapshot.
 #[derive(Clone, Debug)]
 pub enum Resource {
-    /// A dataplane, to be encoded as the generation and the transport have it.
+    /// A dataplane, to be encoded as the API version and the transport have it.
     Dataplane(Dataplane),
     /// Bytes for gRPC and JSON for HTTP, sent as they are: whatever a test wants to try.
     Raw {
@@ -28,22 +28,22 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// A resource of the generation's type that nobody can decode as an assignment.
+    /// A resource of the API version's type that nobody can decode as an assignment.
     #[must_use]
-    pub fn undecodable(generation: Generation) -> Resource {
+    pub fn undecodable(api_version: ApiVersion) -> Resource {
         Resource::Raw {
-            type_url: generation.type_url().to_owned(),
+            type_url: api_version.type_url().to_owned(),
             // Field 2, 127 bytes long, of which none follow.
             value: vec![0x12, 0x7f],
-            json: serde_json::json!({"@type": generation.type_url(), "targets": "none"}),
+            json: serde_json::json!({"@type": api_version.type_url(), "targets": "none"}),
         }
     }
 
-    fn to_any(&self, generation: Generation) -> Any {
+    fn to_any(&self, api_version: ApiVersion) -> Any {
         let (type_url, value) = match self {
             Resource::Dataplane(dataplane) => (
-                generation.type_url().to_owned(),
-                dataplane.to_protobuf(generation),
+                api_version.type_url().to_owned(),
+                dataplane.to_protobuf(api_version),
             ),
             Resource::Raw {
                 type_url, value, ..
@@ -64,10 +64,10 @@ impl Resource {
     }
 }
 
-/// The full state of one generation, under one version.
+/// The full state of one API version, under one version.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    generation: Generation,
+    api_version: ApiVersion,
     version: String,
     type_url: String,
     resources: Arc<[Resource]>,
@@ -78,22 +78,22 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// A snapshot under a new random version, as Kuma gives it to each new state.
     pub(crate) fn new(
-        generation: Generation,
+        api_version: ApiVersion,
         type_url: &str,
         resources: Arc<[Resource]>,
     ) -> Snapshot {
-        Snapshot::with_version(random_uuid(), generation, type_url, resources)
+        Snapshot::with_version(random_uuid(), api_version, type_url, resources)
     }
 
     /// A snapshot under a version of the caller's choice.
     pub(crate) fn with_version(
         version: String,
-        generation: Generation,
+        api_version: ApiVersion,
         type_url: &str,
         resources: Arc<[Resource]>,
     ) -> Snapshot {
         Snapshot {
-            generation,
+            api_version,
             version,
             type_url: type_url.to_owned(),
             resources,
@@ -104,7 +104,7 @@ impl Snapshot {
 
     /// The same state as another control-plane process has it: another version, another order.
     pub(crate) fn reborn(&self) -> Snapshot {
-        Snapshot::new(self.generation, &self.type_url, self.resources.clone())
+        Snapshot::new(self.api_version, &self.type_url, self.resources.clone())
     }
 
     /// Its version.
@@ -124,7 +124,7 @@ impl Snapshot {
                 version_info: self.version.clone(),
                 resources: self
                     .in_random_order()
-                    .map(|resource| resource.to_any(self.generation))
+                    .map(|resource| resource.to_any(self.api_version))
                     .collect(),
                 type_url: self.type_url.clone(),
                 ..Default::default()
@@ -195,8 +195,8 @@ mod tests {
     fn the_nonce_is_merged_into_the_response() {
         let resources = vec![Resource::Dataplane(Dataplane::new("s", "n", "1.2.3.4:5"))];
         let snapshot = Snapshot::new(
-            Generation::V1,
-            Generation::V1.type_url(),
+            ApiVersion::V1,
+            ApiVersion::V1.type_url(),
             Arc::from(resources),
         );
         let response = DiscoveryResponse::parse_from_bytes(&snapshot.to_protobuf("7")).unwrap();

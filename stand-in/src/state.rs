@@ -15,7 +15,7 @@ use protobuf::Message;
 use crate::event::{Event, StreamId};
 use crate::events::Events;
 use crate::http_answer::HttpAnswer;
-use crate::kuma::{Generation, Kuma, Serves};
+use crate::kuma::{ApiVersion, Kuma, Serves};
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::{Resource, Snapshot};
 use crate::stream::{self, Outgoing, Stream};
@@ -65,7 +65,7 @@ struct Inner {
     serves: Serves,
     answers: Answers,
     base_path: String,
-    snapshots: BTreeMap<Generation, Arc<Snapshot>>,
+    snapshots: BTreeMap<ApiVersion, Arc<Snapshot>>,
     streams: BTreeMap<StreamId, Stream>,
     last_stream: StreamId,
     /// What the next HTTP polls are answered.
@@ -125,41 +125,41 @@ impl State {
         path.clone_into(&mut self.inner.lock().base_path);
     }
 
-    pub(crate) fn version(&self, generation: Generation) -> Option<String> {
+    pub(crate) fn version(&self, api_version: ApiVersion) -> Option<String> {
         let inner = self.inner.lock();
-        let snapshot = inner.snapshots.get(&generation)?;
+        let snapshot = inner.snapshots.get(&api_version)?;
         Some(snapshot.version().to_owned())
     }
 
-    /// Makes resources the current snapshot of both generations.
+    /// Makes resources the current snapshot of both API versions.
     pub(crate) fn publish(&self, resources: &Arc<[Resource]>) {
         let mut inner = self.inner.lock();
-        for generation in Generation::ALL {
-            let snapshot = Snapshot::new(generation, generation.type_url(), resources.clone());
-            self.replace(&mut inner, generation, snapshot);
+        for api_version in ApiVersion::ALL {
+            let snapshot = Snapshot::new(api_version, api_version.type_url(), resources.clone());
+            self.replace(&mut inner, api_version, snapshot);
         }
     }
 
-    /// Makes resources the current snapshot of one generation, under any type URL.
+    /// Makes resources the current snapshot of one API version, under any type URL.
     pub(crate) fn publish_raw(
         &self,
-        generation: Generation,
+        api_version: ApiVersion,
         type_url: &str,
         resources: Arc<[Resource]>,
     ) {
-        let snapshot = Snapshot::new(generation, type_url, resources);
-        self.replace(&mut self.inner.lock(), generation, snapshot);
+        let snapshot = Snapshot::new(api_version, type_url, resources);
+        self.replace(&mut self.inner.lock(), api_version, snapshot);
     }
 
-    fn replace(&self, inner: &mut Inner, generation: Generation, snapshot: Snapshot) {
+    fn replace(&self, inner: &mut Inner, api_version: ApiVersion, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
-        inner.snapshots.insert(generation, snapshot.clone());
+        inner.snapshots.insert(api_version, snapshot.clone());
         self.changed.notify_all();
         if inner.answers == Answers::Scripted {
             return;
         }
         for (id, stream) in &mut inner.streams {
-            if stream.generation() == generation
+            if stream.api_version() == api_version
                 && let Some(answer) = stream.published(&snapshot)
             {
                 self.answer(inner.answers, *id, stream, answer);
@@ -227,23 +227,23 @@ impl State {
         self.inner.lock().new_stream_id()
     }
 
-    /// A gRPC stream began. `None` where its generation is not served.
+    /// A gRPC stream began. `None` where its API version is not served.
     pub(crate) fn open_stream(
         &self,
-        generation: Generation,
+        api_version: ApiVersion,
         outbox: Sender<Outgoing>,
     ) -> Option<StreamId> {
         let mut inner = self.inner.lock();
-        if inner.stopping || !inner.serves.grpc_generation(generation) {
+        if inner.stopping || !inner.serves.grpc_version(api_version) {
             return None;
         }
         let stream = inner.new_stream_id();
         inner
             .streams
-            .insert(stream, Stream::new(generation, outbox));
+            .insert(stream, Stream::new(api_version, outbox));
         self.events.record(Event::StreamOpened {
             stream,
-            generation,
+            api_version,
             at: Instant::now(),
         });
         Some(stream)
@@ -268,17 +268,17 @@ impl State {
         let Some(stream) = streams.get_mut(&id) else {
             return;
         };
-        let generation = stream.generation();
+        let api_version = stream.api_version();
         let Ok(request) = DiscoveryRequest::parse_from_bytes(bytes) else {
             let message = "the request is no DiscoveryRequest".to_owned();
             return stream.send(Outgoing::Close(INVALID_ARGUMENT, message));
         };
         self.events
-            .record(Event::Request(stream::seen(id, generation, &request)));
+            .record(Event::Request(stream::seen(id, api_version, &request)));
         if *answers == Answers::Scripted {
             return;
         }
-        match stream.request(&request, snapshots.get(&generation)) {
+        match stream.request(&request, snapshots.get(&api_version)) {
             Ok(None) => {}
             Ok(Some(answer)) => self.answer(*answers, id, stream, answer),
             Err(message) => stream.send(Outgoing::Close(INVALID_ARGUMENT, message)),
@@ -286,10 +286,10 @@ impl State {
     }
 
     /// Tells each open stream something. Returns how many there were.
-    pub(crate) fn tell_streams(&self, mut what: impl FnMut(Generation) -> Outgoing) -> usize {
+    pub(crate) fn tell_streams(&self, mut what: impl FnMut(ApiVersion) -> Outgoing) -> usize {
         let inner = self.inner.lock();
         for (id, stream) in &inner.streams {
-            let outgoing = what(stream.generation());
+            let outgoing = what(stream.api_version());
             self.record_answer(*id, format!("by script: {}", outgoing.describe()));
             stream.send(outgoing);
         }
@@ -327,7 +327,7 @@ impl State {
             let now = Instant::now();
             let mut wake = now + LOOK_FOR_CLIENT;
             if inner.answers != Answers::Scripted {
-                match inner.snapshots.get(&Generation::V1) {
+                match inner.snapshots.get(&ApiVersion::V1) {
                     None => return Polled::NoSnapshot,
                     Some(snapshot) if snapshot.version() != version => {
                         return Polled::Snapshot(snapshot.clone());

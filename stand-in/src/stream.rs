@@ -7,7 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 
 use crate::event::{ErrorDetail, SeenRequest, StreamId, Transport};
-use crate::kuma::Generation;
+use crate::kuma::ApiVersion;
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::Snapshot;
 use crate::subscription::Subscription;
@@ -39,7 +39,7 @@ impl Outgoing {
 
 /// An open stream.
 pub(crate) struct Stream {
-    generation: Generation,
+    api_version: ApiVersion,
     subscription: Subscription,
     /// Whether its first request has come, with the node that later ones may leave out.
     introduced: bool,
@@ -47,18 +47,18 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(generation: Generation, outbox: Sender<Outgoing>) -> Stream {
+    pub(crate) fn new(api_version: ApiVersion, outbox: Sender<Outgoing>) -> Stream {
         Stream {
-            generation,
+            api_version,
             subscription: Subscription::default(),
             introduced: false,
             outbox,
         }
     }
 
-    /// The generation that it asks.
-    pub(crate) fn generation(&self) -> Generation {
-        self.generation
+    /// The API version that it asks.
+    pub(crate) fn api_version(&self) -> ApiVersion {
+        self.api_version
     }
 
     /// Puts something into its outbox.
@@ -81,7 +81,7 @@ impl Stream {
             return Err("the first request has no node.id".to_owned());
         }
         self.introduced = true;
-        let type_url = self.generation.type_url();
+        let type_url = self.api_version.type_url();
         if request.type_url != type_url {
             let asked = &request.type_url;
             return Err(format!("the type URL is {asked:?}, not {type_url}"));
@@ -106,13 +106,13 @@ impl Stream {
 /// A request as the record shows it.
 pub(crate) fn seen(
     stream: StreamId,
-    generation: Generation,
+    api_version: ApiVersion,
     request: &DiscoveryRequest,
 ) -> SeenRequest {
     SeenRequest {
         stream,
         transport: Transport::Grpc,
-        generation,
+        api_version,
         version_info: request.version_info.clone(),
         nonce: request.response_nonce.clone(),
         node_id: request.node.id.clone(),

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{ControlPlane, Dataplane, Event, Fault, Generation, Kuma, Plan, free_port};
+use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Event, Fault, Kuma, Plan, free_port};
 use support::{Http, QUIET, SOON, Stream};
 
 fn backend() -> Dataplane {
@@ -17,7 +17,7 @@ fn backend() -> Dataplane {
 fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
     let plane = ControlPlane::start(Kuma::V1_2);
     plane.publish(&[backend()]);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let before = stream.response();
     let (opened, _) = plane.events().expect_stream_opened(SOON);
@@ -25,7 +25,7 @@ fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
     plane.upgrade_to(Kuma::V2_6);
     assert_eq!(i32::from(stream.end().code()), 14);
     assert_eq!(plane.events().expect_stream_closed(SOON), opened);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request(&before.version_info, "", None);
     let after = stream.response();
     assert_eq!(after.resources.len(), 1);
@@ -38,7 +38,7 @@ fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
 
     // And back.
     plane.upgrade_to(Kuma::V0_7);
-    let mut stream = Stream::open(plane.port(), Generation::V1Alpha1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1Alpha1);
     stream.request("", "", None);
     assert_eq!(stream.response().resources.len(), 1);
 }
@@ -47,7 +47,7 @@ fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
 fn a_stalled_way_is_silent_until_it_flows_again() {
     let plane = ControlPlane::start(Kuma::V2_12);
     let mut open = Http::connect(plane.port());
-    let version = plane.version(Generation::V1).unwrap();
+    let version = plane.version(ApiVersion::V1).unwrap();
     assert_eq!(open.poll(&version, "0s").status, 304);
     plane.front().set_fault(Fault::Stall);
     let mut new = Http::connect(plane.port());
@@ -125,9 +125,9 @@ fn a_refusing_front_keeps_its_open_connections() {
 #[test]
 fn many_connections_leave_nothing_behind() {
     let plane = ControlPlane::start(Kuma::V1_2);
-    let version = plane.version(Generation::V1).unwrap();
+    let version = plane.version(ApiVersion::V1).unwrap();
     let round = || {
-        let mut stream = Stream::open(plane.port(), Generation::V1);
+        let mut stream = Stream::open(plane.port(), ApiVersion::V1);
         stream.request("", "", None);
         stream.response();
         assert_eq!(Http::connect(plane.port()).poll(&version, "0s").status, 304);

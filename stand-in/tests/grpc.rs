@@ -5,7 +5,7 @@ mod support;
 use kuma_stand_in::proto::discovery::DiscoveryRequest;
 use kuma_stand_in::proto::mads_v1::MonitoringAssignment;
 use kuma_stand_in::proto::mads_v1alpha1::MonitoringAssignment as MonitoringAssignmentV1Alpha1;
-use kuma_stand_in::{Answers, ControlPlane, Dataplane, Event, Generation, Kuma, Resource};
+use kuma_stand_in::{Answers, ApiVersion, ControlPlane, Dataplane, Event, Kuma, Resource};
 use protobuf::Message;
 use support::{QUIET, SOON, Stream};
 
@@ -15,20 +15,20 @@ fn backend() -> Dataplane {
 
 #[test]
 fn a_stream_gets_the_snapshot_then_silence_then_the_next() {
-    for generation in Generation::ALL {
+    for api_version in ApiVersion::ALL {
         let plane = ControlPlane::start(Kuma::V1_2);
-        let mut stream = Stream::open(plane.port(), generation);
+        let mut stream = Stream::open(plane.port(), api_version);
         stream.request("", "", None);
         let empty = stream.response();
         assert_eq!(empty.nonce, "1");
-        assert_eq!(empty.type_url, generation.type_url());
+        assert_eq!(empty.type_url, api_version.type_url());
         assert_eq!(
             Some(&empty.version_info),
-            plane.version(generation).as_ref()
+            plane.version(api_version).as_ref()
         );
         assert!(empty.resources.is_empty());
         let opened = plane.events().expect_stream_opened(SOON);
-        assert_eq!(opened.1, generation);
+        assert_eq!(opened.1, api_version);
         let first = plane.events().expect_request(SOON);
         assert_eq!(
             (first.version_info.as_str(), first.nonce.as_str()),
@@ -51,7 +51,7 @@ fn a_stream_gets_the_snapshot_then_silence_then_the_next() {
 #[test]
 fn a_nack_brings_the_same_again() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let first = stream.response();
     stream.request("", &first.nonce, Some("no"));
@@ -66,8 +66,8 @@ fn a_nack_brings_the_same_again() {
 #[test]
 fn a_resumed_stream_stays_silent_until_there_is_news() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let version = plane.version(Generation::V1).unwrap();
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let version = plane.version(ApiVersion::V1).unwrap();
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request(&version, "", None);
     plane.events().expect_request(SOON);
     let answered = plane.events().take(QUIET, |event| {
@@ -82,7 +82,7 @@ fn a_resumed_stream_stays_silent_until_there_is_news() {
 fn without_a_snapshot_the_first_answer_is_missing() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.withdraw();
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     plane.events().expect_request(SOON);
     plane.publish(&[backend()]);
@@ -94,10 +94,10 @@ fn assignments_are_those_of_kuma() {
     let plane = ControlPlane::start(Kuma::V1_2);
     plane.publish(&[backend()]);
 
-    let mut v1 = Stream::open(plane.port(), Generation::V1);
+    let mut v1 = Stream::open(plane.port(), ApiVersion::V1);
     v1.request("", "", None);
     let any = v1.response().resources.remove(0);
-    assert_eq!(any.type_url, Generation::V1.type_url());
+    assert_eq!(any.type_url, ApiVersion::V1.type_url());
     let assignment = MonitoringAssignment::parse_from_bytes(&any.value).unwrap();
     assert_eq!(
         (assignment.mesh.as_str(), assignment.service.as_str()),
@@ -113,7 +113,7 @@ fn assignments_are_those_of_kuma() {
         "env=prod envs=,prod, kuma_io_service=backend kuma_io_services=,backend,"
     );
 
-    let mut v1alpha1 = Stream::open(plane.port(), Generation::V1Alpha1);
+    let mut v1alpha1 = Stream::open(plane.port(), ApiVersion::V1Alpha1);
     v1alpha1.request("", "", None);
     let any = v1alpha1.response().resources.remove(0);
     let assignment = MonitoringAssignmentV1Alpha1::parse_from_bytes(&any.value).unwrap();
@@ -133,18 +133,18 @@ fn assignments_are_those_of_kuma() {
 
 #[test]
 fn a_generation_that_is_not_served_is_an_unknown_service() {
-    for (kuma, generation) in [
-        (Kuma::V0_7, Generation::V1),
-        (Kuma::V2_6, Generation::V1Alpha1),
+    for (kuma, api_version) in [
+        (Kuma::V0_7, ApiVersion::V1),
+        (Kuma::V2_6, ApiVersion::V1Alpha1),
     ] {
         let plane = ControlPlane::start(kuma);
-        let mut stream = Stream::open(plane.port(), generation);
+        let mut stream = Stream::open(plane.port(), api_version);
         stream.request("", "", None);
         let status = stream.end();
         assert_eq!(i32::from(status.code()), 12);
         assert_eq!(
             status.message(),
-            format!("unknown service {}", generation.service())
+            format!("unknown service {}", api_version.service())
         );
     }
 }
@@ -152,7 +152,7 @@ fn a_generation_that_is_not_served_is_an_unknown_service() {
 #[test]
 fn grpc_on_a_port_that_serves_http_only_is_unavailable() {
     let plane = ControlPlane::start(Kuma::V2_12);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let status = stream.end();
     assert_eq!(i32::from(status.code()), 14);
@@ -164,10 +164,10 @@ fn grpc_on_a_port_that_serves_http_only_is_unavailable() {
 fn a_test_can_answer_in_the_control_planes_place() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.set_answers(Answers::Scripted);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     plane.events().expect_request(SOON);
-    let resources = vec![Resource::undecodable(Generation::V1)];
+    let resources = vec![Resource::undecodable(ApiVersion::V1)];
     assert_eq!(plane.respond("v9", "n9", "some/type", resources), 1);
     let response = stream.response();
     assert_eq!(response.version_info, "v9");
@@ -187,7 +187,7 @@ fn streams_can_be_ended_after_each_answer() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.set_answers(Answers::ThenClose(0));
     for _ in 0..3 {
-        let mut stream = Stream::open(plane.port(), Generation::V1);
+        let mut stream = Stream::open(plane.port(), ApiVersion::V1);
         stream.request("", "", None);
         assert_eq!(stream.response().nonce, "1");
         assert_eq!(i32::from(stream.end().code()), 0);
@@ -197,7 +197,7 @@ fn streams_can_be_ended_after_each_answer() {
 #[test]
 fn a_request_without_a_node_is_refused() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.send(&DiscoveryRequest::new());
     let status = stream.end();
     assert_eq!(status.message(), "the first request has no node.id");
@@ -206,7 +206,7 @@ fn a_request_without_a_node_is_refused() {
 #[test]
 fn a_thousand_pushes_a_second_and_a_snapshot_of_20_mib() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let mut response = stream.response();
     for _ in 0..1000 {

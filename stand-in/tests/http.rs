@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{
-    Body, ControlPlane, Dataplane, Generation, HttpAnswer, Kuma, Plan, Resource, Role, Server,
+    ApiVersion, Body, ControlPlane, Dataplane, HttpAnswer, Kuma, Plan, Resource, Role, Server,
 };
 use serde_json::Value;
 use support::{Http, SOON};
@@ -23,10 +23,10 @@ fn the_first_poll_is_answered_at_once_and_the_next_when_there_is_news() {
     let mut http = Http::connect(plane.port());
     let first = http.poll("", "30s");
     assert_eq!(first.status, 200);
-    let version = plane.version(Generation::V1).unwrap();
+    let version = plane.version(ApiVersion::V1).unwrap();
     assert_eq!(
         json(&first.body),
-        serde_json::json!({"version_info": version, "type_url": Generation::V1.type_url()})
+        serde_json::json!({"version_info": version, "type_url": ApiVersion::V1.type_url()})
     );
     let seen = plane.events().expect_request(SOON);
     assert_eq!((seen.node_id.as_str(), seen.stream), ("test", 1));
@@ -45,7 +45,7 @@ fn the_first_poll_is_answered_at_once_and_the_next_when_there_is_news() {
         assert_eq!(
             body["resources"],
             serde_json::json!([{
-                "@type": Generation::V1.type_url(),
+                "@type": ApiVersion::V1.type_url(),
                 "mesh": "default",
                 "service": "backend",
                 "targets": [{
@@ -130,7 +130,7 @@ fn large_answers_are_whole() {
 #[test]
 fn a_poll_that_its_client_leaves_is_given_up() {
     let plane = ControlPlane::start(Kuma::V2_12);
-    let version = plane.version(Generation::V1).unwrap();
+    let version = plane.version(ApiVersion::V1).unwrap();
     let mut http = Http::connect(plane.port());
     http.poll("", "30s");
     let body = format!(r#"{{"version_info":"{version}","node":{{"id":"test"}}}}"#);
@@ -218,7 +218,7 @@ fn a_test_can_answer_in_the_control_planes_place() {
     }
     plane.answer_every_http(None);
 
-    plane.publish_resources(vec![Resource::undecodable(Generation::V1)]);
+    plane.publish_resources(vec![Resource::undecodable(ApiVersion::V1)]);
     assert_eq!(
         json(&ask().answer().body)["resources"][0]["targets"],
         "none"
@@ -342,7 +342,7 @@ fn the_api_server_tells_where_mads_is() {
 fn a_control_plane_that_goes_away_refuses_and_comes_back_on_its_ports() {
     let plane = ControlPlane::start(Kuma::V2_12);
     let ports = [plane.port(), plane.api().address().port()];
-    let version = plane.version(Generation::V1);
+    let version = plane.version(ApiVersion::V1);
     for _ in 0..3 {
         let mut open = ports.map(Http::connect);
         plane.go_away();
@@ -356,5 +356,5 @@ fn a_control_plane_that_goes_away_refuses_and_comes_back_on_its_ports() {
         assert_eq!(Http::connect(ports[0]).poll("", "1s").status, 200);
         assert_eq!(Http::connect(ports[1]).get("/", "").status, 200);
     }
-    assert_ne!(plane.version(Generation::V1), version);
+    assert_ne!(plane.version(ApiVersion::V1), version);
 }

@@ -7,7 +7,7 @@ mod support;
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use kuma_stand_in::{Authority, ControlPlane, Generation, Identity, Kuma, Plan, Tls, Validity};
+use kuma_stand_in::{ApiVersion, Authority, ControlPlane, Identity, Kuma, Plan, Tls, Validity};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -68,7 +68,7 @@ fn mads_and_the_api_server_are_served_over_tls() {
     for name in ["localhost", "127.0.0.1"] {
         let mut http = connect(plane.port(), &authority, name, None).unwrap();
         assert_eq!(http.poll("", "30s").status, 200);
-        let version = plane.version(Generation::V1).unwrap();
+        let version = plane.version(ApiVersion::V1).unwrap();
         assert_eq!(http.poll(&version, "10ms").status, 304);
     }
     assert_eq!(
@@ -153,7 +153,7 @@ fn what_is_no_tls_is_told_so_or_ended() {
     assert!(told(&get(plane.port())));
 
     plane.upgrade_to(Kuma::V2_6);
-    let mut stream = Stream::open(plane.port(), Generation::V1);
+    let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     assert_eq!(i32::from(stream.end().code()), 14);
 }

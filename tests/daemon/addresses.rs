@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use kuma_stand_in::{ControlPlane, Event, Generation, HttpAnswer, Kuma, Server};
+use kuma_stand_in::{ApiVersion, ControlPlane, Event, HttpAnswer, Kuma, Server};
 
 use crate::harness::{Launch, SOON, localhost_is_known};
 use crate::mesh::{EMPTY, backends, file, file_v1};
@@ -234,10 +234,10 @@ fn the_environment_gives_what_no_flag_does() {
         .expecting_output("sub/output.json")
         .start();
     plane.publish(&backends(1));
-    daemon.wait_for_file(&file(Generation::V1Alpha1, &backends(1)));
+    daemon.wait_for_file(&file(ApiVersion::V1Alpha1, &backends(1)));
     let first = plane.events().expect_request(SOON);
     assert_eq!(first.node_id, "from-the-environment");
-    assert_eq!(first.generation, Generation::V1Alpha1);
+    assert_eq!(first.api_version, ApiVersion::V1Alpha1);
     let mode = fs::metadata(daemon.output_path()).unwrap().permissions();
     assert_eq!(
         std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
@@ -267,7 +267,7 @@ fn a_flag_wins_over_each_variable() {
     daemon.wait_for_file(EMPTY);
     let first = plane.events().expect_request(SOON);
     assert_eq!(first.node_id, "from-the-flag");
-    assert_eq!(first.generation, Generation::V1);
+    assert_eq!(first.api_version, ApiVersion::V1);
     daemon.wait_for_log("DEBUG] ");
 }
 

@@ -1,7 +1,7 @@
 //! `kuma-prometheus-sd check`: what it makes of the list and of the output, and of a control plane
 //! that does not answer.
 
-use kuma_stand_in::{ControlPlane, Dataplane, Fault, Generation, Kuma, Resource};
+use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Fault, Kuma, Resource};
 
 use crate::check::{check, failed, passed};
 use crate::harness::{Launch, program};
@@ -29,14 +29,14 @@ fn skipped_targets_are_counted_and_named_with_the_reason() {
 
 #[test]
 fn a_list_that_cannot_be_used_fails() {
-    for (kuma, generation) in [
-        (Kuma::V0_7, Generation::V1Alpha1),
-        (Kuma::V2_6, Generation::V1),
-        (Kuma::V2_12, Generation::V1),
+    for (kuma, api_version) in [
+        (Kuma::V0_7, ApiVersion::V1Alpha1),
+        (Kuma::V2_6, ApiVersion::V1),
+        (Kuma::V2_12, ApiVersion::V1),
     ] {
         let plane = ControlPlane::start(kuma);
-        let resources = vec![Resource::Dataplane(backend(0)), undecodable(generation)];
-        plane.publish_raw(generation, generation.type_url(), resources);
+        let resources = vec![Resource::Dataplane(backend(0)), undecodable(api_version)];
+        plane.publish_raw(api_version, api_version.type_url(), resources);
         let told = failed(&check(&plane.grpc_url()));
         assert!(
             told.contains("the list cannot be used: resource "),

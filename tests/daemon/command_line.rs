@@ -261,7 +261,13 @@ fn the_detailed_version_says_how_it_was_built() {
             .collect();
         assert_eq!(
             names,
-            ["target", "compiler", "profile", "transports", "generations"]
+            [
+                "target",
+                "compiler",
+                "profile",
+                "transports",
+                "API versions"
+            ]
         );
         assert!(
             finished.stdout.contains("gRPC, HTTP"),

@@ -1,8 +1,8 @@
-//! What holds over every transport and in every generation: one suite, run against each source.
+//! What holds over every transport and in every API version: one suite, run against each source.
 //!
 //! `peer.rs` knows how each of them says it; here is what is said.
 
-use kuma_stand_in::{Answers, Generation, HttpAnswer, Resource};
+use kuma_stand_in::{Answers, ApiVersion, HttpAnswer, Resource};
 use serde_json::json;
 
 use crate::harness::SOON;
@@ -51,8 +51,8 @@ fn the_first_request_names_client_and_type_and_gets_the_first_list(peer: &Peer) 
     let daemon = peer.launch.clone().argument("--name=prometheus-02").start();
     let first = peer.plane.events().expect_request(SOON);
     assert_eq!(first.transport, peer.source.transport());
-    assert_eq!(first.generation, peer.generation());
-    assert_eq!(first.type_url, peer.generation().type_url());
+    assert_eq!(first.api_version, peer.api_version());
+    assert_eq!(first.type_url, peer.api_version().type_url());
     assert_eq!(first.node_id, "prometheus-02");
     assert_eq!(
         (first.version_info.as_str(), first.nonce.as_str()),
@@ -100,7 +100,7 @@ fn a_rejected_list_leaves_the_last_good_one(peer: &Peer) {
     daemon.wait_for_file(&peer.file(&backends(2)));
     let mixed = vec![
         Resource::Dataplane(backend(9)),
-        undecodable(peer.generation()),
+        undecodable(peer.api_version()),
     ];
     peer.answer_with("bad", mixed);
     peer.expect_rejected("good");
@@ -110,14 +110,14 @@ fn a_rejected_list_leaves_the_last_good_one(peer: &Peer) {
 
 fn a_first_list_that_is_rejected_leaves_the_old_file(peer: &Peer) {
     let daemon = peer.start_with_old_file();
-    peer.answer_with("bad", vec![undecodable(peer.generation())]);
+    peer.answer_with("bad", vec![undecodable(peer.api_version())]);
     peer.expect_rejected("");
     assert_eq!(daemon.file().as_deref(), Some(OLD));
 }
 
 fn a_version_can_be_rejected_and_then_accepted(peer: &Peer) {
     let daemon = peer.start_with_old_file();
-    peer.answer_with("same", vec![undecodable(peer.generation())]);
+    peer.answer_with("same", vec![undecodable(peer.api_version())]);
     peer.expect_rejected("");
     peer.answer("same", &backends(1));
     peer.expect_accepted("same");
@@ -128,7 +128,7 @@ fn after_a_rejection_the_next_version_can_be_accepted(peer: &Peer) {
     let daemon = peer.start_with_old_file();
     peer.answer("1", &backends(1));
     peer.expect_accepted("1");
-    peer.answer_with("2", vec![undecodable(peer.generation())]);
+    peer.answer_with("2", vec![undecodable(peer.api_version())]);
     peer.expect_rejected("1");
     peer.answer("3", &backends(3));
     peer.expect_accepted("3");
@@ -137,9 +137,9 @@ fn after_a_rejection_the_next_version_can_be_accepted(peer: &Peer) {
 
 fn another_type_is_rejected(peer: &Peer) {
     let daemon = peer.start_with_old_file();
-    let other = match peer.generation() {
-        Generation::V1 => Generation::V1Alpha1,
-        Generation::V1Alpha1 => Generation::V1,
+    let other = match peer.api_version() {
+        ApiVersion::V1 => ApiVersion::V1Alpha1,
+        ApiVersion::V1Alpha1 => ApiVersion::V1,
     };
     peer.answer_typed("1", other.type_url(), Vec::new());
     peer.expect_rejected("");
@@ -163,15 +163,15 @@ fn a_resource_of_another_type_is_rejected(peer: &Peer) {
 
 fn a_resource_that_is_cut_short_is_rejected(peer: &Peer) {
     let daemon = peer.start_with_old_file();
-    let targets_field = match peer.generation() {
-        Generation::V1 => 4,
-        Generation::V1Alpha1 => 2,
+    let targets_field = match peer.api_version() {
+        ApiVersion::V1 => 4,
+        ApiVersion::V1Alpha1 => 2,
     };
     let resource = Resource::Raw {
-        type_url: peer.generation().type_url().to_owned(),
+        type_url: peer.api_version().type_url().to_owned(),
         // A target of 127 bytes, of which none follow.
         value: vec![targets_field << 3 | 2, 127],
-        json: json!({"@type": peer.generation().type_url(), "targets": [{"labels": 127}]}),
+        json: json!({"@type": peer.api_version().type_url(), "targets": [{"labels": 127}]}),
     };
     peer.answer_with("1", vec![resource]);
     peer.expect_rejected("");

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use kuma_stand_in::{Answers, ControlPlane, Dataplane, Generation, Kuma, Plan, free_port};
+use kuma_stand_in::{Answers, ApiVersion, ControlPlane, Dataplane, Kuma, Plan, free_port};
 
 use crate::harness::{Launch, SOON, on_its_port};
 use crate::mesh::{EMPTY, backend, backends, file, file_v1};
@@ -31,21 +31,21 @@ fn an_empty_first_answer_makes_an_empty_list() {
 #[test]
 fn it_follows_the_mesh_as_it_grows_and_shrinks() {
     for kuma in [Kuma::V0_7, Kuma::V2_6, Kuma::V2_12] {
-        let generation = match kuma {
-            Kuma::V0_7 => Generation::V1Alpha1,
-            _ => Generation::V1,
+        let api_version = match kuma {
+            Kuma::V0_7 => ApiVersion::V1Alpha1,
+            _ => ApiVersion::V1,
         };
         let plane = ControlPlane::start(kuma);
         let daemon = Launch::follow(&plane.grpc_url()).start();
         for count in [0, 1, 40, 7, 0, 3] {
             let mesh = backends(count);
             plane.publish(&mesh);
-            daemon.wait_for_file(&file(generation, &mesh));
+            daemon.wait_for_file(&file(api_version, &mesh));
         }
         // Others in the place of all: nothing of a removed target is left.
         let others = [Dataplane::new("web", "web-01", "[fd00::1]:80").in_mesh("second")];
         plane.publish(&others);
-        daemon.wait_for_file(&file(generation, &others));
+        daemon.wait_for_file(&file(api_version, &others));
     }
 }
 
@@ -212,32 +212,32 @@ fn a_target_without_an_address_is_skipped_and_named_and_the_others_are_used() {
     let cases = [
         (
             Kuma::V2_6,
-            Generation::V1,
+            ApiVersion::V1,
             r#"target "backend-00001" of assignment "default/backend""#,
         ),
         (
             Kuma::V0_7,
-            Generation::V1Alpha1,
+            ApiVersion::V1Alpha1,
             r#"of assignment "/meshes/default/dataplanes/backend-00001""#,
         ),
         (
             Kuma::V2_12,
-            Generation::V1,
+            ApiVersion::V1,
             r#"target "backend-00001" of assignment "default/backend""#,
         ),
     ];
-    for (kuma, generation, name) in cases {
+    for (kuma, api_version, name) in cases {
         let plane = ControlPlane::start(kuma);
         let mut homeless = backend(1);
         homeless.address.clear();
         plane.publish(&[backend(0), homeless, backend(2)]);
         let daemon = Launch::follow(&plane.grpc_url()).start();
-        daemon.wait_for_file(&file(generation, &[backend(0), backend(2)]));
+        daemon.wait_for_file(&file(api_version, &[backend(0), backend(2)]));
         let line = daemon.wait_for_log("WARN ] skipped 1 target without an address: ");
         assert!(line.contains(name), "{line}");
         plane.events().expect_request(SOON);
         let ack = plane.events().expect_request(SOON);
-        assert_eq!(Some(ack.version_info), plane.version(generation));
+        assert_eq!(Some(ack.version_info), plane.version(api_version));
         assert_eq!(ack.error_detail, None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{Body, ControlPlane, Event, Generation, HttpAnswer, Kuma, SeenRequest};
+use kuma_stand_in::{ApiVersion, Body, ControlPlane, Event, HttpAnswer, Kuma, SeenRequest};
 use serde_json::json;
 
 use crate::harness::{Daemon, Launch, SOON};
@@ -49,12 +49,12 @@ fn a_poll_has_the_three_fields_and_nothing_else() {
         json!({
             "version_info": version,
             "node": {"id": "prometheus-01"},
-            "type_url": Generation::V1.type_url(),
+            "type_url": ApiVersion::V1.type_url(),
         })
     };
     assert_eq!(body_of(&first), body(""));
     let second = plane.events().expect_request(SOON);
-    let version = plane.version(Generation::V1).expect("there is a snapshot");
+    let version = plane.version(ApiVersion::V1).expect("there is a snapshot");
     assert_eq!(body_of(&second), body(&version));
 }
 
@@ -84,7 +84,7 @@ fn request(event: Event) -> Option<SeenRequest> {
 #[test]
 fn after_a_304_the_next_poll_asks_for_the_same() {
     let (plane, daemon) = following();
-    let version = plane.version(Generation::V1).expect("there is a snapshot");
+    let version = plane.version(ApiVersion::V1).expect("there is a snapshot");
     for _ in 0..2 {
         plane.answer_http(HttpAnswer::with_body(304, Body::Full(Vec::new())));
         let next = plane.events().expect_request(SOON);
@@ -107,7 +107,7 @@ fn pauses(plane: &ControlPlane, count: usize) -> Vec<Duration> {
 #[test]
 fn polls_that_are_answered_at_once_start_a_second_apart() {
     let list = |version: &str| {
-        let type_url = Generation::V1.type_url();
+        let type_url = ApiVersion::V1.type_url();
         let list = json!({"version_info": version, "type_url": type_url});
         HttpAnswer::json(200, &list)
     };
@@ -129,11 +129,11 @@ fn polls_that_are_answered_at_once_start_a_second_apart() {
 #[test]
 fn a_rejected_list_is_asked_for_again_after_a_pause_that_grows() {
     let (plane, daemon) = following();
-    let version = plane.version(Generation::V1);
+    let version = plane.version(ApiVersion::V1);
     let broken = json!({
         "version_info": "broken",
-        "type_url": Generation::V1.type_url(),
-        "resources": [{"@type": Generation::V1.type_url(), "targets": "none"}],
+        "type_url": ApiVersion::V1.type_url(),
+        "resources": [{"@type": ApiVersion::V1.type_url(), "targets": "none"}],
     });
     plane.answer_every_http(Some(HttpAnswer::json(200, &broken)));
     // The first of them comes after the first pause.
@@ -150,7 +150,7 @@ fn a_rejected_list_is_asked_for_again_after_a_pause_that_grows() {
 
 /// Answers that are no list, and what the log tells of each.
 fn faults() -> Vec<(&'static str, HttpAnswer, &'static str)> {
-    let type_url = Generation::V1.type_url();
+    let type_url = ApiVersion::V1.type_url();
     let list = json!({"version_info": "1", "type_url": type_url}).to_string();
     let half = list.as_bytes()[..list.len() / 2].to_vec();
     vec![
@@ -293,7 +293,7 @@ fn what_is_no_list_from_the_beginning_is_told_too() {
 #[test]
 fn the_pause_after_a_failure_grows_and_the_last_version_is_kept() {
     let (plane, _daemon) = following();
-    let version = plane.version(Generation::V1);
+    let version = plane.version(ApiVersion::V1);
     plane.answer_every_http(Some(HttpAnswer::error(500, "Broken", "really")));
     let start = Instant::now();
     let mut last = start;
@@ -340,10 +340,10 @@ fn unknown_fields_in_a_list_are_ignored() {
     let plane = ControlPlane::start(Kuma::V2_14);
     let list = json!({
         "versionInfo": "1",
-        "type_url": Generation::V1.type_url(),
+        "type_url": ApiVersion::V1.type_url(),
         "control_plane": {"identifier": "new"},
         "resources": [{
-            "@type": Generation::V1.type_url(),
+            "@type": ApiVersion::V1.type_url(),
             "mesh": "default",
             "service": "backend",
             "weight": 7,

@@ -1,7 +1,7 @@
 //! What the log says, and what it does not say: one event a line, a handful of lines in a normal
 //! life, nothing of what libraries have to tell, nothing that reaches a terminal's controls.
 
-use kuma_stand_in::{Answers, ControlPlane, Generation, Kuma, free_port};
+use kuma_stand_in::{Answers, ApiVersion, ControlPlane, Kuma, free_port};
 
 use crate::harness::{Finished, Launch, SOON, on_its_port};
 use crate::mesh::{EMPTY, backends, undecodable};
@@ -124,7 +124,7 @@ fn at_debug_each_answer_and_each_acknowledgement_is_told() {
         let daemon = follow_at("debug", &plane.grpc_url()).start();
         daemon.wait_for_log("accepted version");
         plane.publish(&backends(2));
-        let version = plane.version(Generation::V1).expect("one was published");
+        let version = plane.version(ApiVersion::V1).expect("one was published");
         let line = daemon.wait_for_log(&format!("DEBUG] received version {version:?}"));
         assert!(line.ends_with(", 2 resources"), "{line}");
         daemon.wait_for_log(&format!(
@@ -158,11 +158,11 @@ fn what_comes_from_the_network_reaches_no_terminal_as_it_is() {
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.set_answers(Answers::Scripted);
     let daemon = follow_at("debug", &plane.grpc_url()).start();
-    let v1 = Generation::V1.type_url();
+    let v1 = ApiVersion::V1.type_url();
     plane.events().expect_request(SOON);
     plane.respond(evil, evil, evil, Vec::new());
     plane.events().expect_nack(SOON);
-    plane.respond(evil, evil, v1, vec![undecodable(Generation::V1)]);
+    plane.respond(evil, evil, v1, vec![undecodable(ApiVersion::V1)]);
     plane.events().expect_nack(SOON);
     let mut homeless = backends(1);
     homeless[0].name = evil.to_owned();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kuma_stand_in::{Dataplane, Generation, Resource};
+use kuma_stand_in::{ApiVersion, Dataplane, Resource};
 
 /// The file of an empty mesh.
 pub(crate) const EMPTY: &str = "[]\n";
@@ -22,26 +22,26 @@ pub(crate) fn backends(count: usize) -> Vec<Dataplane> {
 }
 
 /// A resource of the right type that is no assignment: a string that ends too early.
-pub(crate) fn undecodable(generation: Generation) -> Resource {
-    let string_field = match generation {
-        Generation::V1 => 2,
-        Generation::V1Alpha1 => 1,
+pub(crate) fn undecodable(api_version: ApiVersion) -> Resource {
+    let string_field = match api_version {
+        ApiVersion::V1 => 2,
+        ApiVersion::V1Alpha1 => 1,
     };
     Resource::Raw {
-        type_url: generation.type_url().to_owned(),
+        type_url: api_version.type_url().to_owned(),
         value: vec![string_field << 3 | 2, 127, b'x'],
-        json: serde_json::json!({"@type": generation.type_url(), "targets": "none"}),
+        json: serde_json::json!({"@type": api_version.type_url(), "targets": "none"}),
     }
 }
 
-/// The file of a mesh as a generation tells of it: v1alpha1 has no label `service`.
-pub(crate) fn file(generation: Generation, mesh: &[Dataplane]) -> String {
+/// The file of a mesh as an API version tells of it: v1alpha1 has no label `service`.
+pub(crate) fn file(api_version: ApiVersion, mesh: &[Dataplane]) -> String {
     let mut groups: Vec<([&str; 4], String)> = mesh
         .iter()
         .map(|dataplane| {
-            let service = match generation {
-                Generation::V1 => dataplane.service.as_str(),
-                Generation::V1Alpha1 => "",
+            let service = match api_version {
+                ApiVersion::V1 => dataplane.service.as_str(),
+                ApiVersion::V1Alpha1 => "",
             };
             let key = [
                 &dataplane.mesh,
@@ -60,9 +60,9 @@ pub(crate) fn file(generation: Generation, mesh: &[Dataplane]) -> String {
     format!("[\n{}\n]\n", lines.join(",\n"))
 }
 
-/// The file of a mesh in generation v1.
+/// The file of a mesh in API version v1.
 pub(crate) fn file_v1(mesh: &[Dataplane]) -> String {
-    file(Generation::V1, mesh)
+    file(ApiVersion::V1, mesh)
 }
 
 /// The assignment of a dataplane as JSON of v1.
@@ -78,7 +78,7 @@ pub(crate) fn json(dataplane: &Dataplane) -> serde_json::Value {
         })
         .collect();
     serde_json::json!({
-        "@type": Generation::V1.type_url(),
+        "@type": ApiVersion::V1.type_url(),
         "mesh": dataplane.mesh,
         "service": dataplane.service,
         "targets": [{

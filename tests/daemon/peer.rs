@@ -1,5 +1,5 @@
 //! A control plane that answers by script alone, over one source: the same words for gRPC of both
-//! generations, HTTP and HTTPS.
+//! API versions, HTTP and HTTPS.
 
 use std::cell::Cell;
 use std::fs;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
 use kuma_stand_in::proto::{mads_v1, mads_v1alpha1};
 use kuma_stand_in::{
-    Answers, Authority, ControlPlane, Dataplane, Event, Generation, HttpAnswer, Kuma, Plan,
+    Answers, ApiVersion, Authority, ControlPlane, Dataplane, Event, HttpAnswer, Kuma, Plan,
     Resource, SeenRequest, Tls, Transport, Validity,
 };
 use protobuf::Message;
@@ -40,10 +40,10 @@ impl Source {
         }
     }
 
-    fn generation(self) -> Generation {
+    fn api_version(self) -> ApiVersion {
         match self {
-            Source::GrpcV1alpha1 => Generation::V1Alpha1,
-            Source::GrpcV1 | Source::Http | Source::Https => Generation::V1,
+            Source::GrpcV1alpha1 => ApiVersion::V1Alpha1,
+            Source::GrpcV1 | Source::Http | Source::Https => ApiVersion::V1,
         }
     }
 
@@ -91,8 +91,8 @@ impl Peer {
         }
     }
 
-    pub(crate) fn generation(&self) -> Generation {
-        self.source.generation()
+    pub(crate) fn api_version(&self) -> ApiVersion {
+        self.source.api_version()
     }
 
     pub(crate) fn is_http(&self) -> bool {
@@ -101,7 +101,7 @@ impl Peer {
 
     /// The file of a mesh as this source tells of it.
     pub(crate) fn file(&self, mesh: &[Dataplane]) -> String {
-        mesh::file(self.generation(), mesh)
+        mesh::file(self.api_version(), mesh)
     }
 
     /// Starts a daemon onto an old file, and takes its first request.
@@ -125,7 +125,7 @@ impl Peer {
 
     /// Answers the last request with resources of any kind.
     pub(crate) fn answer_with(&self, version: &str, resources: Vec<Resource>) {
-        self.answer_typed(version, self.generation().type_url(), resources);
+        self.answer_typed(version, self.api_version().type_url(), resources);
     }
 
     /// Answers the last request with resources of any kind under any type URL.
@@ -195,7 +195,7 @@ impl Peer {
 
     /// Answers the last request with one target, and with unknown fields wherever there can be any.
     pub(crate) fn answer_with_unknown_fields(&self, version: &str) {
-        let type_url = self.generation().type_url();
+        let type_url = self.api_version().type_url();
         if self.is_http() {
             let body = json!({
                 "version_info": version,
@@ -214,9 +214,9 @@ impl Peer {
             self.plane.answer_http(HttpAnswer::json(200, &body));
             return;
         }
-        let value = match self.generation() {
-            Generation::V1 => assignment_v1(),
-            Generation::V1Alpha1 => assignment_v1alpha1(),
+        let value = match self.api_version() {
+            ApiVersion::V1 => assignment_v1(),
+            ApiVersion::V1Alpha1 => assignment_v1alpha1(),
         };
         let mut response = DiscoveryResponse {
             version_info: version.to_owned(),

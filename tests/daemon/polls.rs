@@ -113,7 +113,7 @@ fn a_connection_outlasts_the_pauses_between_rejected_lists() {
     let daemon = peer.start_with_old_file();
     // The seventh pause is longer than the HTTP library keeps an idle connection by itself.
     for number in 0..8 {
-        peer.answer_with(&number.to_string(), vec![undecodable(peer.generation())]);
+        peer.answer_with(&number.to_string(), vec![undecodable(peer.api_version())]);
         peer.expect_rejected("");
     }
     peer.answer("good", &[backend(0)]);

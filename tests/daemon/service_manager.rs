@@ -1,6 +1,6 @@
 //! What a service manager is told, and the log as the journal wants it.
 
-use kuma_stand_in::{ControlPlane, Generation, Kuma};
+use kuma_stand_in::{ApiVersion, ControlPlane, Kuma};
 
 use crate::harness::{Launch, on_its_port};
 use crate::mesh::{EMPTY, backends, file_v1, undecodable};
@@ -69,12 +69,12 @@ fn is_time(text: &str) -> bool {
 
 #[test]
 fn the_status_tells_of_rejected_responses_until_one_is_accepted() {
-    let generation = Generation::V1;
+    let api_version = ApiVersion::V1;
     let plane = ControlPlane::start(Kuma::V2_6);
     plane.publish_raw(
-        generation,
-        generation.type_url(),
-        vec![undecodable(generation)],
+        api_version,
+        api_version.type_url(),
+        vec![undecodable(api_version)],
     );
     let manager = Manager::listen();
     let daemon = manager.manage(Launch::follow(&plane.grpc_url())).start();

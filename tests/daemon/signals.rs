@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use kuma_stand_in::{Body, ControlPlane, Event, Fault, Generation, HttpAnswer, Kuma, free_port};
+use kuma_stand_in::{ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, Kuma, free_port};
 
 use crate::harness::{Daemon, Launch, SOON, read_if_there};
 use crate::mesh::{EMPTY, backend, file_v1, undecodable};
@@ -112,7 +112,7 @@ fn while_a_poll_waits() -> InState {
     let daemon = Launch::follow(&plane.http_url()).start();
     plane.events().expect_request(SOON);
     let second = plane.events().expect_request(SOON);
-    assert_eq!(Some(second.version_info), plane.version(Generation::V1));
+    assert_eq!(Some(second.version_info), plane.version(ApiVersion::V1));
     in_state(daemon, plane)
 }
 
@@ -132,7 +132,7 @@ fn while_an_answer_drips_in() -> InState {
 
 fn while_a_nack_waits() -> InState {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let v1 = Generation::V1;
+    let v1 = ApiVersion::V1;
     plane.publish_raw(v1, v1.type_url(), vec![undecodable(v1)]);
     let daemon = Launch::follow(&plane.grpc_url()).start();
     daemon.wait_for_log("asking again in");
@@ -172,7 +172,7 @@ fn under_a_flood_of_lists_it_ends_in_time_and_the_last_acknowledged_one_is_in_th
                 break;
             }
             plane.publish(&[backend(number)]);
-            let version = plane.version(Generation::V1).expect("one was published");
+            let version = plane.version(ApiVersion::V1).expect("one was published");
             numbers.insert(version, number);
         }
     });

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{
-    Authority, Body, ControlPlane, Generation, HttpAnswer, Kuma, Plan, Tls, Validity,
+    ApiVersion, Authority, Body, ControlPlane, HttpAnswer, Kuma, Plan, Tls, Validity,
 };
 use serde_json::json;
 
@@ -22,7 +22,7 @@ const LONGER: Duration = Duration::from_secs(35);
 const SLACK: Duration = Duration::from_secs(10);
 
 fn empty_list() -> Vec<u8> {
-    let list = json!({"version_info": "slow", "type_url": Generation::V1.type_url()});
+    let list = json!({"version_info": "slow", "type_url": ApiVersion::V1.type_url()});
     list.to_string().into_bytes()
 }
 

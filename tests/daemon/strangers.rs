@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use kuma_stand_in::{ControlPlane, Event, Generation};
+use kuma_stand_in::{ApiVersion, ControlPlane, Event};
 
 use crate::harness::SOON;
 
@@ -245,7 +245,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream) {
 /// Waits for a poll over HTTP that has all there is, and so is not answered for a while.
 #[track_caller]
 pub(crate) fn expect_waiting_poll(plane: &ControlPlane) {
-    let version = plane.version(Generation::V1);
+    let version = plane.version(ApiVersion::V1);
     plane
         .events()
         .expect("a poll that waits", SOON, |event| match event {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{ControlPlane, Dataplane, Event, Generation, Kuma, SeenRequest, Transport};
+use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Event, Kuma, SeenRequest, Transport};
 
 use crate::harness::{Daemon, Launch, SOON, on_its_port, read_if_there};
 use crate::mesh::{backends, file};
@@ -76,11 +76,11 @@ impl Drop for Reader {
     }
 }
 
-/// The generation that the daemon speaks with a version of Kuma.
-fn generation(kuma: Kuma) -> Generation {
+/// The API version that the daemon speaks with a version of Kuma.
+fn api_version(kuma: Kuma) -> ApiVersion {
     match kuma {
-        Kuma::V0_7 | Kuma::V1_1 => Generation::V1Alpha1,
-        _ => Generation::V1,
+        Kuma::V0_7 | Kuma::V1_1 => ApiVersion::V1Alpha1,
+        _ => ApiVersion::V1,
     }
 }
 
@@ -99,7 +99,7 @@ fn follow(address: impl Fn(&ControlPlane) -> String, change: impl Fn(&ControlPla
     let plane = ControlPlane::start(WALK[0]);
     plane.publish(&mesh);
     let daemon = Launch::follow(&address(&plane)).start();
-    let mut lists = vec![file(generation(WALK[0]), &mesh)];
+    let mut lists = vec![file(api_version(WALK[0]), &mesh)];
     daemon.wait_for_file(&lists[0]);
     let reader = Reader::start(daemon.output_path());
 
@@ -111,7 +111,7 @@ fn follow(address: impl Fn(&ControlPlane) -> String, change: impl Fn(&ControlPla
         // its own making, so that a rollback from HTTP to gRPC is noticed as well.
         let is_first = |request: &SeenRequest| {
             request.nonce.is_empty()
-                && request.generation == generation(*kuma)
+                && request.api_version == api_version(*kuma)
                 && request.transport == transport(*kuma)
         };
         let first = |event: &Event| match event {
@@ -138,9 +138,9 @@ fn follow(address: impl Fn(&ControlPlane) -> String, change: impl Fn(&ControlPla
     }
 }
 
-/// The file becomes that of `mesh`, which a new generation may tell in another way.
+/// The file becomes that of `mesh`, which a new API version may tell in another way.
 fn expect(daemon: &Daemon, lists: &mut Vec<String>, kuma: Kuma, mesh: &[Dataplane]) {
-    let list = file(generation(kuma), mesh);
+    let list = file(api_version(kuma), mesh);
     daemon.wait_for_file(&list);
     if lists.last() != Some(&list) {
         lists.push(list);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use kuma_stand_in::{
-    Answers, Body, ControlPlane, Event, Fault, Generation, HttpAnswer, Kuma, Resource,
+    Answers, ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, Kuma, Resource,
 };
 
 use crate::harness::{Daemon, Launch};
@@ -46,14 +46,14 @@ fn same_list() -> HttpAnswer {
     let resources: Vec<_> = lists::list(1, TARGETS).iter().map(mesh::json).collect();
     let body = serde_json::json!({
         "version_info": "again",
-        "type_url": Generation::V1.type_url(),
+        "type_url": ApiVersion::V1.type_url(),
         "resources": resources,
     });
     HttpAnswer::json(200, &body)
 }
 
 fn http_answers() -> Vec<Bad> {
-    let type_url = Generation::V1.type_url();
+    let type_url = ApiVersion::V1.type_url();
     let other = serde_json::json!({
         "version_info": "x", "type_url": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     });
@@ -146,7 +146,7 @@ fn grpc_streams() -> Vec<Bad> {
         over_grpc(
             "a list that must be rejected, again at once",
             Box::new(|plane| {
-                let v1 = Generation::V1;
+                let v1 = ApiVersion::V1;
                 let bad = vec![Resource::undecodable(v1)];
                 plane.publish_raw(v1, v1.type_url(), bad);
             }),

@@ -3,7 +3,7 @@
 
 use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
 use kuma_stand_in::proto::mads_v1;
-use kuma_stand_in::{ControlPlane, Event, Generation, Kuma};
+use kuma_stand_in::{ApiVersion, ControlPlane, Event, Kuma};
 use protobuf::Message;
 
 use crate::harness::{Launch, SOON};
@@ -19,7 +19,7 @@ fn response(resources: Vec<Any>) -> Vec<u8> {
     let response = DiscoveryResponse {
         version_info: "huge".to_owned(),
         nonce: "nonce-of-huge".to_owned(),
-        type_url: Generation::V1.type_url().to_owned(),
+        type_url: ApiVersion::V1.type_url().to_owned(),
         resources,
         ..Default::default()
     };
@@ -28,7 +28,7 @@ fn response(resources: Vec<Any>) -> Vec<u8> {
 
 fn any(value: Vec<u8>) -> Any {
     Any {
-        type_url: Generation::V1.type_url().to_owned(),
+        type_url: ApiVersion::V1.type_url().to_owned(),
         value,
         ..Default::default()
     }

@@ -4,7 +4,7 @@
 
 use std::thread;
 
-use kuma_stand_in::{Answers, ControlPlane, Generation, HttpAnswer, Kuma};
+use kuma_stand_in::{Answers, ApiVersion, ControlPlane, HttpAnswer, Kuma};
 use serde_json::json;
 
 use crate::harness::{Daemon, Launch, SOON};
@@ -25,7 +25,7 @@ fn assert_harmless(daemon: Daemon, level: &str) {
 
 /// Answers of a discovery service.
 fn answers() -> Vec<HttpAnswer> {
-    let type_url = Generation::V1.type_url();
+    let type_url = ApiVersion::V1.type_url();
     let location = b"HTTP/1.1 302 Found\r\nLocation: http://evil\x1b[2J\x07\x9b31m\r\n\
         Content-Length: 0\r\n\r\n";
     let reason = b"HTTP/1.1 500 evil\x1b[2J\r\nContent-Length: 4\r\n\r\nevil";

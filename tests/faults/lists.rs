@@ -1,7 +1,7 @@
 //! Lists that carry their number and their length, so that whoever sees a file can tell which list
 //! it is, or that it is none: every byte is compared with what that list must become.
 
-use kuma_stand_in::{Dataplane, Generation};
+use kuma_stand_in::{ApiVersion, Dataplane};
 
 use crate::mesh;
 
@@ -16,7 +16,7 @@ pub(crate) fn list(number: usize, targets: usize) -> Vec<Dataplane> {
     (0..targets).map(tagged).collect()
 }
 
-/// The file of such a list in generation v1.
+/// The file of such a list in API version v1.
 pub(crate) fn file(number: usize, targets: usize) -> String {
     mesh::file_v1(&list(number, targets))
 }
@@ -25,8 +25,8 @@ pub(crate) fn file(number: usize, targets: usize) -> String {
 pub(crate) fn number_of(file: &str) -> Option<usize> {
     let (number, targets) = (label(file, "list")?, label(file, "length")?);
     let list = list(number, targets);
-    let is_this = |generation| file == mesh::file(generation, &list);
-    Generation::ALL.into_iter().any(is_this).then_some(number)
+    let is_this = |api_version| file == mesh::file(api_version, &list);
+    ApiVersion::ALL.into_iter().any(is_this).then_some(number)
 }
 
 /// The value of a label of the first target.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use kuma_stand_in::{ControlPlane, Event, Generation};
+use kuma_stand_in::{ApiVersion, ControlPlane, Event};
 
 use crate::harness::{Daemon, SOON, wait_until};
 use crate::process::{Figures, id_of};
@@ -53,12 +53,12 @@ pub(crate) fn assert_quiet(fault: &str, daemon: &Daemon, hundredths: u32) {
 /// A list of an earlier control plane.
 pub(crate) const OLD: &str = "[\n{\"targets\":[\"10.9.9.9:1\"],\"labels\":{\"mesh\":\"old\"}}\n]\n";
 
-/// Waits until a client has said that it has the list of generation v1 or v1alpha1 last published:
+/// Waits until a client has said that it has the list of API version v1 or v1alpha1 last published:
 /// by an ACK, or by a poll that waits for the next.
 #[track_caller]
 pub(crate) fn expect_settled(plane: &ControlPlane) {
-    let versions: Vec<_> = Generation::ALL
-        .map(|generation| plane.version(generation))
+    let versions: Vec<_> = ApiVersion::ALL
+        .map(|api_version| plane.version(api_version))
         .into();
     plane
         .events()

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{Generation, Kuma};
+use kuma_stand_in::{ApiVersion, Kuma};
 
 use crate::following::{TARGETS, following, over_both_transports};
 use crate::harness::{Launch, SOON};
@@ -14,7 +14,7 @@ fn sighup_reconnects_with_the_same_version_and_is_no_outage() {
     over_both_transports(|kuma| {
         let (plane, mut daemon) = following(kuma);
         plane.events().discard();
-        let before = plane.version(Generation::V1);
+        let before = plane.version(ApiVersion::V1);
         daemon.signal("HUP");
         // The new connection resumes with the version of the old one.
         let first = plane.events().expect_request(SOON);

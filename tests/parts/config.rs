@@ -10,7 +10,7 @@ use std::path::Path;
 use kuma_prometheus_sd::cli::arguments::{Invocation, Values, parse};
 use kuma_prometheus_sd::cli::config::{Config, ConfigError};
 use kuma_prometheus_sd::cli::flags::FLAGS;
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::negotiation::{Pins, Transport};
 use log::LevelFilter;
 
@@ -116,11 +116,11 @@ fn a_flag_hides_a_variable_that_cannot_be_used() {
 fn every_word_has_its_meaning() {
     for (word, expected) in [
         ("auto", None),
-        ("v1", Some(Generation::V1)),
-        ("v1alpha1", Some(Generation::V1alpha1)),
+        ("v1", Some(ApiVersion::V1)),
+        ("v1alpha1", Some(ApiVersion::V1alpha1)),
     ] {
         let config = good(&[&format!("--api-version={word}")], &[]);
-        assert_eq!(config.pins.generation, expected);
+        assert_eq!(config.pins.api_version, expected);
     }
     for (word, expected) in [
         ("auto", None),

@@ -2,7 +2,7 @@
 //! apart from what is changed on purpose: no empty groups for targets that are gone, `[]` for a
 //! first empty answer, no labels without a value, and one order.
 
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
@@ -40,30 +40,30 @@ fn every_capture_is_tested_here() {
 
 #[test]
 fn kuma_0_7_over_grpc_v1alpha1_gives_the_original_file() {
-    assert_original("0.7-A/grpc-v1alpha1.json", Generation::V1alpha1, 6);
+    assert_original("0.7-A/grpc-v1alpha1.json", ApiVersion::V1alpha1, 6);
 }
 
 #[test]
 fn kuma_1_2_over_grpc_v1_gives_the_original_file() {
-    assert_original("1.2-A/grpc-v1.json", Generation::V1, 6);
+    assert_original("1.2-A/grpc-v1.json", ApiVersion::V1, 6);
 }
 
 #[test]
 fn kuma_2_6_over_grpc_v1_gives_the_original_file() {
-    assert_original("2.6-A/grpc-v1.json", Generation::V1, 6);
+    assert_original("2.6-A/grpc-v1.json", ApiVersion::V1, 6);
 }
 
 #[test]
 fn kuma_2_6_with_mesh_metric_over_grpc_v1_gives_the_original_file() {
-    assert_original("2.6-M/grpc-v1.json", Generation::V1, 3);
+    assert_original("2.6-M/grpc-v1.json", ApiVersion::V1, 3);
 }
 
 /// The original tool of that time could not run against Kuma 1.2, which said the same as 0.7.
 #[test]
 fn kuma_1_2_over_grpc_v1alpha1_gives_the_file_of_kuma_0_7() {
     assert_eq!(
-        over_grpc("1.2-A/grpc-v1alpha1.json", Generation::V1alpha1),
-        over_grpc("0.7-A/grpc-v1alpha1.json", Generation::V1alpha1),
+        over_grpc("1.2-A/grpc-v1alpha1.json", ApiVersion::V1alpha1),
+        over_grpc("0.7-A/grpc-v1alpha1.json", ApiVersion::V1alpha1),
     );
 }
 
@@ -80,11 +80,11 @@ fn kuma_1_2_says_the_same_in_both_generations_but_for_the_label_service() {
         });
         files.collect()
     };
-    let v1 = over_grpc("1.2-A/grpc-v1.json", Generation::V1);
+    let v1 = over_grpc("1.2-A/grpc-v1.json", ApiVersion::V1);
     for group in v1.iter().flat_map(|(_, file)| groups(file)) {
         assert_eq!(group.labels["service"], group.labels["job"]);
     }
-    let v1alpha1 = over_grpc("1.2-A/grpc-v1alpha1.json", Generation::V1alpha1);
+    let v1alpha1 = over_grpc("1.2-A/grpc-v1alpha1.json", ApiVersion::V1alpha1);
     assert_eq!(without_service(v1), without_service(v1alpha1));
 }
 
@@ -93,7 +93,7 @@ fn http_gives_the_same_file_as_grpc() {
     for kuma in ["1.2-A", "2.6-A", "2.6-M"] {
         assert_eq!(
             over_http(&format!("{kuma}/http.json")),
-            over_grpc(&format!("{kuma}/grpc-v1.json"), Generation::V1),
+            over_grpc(&format!("{kuma}/grpc-v1.json"), ApiVersion::V1),
             "{kuma}"
         );
     }
@@ -125,7 +125,7 @@ fn kuma_2_12_with_mesh_metric_gives_the_file_of_kuma_2_6_without_tags() {
 #[test]
 fn the_file_has_exactly_these_bytes() {
     let expected = include_str!("golden/2.6-A-gateway-and-two-inbounds.json");
-    let files = over_grpc("2.6-A/grpc-v1.json", Generation::V1);
+    let files = over_grpc("2.6-A/grpc-v1.json", ApiVersion::V1);
     let file = files
         .into_iter()
         .find(|(step, _)| step == "gateway-and-two-inbounds");
@@ -135,8 +135,8 @@ fn the_file_has_exactly_these_bytes() {
 #[test]
 fn an_empty_mesh_gives_an_empty_list_whether_it_was_ever_full_or_not() {
     for files in [
-        over_grpc("0.7-A/grpc-v1alpha1.json", Generation::V1alpha1),
-        over_grpc("2.6-A/grpc-v1.json", Generation::V1),
+        over_grpc("0.7-A/grpc-v1alpha1.json", ApiVersion::V1alpha1),
+        over_grpc("2.6-A/grpc-v1.json", ApiVersion::V1),
         over_http("2.12-A/http.json"),
     ] {
         for (step, file) in files {
@@ -165,10 +165,10 @@ fn the_example_of_the_first_readme_gives_the_group_it_promises() {
             ("service", "backend"),
         ]),
     };
-    let response = discovery_response("1", "1", Generation::V1alpha1, &[assignment.protobuf()]);
+    let response = discovery_response("1", "1", ApiVersion::V1alpha1, &[assignment.protobuf()]);
     let mut session = Session::new("kuma_sd".to_owned());
     let response = envelope::decode(response).unwrap();
-    let file = accept(&mut session, Generation::V1alpha1, response);
+    let file = accept(&mut session, ApiVersion::V1alpha1, response);
     let expected = concat!(
         "[\n",
         r#"{"targets":["192.168.0.1:8080"],"labels":{"#,
@@ -181,8 +181,8 @@ fn the_example_of_the_first_readme_gives_the_group_it_promises() {
 }
 
 #[track_caller]
-fn assert_original(name: &str, generation: Generation, steps: usize) {
-    let files = over_grpc(name, generation);
+fn assert_original(name: &str, api_version: ApiVersion, steps: usize) {
+    let files = over_grpc(name, api_version);
     assert_eq!(files.len(), steps);
     let mut compared = 0;
     for (captured, (step, file)) in captures::load::<Vec<GrpcStep>>(name).iter().zip(files) {
@@ -221,13 +221,13 @@ fn without_intended_changes(original: &[OriginalGroup]) -> Vec<Group> {
 }
 
 /// A whole gRPC capture in one session.
-fn over_grpc(name: &str, generation: Generation) -> Files {
+fn over_grpc(name: &str, api_version: ApiVersion) -> Files {
     let mut session = Session::new("kuma_sd".to_owned());
     let steps = captures::load::<Vec<GrpcStep>>(name);
     let files = steps.into_iter().map(|captured| {
         let response = envelope::decode(captured.response()).unwrap();
         assert!(!response.nonce.is_empty(), "{name}: {}", captured.step);
-        let file = accept(&mut session, generation, response);
+        let file = accept(&mut session, api_version, response);
         (captured.step, file)
     });
     files.collect()
@@ -240,16 +240,16 @@ fn over_http(name: &str) -> Files {
     let files = steps.into_iter().map(|captured| {
         assert_eq!(captured.status, 200);
         let response = http::decode(captured.body.as_bytes()).unwrap();
-        let file = accept(&mut session, Generation::V1, response);
+        let file = accept(&mut session, ApiVersion::V1, response);
         (captured.step, file)
     });
     files.collect()
 }
 
-fn accept(session: &mut Session, generation: Generation, response: Response) -> Vec<u8> {
+fn accept(session: &mut Session, api_version: ApiVersion, response: Response) -> Vec<u8> {
     let (version, nonce) = (response.version.clone(), response.nonce.clone());
     assert!(!version.is_empty());
-    let accepted = session.receive(generation, response).unwrap();
+    let accepted = session.receive(api_version, response).unwrap();
     assert_eq!(accepted.ack.version, version);
     assert_eq!(accepted.ack.nonce, nonce);
     assert_eq!(accepted.ack.rejection, None);

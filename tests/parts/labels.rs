@@ -1,6 +1,7 @@
 //! Which label names are valid and what becomes of the others, and whose labels win.
 
-use kuma_prometheus_sd::mads::assignment::{Assignments, Generation, decode};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::{Assignments, decode};
 use kuma_prometheus_sd::snapshot::Labels;
 
 use crate::support::wire::{V1, V1Target, V1alpha1, pairs};
@@ -32,14 +33,14 @@ fn v1alpha1(target: &[(&str, &str)], assignment: &[(&str, &str)]) -> V1alpha1 {
 }
 
 pub(crate) fn decode_v1(assignment: &V1) -> Assignments {
-    let assignments = decode(Generation::V1, &[assignment.resource()]).unwrap();
-    let from_json = decode(Generation::V1, &[assignment.json_resource()]).unwrap();
+    let assignments = decode(ApiVersion::V1, &[assignment.resource()]).unwrap();
+    let from_json = decode(ApiVersion::V1, &[assignment.json_resource()]).unwrap();
     assert_eq!(assignments, from_json);
     assignments
 }
 
 pub(crate) fn decode_v1alpha1(assignment: &V1alpha1) -> Assignments {
-    decode(Generation::V1alpha1, &[assignment.resource()]).unwrap()
+    decode(ApiVersion::V1alpha1, &[assignment.resource()]).unwrap()
 }
 
 /// The labels of the only target, which has the address that all tests here use.
@@ -52,7 +53,7 @@ pub(crate) fn only_labels(assignments: Assignments) -> Vec<(String, String)> {
     labels.into_iter().collect()
 }
 
-/// In both maps of both generations.
+/// In both maps of both API versions.
 #[track_caller]
 fn assert_labels(labels: &[(&str, &str)], expected: &[(&str, &str)]) {
     let expected = pairs(expected);

@@ -1,6 +1,6 @@
 //! The bytes of a request over gRPC, as the control plane's own decoder reads them.
 
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope::encode;
 use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
 use kuma_prometheus_sd::mads::session::Request;
@@ -9,7 +9,7 @@ use crate::support::wire::{field, text, varint};
 
 fn request() -> Request {
     Request {
-        generation: Generation::V1,
+        api_version: ApiVersion::V1,
         node_id: "kuma_sd".to_owned(),
         version: String::new(),
         nonce: String::new(),
@@ -25,7 +25,7 @@ fn expected(request: &Request, rejection: Option<&[u8]>) -> Vec<u8> {
     let mut message = Vec::new();
     text(1, &request.version, &mut message);
     field(2, &node, &mut message);
-    text(4, request.generation.type_url(), &mut message);
+    text(4, request.api_version.type_url(), &mut message);
     text(5, &request.nonce, &mut message);
     if let Some(status) = rejection {
         field(6, status, &mut message);
@@ -35,9 +35,9 @@ fn expected(request: &Request, rejection: Option<&[u8]>) -> Vec<u8> {
 
 #[test]
 fn the_first_request_has_the_node_and_the_type() {
-    for generation in [Generation::V1, Generation::V1alpha1] {
+    for api_version in [ApiVersion::V1, ApiVersion::V1alpha1] {
         let request = Request {
-            generation,
+            api_version,
             ..request()
         };
         assert_eq!(encode(&request), expected(&request, None));

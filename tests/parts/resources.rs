@@ -1,8 +1,9 @@
 //! Which targets of a resource are skipped, what is read of it, and which resources spoil a whole
 //! response.
 
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{
-    Assignments, Generation, Resource, ResourceError, SkippedTarget, decode,
+    Assignments, Resource, ResourceError, SkippedTarget, decode,
 };
 use kuma_prometheus_sd::mads::budget::OverLimit;
 
@@ -64,12 +65,12 @@ fn skipped(assignment: &str, target: &str) -> SkippedTarget {
 #[test]
 fn an_assignment_without_targets_counts_as_an_assignment() {
     let nothing = V1::default();
-    let found = decode(Generation::V1, &[nothing.resource(), nothing.resource()]).unwrap();
+    let found = decode(ApiVersion::V1, &[nothing.resource(), nothing.resource()]).unwrap();
     assert_eq!(found.count, 2);
     assert_eq!(found.targets, []);
     let nothing = V1alpha1::default();
     assert_eq!(decode_v1alpha1(&nothing).count, 1);
-    assert_eq!(decode(Generation::V1, &[]).unwrap(), Assignments::default());
+    assert_eq!(decode(ApiVersion::V1, &[]).unwrap(), Assignments::default());
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn json_takes_null_for_a_default_and_the_other_spelling_and_unknown_fields() {
             "labels": {"env": "prod"}
         }]
     }"#;
-    let found = decode(Generation::V1, &[json_resource(json)]).unwrap();
+    let found = decode(ApiVersion::V1, &[json_resource(json)]).unwrap();
     let expected = [
         ("__metrics_path__", "/m"),
         ("env", "prod"),
@@ -99,7 +100,7 @@ fn a_resource_of_another_type_spoils_the_response_and_is_named() {
     for (resource, type_url) in [
         (
             V1alpha1::default().resource(),
-            Generation::V1alpha1.type_url(),
+            ApiVersion::V1alpha1.type_url(),
         ),
         (
             json_resource(&format!(r#"{{"@type":"{foreign}","targets":7}}"#)),
@@ -107,7 +108,7 @@ fn a_resource_of_another_type_spoils_the_response_and_is_named() {
         ),
         (json_resource("{}"), ""),
     ] {
-        let error = decode(Generation::V1, &[v1.resource(), resource]).unwrap_err();
+        let error = decode(ApiVersion::V1, &[v1.resource(), resource]).unwrap_err();
         let expected = ResourceError::UnexpectedType {
             index: 1,
             type_url: type_url.to_owned(),
@@ -116,7 +117,7 @@ fn a_resource_of_another_type_spoils_the_response_and_is_named() {
         let text = format!("resource 1 has the unexpected type {type_url:?}");
         assert_eq!(error.to_string(), text);
     }
-    let error = decode(Generation::V1alpha1, &[v1.resource()]).unwrap_err();
+    let error = decode(ApiVersion::V1alpha1, &[v1.resource()]).unwrap_err();
     assert!(matches!(
         error,
         ResourceError::UnexpectedType { index: 0, .. }
@@ -125,9 +126,9 @@ fn a_resource_of_another_type_spoils_the_response_and_is_named() {
 
 #[test]
 fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
-    let type_url = Generation::V1.type_url();
+    let type_url = ApiVersion::V1.type_url();
     let json = |inner: &str| json_resource(&format!(r#"{{"@type":"{type_url}",{inner}}}"#));
-    let protobuf = |generation, value: &[u8]| protobuf_resource(generation, value.to_vec());
+    let protobuf = |api_version, value: &[u8]| protobuf_resource(api_version, value.to_vec());
     let good = V1::default();
     let bad_v1: [Resource; 7] = [
         json(r#""targets":{}"#),
@@ -135,13 +136,13 @@ fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
         json(r#""mesh":7"#),
         json(r#""labels":{"a":1}"#),
         // The mesh is longer than the message; a mesh that is not UTF-8; a varint without an end.
-        protobuf(Generation::V1, &[2 << 3 | 2, 9, b'a']),
-        protobuf(Generation::V1, &[2 << 3 | 2, 1, 0xff]),
-        protobuf(Generation::V1, &[0xff; 11]),
+        protobuf(ApiVersion::V1, &[2 << 3 | 2, 9, b'a']),
+        protobuf(ApiVersion::V1, &[2 << 3 | 2, 1, 0xff]),
+        protobuf(ApiVersion::V1, &[0xff; 11]),
     ];
     for bad in bad_v1 {
         let error = decode(
-            Generation::V1,
+            ApiVersion::V1,
             &[good.resource(), good.resource(), bad.clone()],
         );
         let Err(ResourceError::Undecodable { index: 2, reason }) = &error else {
@@ -150,8 +151,8 @@ fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
         let text = format!("resource 2 cannot be decoded: {reason}");
         assert_eq!(error.unwrap_err().to_string(), text);
     }
-    let bad = protobuf(Generation::V1alpha1, &[1 << 3 | 2, 9, b'a']);
-    let error = decode(Generation::V1alpha1, &[bad]).unwrap_err();
+    let bad = protobuf(ApiVersion::V1alpha1, &[1 << 3 | 2, 9, b'a']);
+    let error = decode(ApiVersion::V1alpha1, &[bad]).unwrap_err();
     assert!(matches!(error, ResourceError::Undecodable { index: 0, .. }));
 }
 
@@ -170,8 +171,8 @@ fn unknown_fields_of_a_protobuf_resource_are_ignored() {
     let mut message = assignment.protobuf();
     message.extend_from_slice(&[15 << 3 | 2, 1, b'x', 1 << 3, 7]);
     let found = decode(
-        Generation::V1,
-        &[protobuf_resource(Generation::V1, message)],
+        ApiVersion::V1,
+        &[protobuf_resource(ApiVersion::V1, message)],
     )
     .unwrap();
     assert_eq!(only_labels(found), pairs(&[("env", "prod")]));
@@ -204,22 +205,22 @@ fn a_resource_that_would_become_too_much_spoils_the_response_before_it_is_built(
     };
     let objects = format!(
         r#"{{"@type":"{}","targets":[{}{{}}]}}"#,
-        Generation::V1.type_url(),
+        ApiVersion::V1.type_url(),
         "{},".repeat(4_000_000)
     );
-    let (v1, v1alpha1) = (Generation::V1, Generation::V1alpha1);
-    for (generation, resource, limit) in [
+    let (v1, v1alpha1) = (ApiVersion::V1, ApiVersion::V1alpha1);
+    for (api_version, resource, limit) in [
         (v1, with_label.resource(), OverLimit::List),
         (v1, with_label.json_resource(), OverLimit::List),
         (v1, with_name.resource(), OverLimit::List),
         (v1alpha1, alpha.resource(), OverLimit::List),
         (v1, json_resource(&objects), OverLimit::Fields),
     ] {
-        let small = match generation {
-            Generation::V1 => V1::default().resource(),
-            Generation::V1alpha1 => V1alpha1::default().resource(),
+        let small = match api_version {
+            ApiVersion::V1 => V1::default().resource(),
+            ApiVersion::V1alpha1 => V1alpha1::default().resource(),
         };
-        let error = decode(generation, &[small, resource]).unwrap_err();
+        let error = decode(api_version, &[small, resource]).unwrap_err();
         assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
     }
     let error = ResourceError::OverLimit {

@@ -1,7 +1,8 @@
 //! The session's rules one by one: what the first request, an ACK and a NACK say, and to what a
 //! version belongs.
 
-use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::Resource;
 use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
 use kuma_prometheus_sd::mads::session::{Rejection, Request, Response, Session};
 
@@ -11,23 +12,23 @@ fn session() -> Session {
     Session::new("prometheus-1".to_owned())
 }
 
-/// A response that can be accepted, of any generation.
-fn good(generation: Generation, version: &str, nonce: &str) -> Response {
-    let resource = match generation {
-        Generation::V1 => V1::default().resource(),
-        Generation::V1alpha1 => V1alpha1::default().resource(),
+/// A response that can be accepted, of any API version.
+fn good(api_version: ApiVersion, version: &str, nonce: &str) -> Response {
+    let resource = match api_version {
+        ApiVersion::V1 => V1::default().resource(),
+        ApiVersion::V1alpha1 => V1alpha1::default().resource(),
     };
-    response(generation, version, nonce, vec![resource])
+    response(api_version, version, nonce, vec![resource])
 }
 
 /// A response with a resource that cannot be decoded.
-fn bad(generation: Generation, version: &str, nonce: &str) -> Response {
-    let resource = protobuf_resource(generation, vec![0xff; 11]);
-    response(generation, version, nonce, vec![resource])
+fn bad(api_version: ApiVersion, version: &str, nonce: &str) -> Response {
+    let resource = protobuf_resource(api_version, vec![0xff; 11]);
+    response(api_version, version, nonce, vec![resource])
 }
 
 fn response(
-    generation: Generation,
+    api_version: ApiVersion,
     version: &str,
     nonce: &str,
     resources: Vec<Resource>,
@@ -35,15 +36,15 @@ fn response(
     Response {
         version: version.to_owned(),
         nonce: nonce.to_owned(),
-        type_url: generation.type_url().to_owned(),
+        type_url: api_version.type_url().to_owned(),
         resources,
     }
 }
 
 /// A request without a reason to reject anything.
-fn request(generation: Generation, version: &str, nonce: &str) -> Request {
+fn request(api_version: ApiVersion, version: &str, nonce: &str) -> Request {
     Request {
-        generation,
+        api_version,
         node_id: "prometheus-1".to_owned(),
         version: version.to_owned(),
         nonce: nonce.to_owned(),
@@ -54,9 +55,9 @@ fn request(generation: Generation, version: &str, nonce: &str) -> Request {
 
 #[test]
 fn the_first_request_of_a_process_has_neither_version_nor_nonce() {
-    for generation in [Generation::V1, Generation::V1alpha1] {
-        let expected = request(generation, "", "");
-        assert_eq!(session().first_request(generation), expected);
+    for api_version in [ApiVersion::V1, ApiVersion::V1alpha1] {
+        let expected = request(api_version, "", "");
+        assert_eq!(session().first_request(api_version), expected);
     }
 }
 
@@ -64,8 +65,8 @@ fn the_first_request_of_a_process_has_neither_version_nor_nonce() {
 fn an_ack_carries_the_version_and_the_nonce_of_the_response_it_accepts() {
     let mut session = session();
     for (version, nonce) in [("a", "1"), ("b", "2"), ("a", "3")] {
-        let accepted = session.receive(Generation::V1, good(Generation::V1, version, nonce));
-        let expected = request(Generation::V1, version, nonce);
+        let accepted = session.receive(ApiVersion::V1, good(ApiVersion::V1, version, nonce));
+        let expected = request(ApiVersion::V1, version, nonce);
         assert_eq!(accepted.unwrap().ack, expected);
     }
 }
@@ -75,10 +76,10 @@ fn a_nack_carries_the_last_accepted_version_the_rejected_nonce_and_the_reason() 
     let mut session = session();
     for accepted in ["", "a"] {
         if !accepted.is_empty() {
-            let response = good(Generation::V1, accepted, "1");
-            session.receive(Generation::V1, response).unwrap();
+            let response = good(ApiVersion::V1, accepted, "1");
+            session.receive(ApiVersion::V1, response).unwrap();
         }
-        let rejected = session.receive(Generation::V1, bad(Generation::V1, "b", "2"));
+        let rejected = session.receive(ApiVersion::V1, bad(ApiVersion::V1, "b", "2"));
         let rejected = rejected.unwrap_err();
         let reason = rejected.reason.to_string();
         assert!(
@@ -87,7 +88,7 @@ fn a_nack_carries_the_last_accepted_version_the_rejected_nonce_and_the_reason() 
         );
         let expected = Request {
             rejection: Some(reason),
-            ..request(Generation::V1, accepted, "2")
+            ..request(ApiVersion::V1, accepted, "2")
         };
         assert_eq!(rejected.nack, expected);
     }
@@ -97,58 +98,58 @@ fn a_nack_carries_the_last_accepted_version_the_rejected_nonce_and_the_reason() 
 fn after_a_nack_the_same_version_can_be_accepted() {
     let mut session = session();
     session
-        .receive(Generation::V1, bad(Generation::V1, "a", "1"))
+        .receive(ApiVersion::V1, bad(ApiVersion::V1, "a", "1"))
         .unwrap_err();
-    let accepted = session.receive(Generation::V1, good(Generation::V1, "a", "2"));
-    assert_eq!(accepted.unwrap().ack, request(Generation::V1, "a", "2"));
+    let accepted = session.receive(ApiVersion::V1, good(ApiVersion::V1, "a", "2"));
+    assert_eq!(accepted.unwrap().ack, request(ApiVersion::V1, "a", "2"));
 }
 
 #[test]
 fn a_new_stream_resumes_with_the_last_accepted_version_and_no_nonce() {
     let mut session = session();
     session
-        .receive(Generation::V1, good(Generation::V1, "a", "1"))
+        .receive(ApiVersion::V1, good(ApiVersion::V1, "a", "1"))
         .unwrap();
     session
-        .receive(Generation::V1, bad(Generation::V1, "b", "2"))
+        .receive(ApiVersion::V1, bad(ApiVersion::V1, "b", "2"))
         .unwrap_err();
-    let expected = request(Generation::V1, "a", "");
-    assert_eq!(session.first_request(Generation::V1), expected);
+    let expected = request(ApiVersion::V1, "a", "");
+    assert_eq!(session.first_request(ApiVersion::V1), expected);
 }
 
 #[test]
 fn a_version_belongs_to_the_generation_it_was_sent_for() {
     let mut session = session();
     session
-        .receive(Generation::V1, good(Generation::V1, "a", "1"))
+        .receive(ApiVersion::V1, good(ApiVersion::V1, "a", "1"))
         .unwrap();
-    let expected = request(Generation::V1alpha1, "", "");
-    assert_eq!(session.first_request(Generation::V1alpha1), expected);
+    let expected = request(ApiVersion::V1alpha1, "", "");
+    assert_eq!(session.first_request(ApiVersion::V1alpha1), expected);
 
-    let rejected = session.receive(Generation::V1alpha1, bad(Generation::V1alpha1, "b", "2"));
+    let rejected = session.receive(ApiVersion::V1alpha1, bad(ApiVersion::V1alpha1, "b", "2"));
     assert_eq!(rejected.unwrap_err().nack.version, "");
-    assert_eq!(session.first_request(Generation::V1).version, "a");
+    assert_eq!(session.first_request(ApiVersion::V1).version, "a");
 }
 
 #[test]
 fn a_version_is_dropped_when_another_generation_is_accepted() {
     let mut session = session();
     session
-        .receive(Generation::V1, good(Generation::V1, "a", "1"))
+        .receive(ApiVersion::V1, good(ApiVersion::V1, "a", "1"))
         .unwrap();
-    let response = good(Generation::V1alpha1, "b", "2");
-    session.receive(Generation::V1alpha1, response).unwrap();
-    assert_eq!(session.first_request(Generation::V1alpha1).version, "b");
-    assert_eq!(session.first_request(Generation::V1).version, "");
+    let response = good(ApiVersion::V1alpha1, "b", "2");
+    session.receive(ApiVersion::V1alpha1, response).unwrap();
+    assert_eq!(session.first_request(ApiVersion::V1alpha1).version, "b");
+    assert_eq!(session.first_request(ApiVersion::V1).version, "");
 }
 
 #[test]
 fn a_response_of_another_type_is_rejected_even_where_it_is_empty() {
     for type_url in ["", "type.googleapis.com/envoy.api.v2.Cluster"] {
         let mut session = session();
-        let mut response = response(Generation::V1, "a", "1", Vec::new());
+        let mut response = response(ApiVersion::V1, "a", "1", Vec::new());
         type_url.clone_into(&mut response.type_url);
-        let rejected = session.receive(Generation::V1, response).unwrap_err();
+        let rejected = session.receive(ApiVersion::V1, response).unwrap_err();
         let expected = Rejection::UnexpectedType {
             type_url: type_url.to_owned(),
         };
@@ -156,35 +157,35 @@ fn a_response_of_another_type_is_rejected_even_where_it_is_empty() {
         let text = format!("the response has the unexpected type {type_url:?}");
         assert_eq!(rejected.nack.rejection, Some(text));
         assert_eq!(rejected.nack.nonce, "1");
-        assert_eq!(session.first_request(Generation::V1).version, "");
+        assert_eq!(session.first_request(ApiVersion::V1).version, "");
     }
 }
 
 #[test]
 fn one_bad_resource_among_good_ones_rejects_the_whole_response() {
     let mut resources = vec![V1::default().resource(); 3];
-    resources.insert(2, protobuf_resource(Generation::V1, vec![0xff; 11]));
-    let response = response(Generation::V1, "a", "1", resources);
-    let rejected = session().receive(Generation::V1, response).unwrap_err();
+    resources.insert(2, protobuf_resource(ApiVersion::V1, vec![0xff; 11]));
+    let response = response(ApiVersion::V1, "a", "1", resources);
+    let rejected = session().receive(ApiVersion::V1, response).unwrap_err();
     let text = rejected.nack.rejection.unwrap();
     assert!(text.starts_with("resource 2 cannot be decoded: "), "{text}");
 }
 
 #[test]
 fn an_empty_response_is_accepted() {
-    let empty = response(Generation::V1, "a", "1", Vec::new());
-    let accepted = session().receive(Generation::V1, empty).unwrap();
+    let empty = response(ApiVersion::V1, "a", "1", Vec::new());
+    let accepted = session().receive(ApiVersion::V1, empty).unwrap();
     assert_eq!(accepted.assignments.targets, []);
-    assert_eq!(accepted.ack, request(Generation::V1, "a", "1"));
+    assert_eq!(accepted.ack, request(ApiVersion::V1, "a", "1"));
 }
 
 #[test]
 fn a_reason_is_cut_to_4096_bytes_between_characters() {
     // The reason's own words are ASCII, so one of these puts a character across the limit.
     for padding in ["", "x", "xx", "xxx"] {
-        let mut response = response(Generation::V1, "a", "1", Vec::new());
+        let mut response = response(ApiVersion::V1, "a", "1", Vec::new());
         response.type_url = format!("{padding}{}", "🦀".repeat(2000));
-        let rejected = session().receive(Generation::V1, response).unwrap_err();
+        let rejected = session().receive(ApiVersion::V1, response).unwrap_err();
         let text = rejected.nack.rejection.unwrap();
         assert!((4093..=4096).contains(&text.len()), "{}", text.len());
         assert!(text.ends_with('🦀'));

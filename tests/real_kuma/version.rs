@@ -20,7 +20,7 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// MADS of generation v1, and the port as `port` in `/config`.
+    /// MADS of API version v1, and the port as `port` in `/config`.
     pub(crate) const V1: Version = Version(1, 2);
 
     /// HTTPS of the API server.

@@ -1,9 +1,9 @@
-//! The model of a control plane: what it serves in each of its generations, what it says, and how
+//! The model of a control plane: what it serves in each of its API versions, what it says, and how
 //! it misbehaves. One or two replicas stand behind its address.
 
 use std::sync::Arc;
 
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::endpoint::{Endpoint, Origin, Silence};
 use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::mads::session::Response;
@@ -15,7 +15,7 @@ use crate::list::{Defect, List, bad_resource};
 const MADS_PORT: u16 = 5676;
 const API_PORT: u16 = 5681;
 
-/// A Kuma that stands for its generation.
+/// A Kuma that stands for its API version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kuma {
     /// gRPC v1alpha1 only.
@@ -33,8 +33,8 @@ impl Kuma {
 
     /// What a client sees that asks for a protocol which is not served; `None` where it is.
     pub(crate) fn refusal(self, protocol: Protocol) -> Option<EndKind> {
+        use ApiVersion::{V1, V1alpha1};
         use EndKind::{UnknownService, UnknownTransport, Unready};
-        use Generation::{V1, V1alpha1};
         match (self, protocol) {
             (Self::V1_2, _)
             | (Self::V0_7, Protocol::Grpc(V1alpha1))
@@ -115,7 +115,7 @@ impl ApiManner {
 /// A response on its way, and what is true of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    pub(crate) generation: Generation,
+    pub(crate) api_version: ApiVersion,
     pub(crate) version: String,
     pub(crate) nonce: String,
     /// The file that must come of it; `None` where it must be rejected.
@@ -248,22 +248,22 @@ impl ControlPlane {
         replica: usize,
         dice: &mut Dice,
     ) -> (Response, Sent) {
-        let generation = protocol.generation();
+        let api_version = protocol.api_version();
         let is_json = protocol == Protocol::Http;
-        let mut resources = self.list.resources(generation, is_json, dice);
-        let mut type_url = generation.type_url();
+        let mut resources = self.list.resources(api_version, is_json, dice);
+        let mut type_url = api_version.type_url();
         match self.defect {
             None => {}
             Some(Defect::WrongTypeUrl) => type_url = "type.googleapis.com/something.Else",
             Some(defect) => {
                 let place = dice.below(resources.len() + 1);
-                resources.insert(place, bad_resource(generation, is_json, defect));
+                resources.insert(place, bad_resource(api_version, is_json, defect));
             }
         }
         let version = self.version(replica).to_owned();
         let nonce = if is_json { String::new() } else { dice.uuid() };
         let sent = Sent {
-            generation,
+            api_version,
             version: version.clone(),
             nonce: nonce.clone(),
             file: self.defect.is_none().then(|| Arc::clone(&self.list.file)),

@@ -8,7 +8,7 @@ pub(crate) enum Fault {
     ForgottenRetry,
     /// The pause is about 1 s after every failure, as if a rejection reset the backoff.
     BackoffAlwaysReset,
-    /// A version is sent whatever generation it was accepted in.
+    /// A version is sent whatever API version it was accepted in.
     VersionOfAnotherGeneration,
     /// The ACK goes out before the list is handed over.
     AckBeforeHandOver,

@@ -1,11 +1,12 @@
 //! What a control plane has to say: a list of scrape targets, in the wire's form of either
-//! generation, and as the file that must come of it.
+//! API version, and as the file that must come of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::Resource;
 use kuma_prometheus_sd::output::render::render;
 use kuma_prometheus_sd::snapshot::Target;
 use serde_json::json;
@@ -24,7 +25,7 @@ struct DataPlane {
     address: String,
 }
 
-/// A complete list, as one generation of the control plane's state.
+/// A complete list, as one API version of the control plane's state.
 #[derive(Debug, Clone)]
 pub(crate) struct List {
     data_planes: Vec<DataPlane>,
@@ -77,7 +78,7 @@ impl List {
     /// The resources of a response, in any order.
     pub(crate) fn resources(
         &self,
-        generation: Generation,
+        api_version: ApiVersion,
         is_json: bool,
         dice: &mut Dice,
     ) -> Vec<Resource> {
@@ -85,10 +86,10 @@ impl List {
         dice.shuffle(&mut data_planes);
         data_planes
             .iter()
-            .map(|data_plane| match (generation, is_json) {
-                (Generation::V1, false) => data_plane.v1(),
-                (Generation::V1, true) => data_plane.json(),
-                (Generation::V1alpha1, _) => data_plane.v1alpha1(),
+            .map(|data_plane| match (api_version, is_json) {
+                (ApiVersion::V1, false) => data_plane.v1(),
+                (ApiVersion::V1, true) => data_plane.json(),
+                (ApiVersion::V1alpha1, _) => data_plane.v1alpha1(),
             })
             .collect()
     }
@@ -135,7 +136,7 @@ impl DataPlane {
         ]);
         let service = self.service();
         protobuf(
-            Generation::V1,
+            ApiVersion::V1,
             message(&[(2, b"default"), (3, service.as_bytes()), (4, &target)]),
         )
     }
@@ -157,12 +158,12 @@ impl DataPlane {
         let name = format!("/meshes/default/dataplanes/{}", self.name);
         let mut assignment = message(&[(1, name.as_bytes()), (2, &labels(1, &own))]);
         assignment.extend(labels(3, &shared));
-        protobuf(Generation::V1alpha1, assignment)
+        protobuf(ApiVersion::V1alpha1, assignment)
     }
 
     fn json(&self) -> Resource {
         json_resource(&json!({
-            "@type": Generation::V1.type_url(),
+            "@type": ApiVersion::V1.type_url(),
             "mesh": "default",
             "service": self.service(),
             "targets": [{
@@ -176,10 +177,10 @@ impl DataPlane {
 }
 
 /// A resource that makes its whole response unacceptable.
-pub(crate) fn bad_resource(generation: Generation, is_json: bool, defect: Defect) -> Resource {
+pub(crate) fn bad_resource(api_version: ApiVersion, is_json: bool, defect: Defect) -> Resource {
     let type_url = match defect {
         Defect::ForeignResource => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-        Defect::WrongTypeUrl | Defect::UndecodableResource => generation.type_url(),
+        Defect::WrongTypeUrl | Defect::UndecodableResource => api_version.type_url(),
     };
     if is_json {
         return json_resource(&json!({ "@type": type_url, "targets": "none" }));
@@ -194,9 +195,9 @@ fn json_resource(value: &serde_json::Value) -> Resource {
     Resource::Json(RawValue::from_string(value.to_string()).unwrap())
 }
 
-fn protobuf(generation: Generation, value: Vec<u8>) -> Resource {
+fn protobuf(api_version: ApiVersion, value: Vec<u8>) -> Resource {
     Resource::Protobuf {
-        type_url: generation.type_url().to_owned(),
+        type_url: api_version.type_url().to_owned(),
         value: value.into(),
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{Answers, Body, ControlPlane, Fault, Generation, HttpAnswer, Kuma, Resource};
+use kuma_stand_in::{Answers, ApiVersion, Body, ControlPlane, Fault, HttpAnswer, Kuma, Resource};
 
 use crate::disk::{BY_HAND, Disk};
 use crate::harness::{Daemon, Launch, wait_until};
@@ -217,10 +217,10 @@ impl Story {
 
     fn bad_list(&mut self) {
         self.tell("list that must be rejected");
-        for generation in Generation::ALL {
-            let bad = vec![Resource::undecodable(generation)];
+        for api_version in ApiVersion::ALL {
+            let bad = vec![Resource::undecodable(api_version)];
             self.plane
-                .publish_raw(generation, generation.type_url(), bad);
+                .publish_raw(api_version, api_version.type_url(), bad);
         }
         self.pause(2000);
         self.publish();

@@ -80,7 +80,7 @@ pub const NAME: Flag = Flag {
     details: "A MeshMetric backend may have it as its `clientId`.",
 };
 
-/// The generation to speak.
+/// The API version to speak.
 pub const API_VERSION: Flag = Flag {
     name: "api-version",
     value: "auto|v1|v1alpha1",
@@ -88,7 +88,7 @@ pub const API_VERSION: Flag = Flag {
     default: "auto",
     environment: &["KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION"],
     group: CONTROL_PLANE,
-    help: "the generation of MADS to speak",
+    help: "the version of the MADS API to speak",
     details: "",
 };
 

@@ -6,7 +6,8 @@ use log::Level;
 use serde_json::value::RawValue;
 
 use super::{Action, Connection, Event};
-use crate::mads::assignment::{Generation, Resource};
+use crate::mads::api_version::ApiVersion;
+use crate::mads::assignment::Resource;
 use crate::mads::endpoint::{Endpoint, Origin, Silence, WithoutMads};
 use crate::mads::negotiation::{End, EndKind, Pins, Protocol, Transport};
 use crate::mads::session::{Request, Response, Session};
@@ -88,7 +89,7 @@ fn in_words(action: &Action) -> String {
         Action::Resolve => "resolve".to_owned(),
         Action::Open(endpoint, protocol, request) => {
             assert!(request.nonce.is_empty(), "a first request has no nonce");
-            assert_eq!(request.generation, protocol.generation());
+            assert_eq!(request.api_version, protocol.api_version());
             let authority = endpoint.authority();
             format!(
                 "open {protocol} at {authority}, version {:?}",
@@ -138,24 +139,24 @@ fn found() -> Event {
     Event::Resolved(Ok(endpoint()))
 }
 
-fn response(generation: Generation, version: &str, nonce: &str) -> Event {
+fn response(api_version: ApiVersion, version: &str, nonce: &str) -> Event {
     Event::Response(Response {
         version: version.to_owned(),
         nonce: nonce.to_owned(),
-        type_url: generation.type_url().to_owned(),
+        type_url: api_version.type_url().to_owned(),
         resources: Vec::new(),
     })
 }
 
 fn good(version: &str, nonce: &str) -> Event {
-    response(Generation::V1, version, nonce)
+    response(ApiVersion::V1, version, nonce)
 }
 
 fn bad(version: &str, nonce: &str) -> Event {
     Event::Response(Response {
         version: version.to_owned(),
         nonce: nonce.to_owned(),
-        type_url: Generation::V1.type_url().to_owned(),
+        type_url: ApiVersion::V1.type_url().to_owned(),
         resources: vec![Resource::Json(
             RawValue::from_string("\"no assignment\"".to_owned()).unwrap(),
         )],
@@ -301,7 +302,7 @@ fn a_flood_of_bad_responses_does_not_put_the_nack_off() {
 fn another_type_url_is_rejected() {
     let mut story = connected();
     story.play(vec![
-        (10.0, response(Generation::V1alpha1, "b", "2"), &[]),
+        (10.0, response(ApiVersion::V1alpha1, "b", "2"), &[]),
         (11.1, Event::Time, &["NACK version \"a\", nonce \"2\""]),
     ]);
 }
@@ -378,7 +379,7 @@ fn a_channel_that_is_not_ready_twice_in_a_row_has_http_tried_as_well() {
 #[test]
 fn each_state_of_an_attempt_has_a_deadline() {
     let http = Pins {
-        generation: None,
+        api_version: None,
         transport: Some(Transport::Http),
     };
     let mut story = Story::new(http);
@@ -459,7 +460,7 @@ fn every_connect_finds_out_and_negotiates_from_the_top_and_a_version_stays_in_it
         ),
         (
             101.2,
-            response(Generation::V1alpha1, "b", "1"),
+            response(ApiVersion::V1alpha1, "b", "1"),
             &["hand over 0", "ACK version \"b\", nonce \"1\""],
         ),
         (200.0, ended(EndKind::Outage), &["close"]),
@@ -470,11 +471,11 @@ fn every_connect_finds_out_and_negotiates_from_the_top_and_a_version_stays_in_it
 
 #[test]
 fn pins_leave_only_what_they_name() {
-    let grpc_v1 = Protocol::Grpc(Generation::V1);
-    let grpc_v1alpha1 = Protocol::Grpc(Generation::V1alpha1);
-    let (v1, v1alpha1) = (Some(Generation::V1), Some(Generation::V1alpha1));
+    let grpc_v1 = Protocol::Grpc(ApiVersion::V1);
+    let grpc_v1alpha1 = Protocol::Grpc(ApiVersion::V1alpha1);
+    let (v1, v1alpha1) = (Some(ApiVersion::V1), Some(ApiVersion::V1alpha1));
     let (grpc, http) = (Some(Transport::Grpc), Some(Transport::Http));
-    let rows: [(Option<Generation>, Option<Transport>, &[Protocol]); 9] = [
+    let rows: [(Option<ApiVersion>, Option<Transport>, &[Protocol]); 9] = [
         (None, None, &[grpc_v1, grpc_v1alpha1, Protocol::Http]),
         (v1, None, &[grpc_v1, Protocol::Http]),
         (v1alpha1, None, &[grpc_v1alpha1]),
@@ -485,19 +486,19 @@ fn pins_leave_only_what_they_name() {
         (v1alpha1, grpc, &[grpc_v1alpha1]),
         (v1alpha1, http, &[]),
     ];
-    for (generation, transport, expected) in rows {
+    for (api_version, transport, expected) in rows {
         let mut story = Story::new(Pins {
-            generation,
+            api_version,
             transport,
         });
         story.step(0.0, Event::Time);
         let mut opened = story.step(0.0, found());
         for protocol in expected {
             let open = format!("open {protocol} at cp:5676, version \"\"");
-            assert_eq!(opened.last(), Some(&open), "{generation:?} {transport:?}");
+            assert_eq!(opened.last(), Some(&open), "{api_version:?} {transport:?}");
             opened = story.step(0.0, ended(EndKind::UnknownService));
         }
-        assert_eq!(opened, ["close"], "{generation:?} {transport:?}");
+        assert_eq!(opened, ["close"], "{api_version:?} {transport:?}");
     }
 }
 
@@ -520,7 +521,7 @@ fn tls_and_a_base_path_mean_http() {
 
 fn over_http() -> Story {
     Story::new(Pins {
-        generation: None,
+        api_version: None,
         transport: Some(Transport::Http),
     })
 }
@@ -623,7 +624,7 @@ fn only_what_shows_health_resets_the_backoff() {
     const THIRD: f64 = 2.56;
     type Events = Vec<(f64, Event)>;
     let http = Pins {
-        generation: None,
+        api_version: None,
         transport: Some(Transport::Http),
     };
     let rows: [(&str, Pins, Events, f64, f64); 7] = [
@@ -746,14 +747,14 @@ fn targets_without_a_service_are_warned_of_once() {
         let resources = services.map(|service| {
             let json = format!(
                 r#"{{"@type":"{}","mesh":"m","service":"{service}","targets":[{{"name":"n","address":"a"}}]}}"#,
-                Generation::V1.type_url()
+                ApiVersion::V1.type_url()
             );
             Resource::Json(RawValue::from_string(json).unwrap())
         });
         Event::Response(Response {
             version: version.to_owned(),
             nonce: version.to_owned(),
-            type_url: Generation::V1.type_url().to_owned(),
+            type_url: ApiVersion::V1.type_url().to_owned(),
             resources: resources.to_vec(),
         })
     };
@@ -892,7 +893,7 @@ fn skipped_targets_are_told_when_they_change() {
     let json = |name: &str| {
         let json = format!(
             r#"{{"@type":"{}","mesh":"m","service":"s","targets":[{{"name":"{name}"}}]}}"#,
-            Generation::V1.type_url()
+            ApiVersion::V1.type_url()
         );
         Resource::Json(RawValue::from_string(json).unwrap())
     };
@@ -900,7 +901,7 @@ fn skipped_targets_are_told_when_they_change() {
         Event::Response(Response {
             version: version.to_owned(),
             nonce: version.to_owned(),
-            type_url: Generation::V1.type_url().to_owned(),
+            type_url: ApiVersion::V1.type_url().to_owned(),
             resources: vec![json(name)],
         })
     };

@@ -1,4 +1,4 @@
-//! The gRPC source: one bidirectional MADS stream, of either generation, on C-core.
+//! The gRPC source: one bidirectional MADS stream, of either API version, on C-core.
 //!
 //! The stream is polled from the receiver thread, which a waker wakes: a blocked read could know
 //! neither a deadline nor another event.
@@ -21,7 +21,7 @@ use grpcio::{
 
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
 use crate::common::sanitize::sanitize;
-use crate::mads::assignment::Generation;
+use crate::mads::api_version::ApiVersion;
 use crate::mads::connection::{CONNECT_LIMIT, Event};
 use crate::mads::endpoint::Endpoint;
 use crate::mads::envelope;
@@ -132,7 +132,7 @@ impl Stream {
         runtime: &Runtime,
         endpoint: &Endpoint,
         proxy: Option<&Proxy>,
-        generation: Generation,
+        api_version: ApiVersion,
         request: &Request,
         waker: Waker,
     ) -> grpcio::Result<Self> {
@@ -157,9 +157,9 @@ impl Stream {
             ),
             None => (authority.clone(), channel.connect(&authority)),
         };
-        let method = match generation {
-            Generation::V1 => &STREAM_V1,
-            Generation::V1alpha1 => &STREAM_V1ALPHA1,
+        let method = match api_version {
+            ApiVersion::V1 => &STREAM_V1,
+            ApiVersion::V1alpha1 => &STREAM_V1ALPHA1,
         };
         let (sender, receiver) =
             Client::new(channel.clone()).duplex_streaming(method, CallOption::default())?;

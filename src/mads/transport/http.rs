@@ -151,7 +151,7 @@ impl Polling {
             node: Node {
                 id: &request.node_id,
             },
-            type_url: request.generation.type_url(),
+            type_url: request.api_version.type_url(),
         };
         let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
         let agent = client

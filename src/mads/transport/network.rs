@@ -162,7 +162,7 @@ impl Network {
         } = endpoint;
         match protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc(generation) => {
+            Protocol::Grpc(api_version) => {
                 let runtime = self.grpc.get_or_insert_with(grpc::Runtime::start);
                 let proxy = self
                     .resolver
@@ -170,7 +170,7 @@ impl Network {
                     .proxies
                     .on_the_way_to(host, *port, *security)
                     .map_err(|error| error.to_string())?;
-                grpc::Stream::open(runtime, endpoint, proxy, generation, &request, waker)
+                grpc::Stream::open(runtime, endpoint, proxy, api_version, &request, waker)
                     .map(|stream| Source::Grpc(Box::new(stream)))
                     .map_err(|error| format!("{}: {error}", endpoint.authority()))
             }

@@ -15,7 +15,7 @@ use grpcio::{
     CallOption, ChannelBuilder, Client, ClientDuplexReceiver, ClientDuplexSender, EnvBuilder,
     GrpcSlice, Marshaller, MessageReader, Method, MethodType, RpcStatus, WriteFlags,
 };
-use kuma_stand_in::Generation;
+use kuma_stand_in::ApiVersion;
 use kuma_stand_in::proto::discovery::{DiscoveryRequest, DiscoveryResponse, Status};
 use protobuf::Message;
 
@@ -27,14 +27,14 @@ pub const QUIET: Duration = Duration::from_millis(150);
 
 /// A gRPC stream of discovery requests and responses.
 pub struct Stream {
-    generation: Generation,
+    api_version: ApiVersion,
     sender: ClientDuplexSender<DiscoveryRequest>,
     receiver: ClientDuplexReceiver<Vec<u8>>,
     _client: Client,
 }
 
 impl Stream {
-    pub fn open(port: u16, generation: Generation) -> Stream {
+    pub fn open(port: u16, api_version: ApiVersion) -> Stream {
         let environment = Arc::new(EnvBuilder::new().cq_count(1).build());
         let channel = ChannelBuilder::new(environment)
             .use_local_subchannel_pool(true)
@@ -42,7 +42,7 @@ impl Stream {
             .max_receive_message_len(-1)
             .connect(&format!("127.0.0.1:{port}"));
         let client = Client::new(channel);
-        let name = format!("/{}/StreamMonitoringAssignments", generation.service());
+        let name = format!("/{}/StreamMonitoringAssignments", api_version.service());
         let method = Method {
             ty: MethodType::Duplex,
             name: name.leak(),
@@ -66,7 +66,7 @@ impl Stream {
             .duplex_streaming(&method, CallOption::default())
             .unwrap();
         Stream {
-            generation,
+            api_version,
             sender,
             receiver,
             _client: client,
@@ -77,7 +77,7 @@ impl Stream {
         let mut request = DiscoveryRequest {
             version_info: version.to_owned(),
             response_nonce: nonce.to_owned(),
-            type_url: self.generation.type_url().to_owned(),
+            type_url: self.api_version.type_url().to_owned(),
             ..Default::default()
         };
         request.node.mut_or_insert_default().id = "test".to_owned();

@@ -1,6 +1,7 @@
 //! From any assignments to the file.
 
-use kuma_prometheus_sd::mads::assignment::{Generation, decode};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::decode;
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::transport::http;
 use kuma_prometheus_sd::output::render::{changes, render};
@@ -22,7 +23,7 @@ proptest! {
         assignments in vec(v1(), 0..4),
     ) {
         let resources: Vec<_> = assignments.iter().map(V1::resource).collect();
-        let found = decode(Generation::V1, &resources).unwrap();
+        let found = decode(ApiVersion::V1, &resources).unwrap();
         let expected: Vec<_> = assignments.iter().flat_map(meaning_of_v1).collect();
         prop_assert_eq!(&found.targets, &expected);
         prop_assert_eq!(found.count, assignments.len());
@@ -40,7 +41,7 @@ proptest! {
         assignments in vec(v1alpha1(), 0..4),
     ) {
         let resources: Vec<_> = assignments.iter().map(V1alpha1::resource).collect();
-        let found = decode(Generation::V1alpha1, &resources).unwrap();
+        let found = decode(ApiVersion::V1alpha1, &resources).unwrap();
         let expected: Vec<_> = assignments.iter().flat_map(meaning_of_v1alpha1).collect();
         prop_assert_eq!(&found.targets, &expected);
         let groups = prometheus::read(render(&found.targets).bytes());
@@ -56,7 +57,7 @@ proptest! {
         order in any::<Vec<Index>>(),
     ) {
         let resources: Vec<_> = assignments.iter().map(V1::resource).collect();
-        let targets = decode(Generation::V1, &resources).unwrap().targets;
+        let targets = decode(ApiVersion::V1, &resources).unwrap().targets;
         let file = render(&targets);
         let mut others = targets.clone();
         others.reverse();
@@ -78,14 +79,14 @@ proptest! {
             }
         }
         let resources: Vec<_> = reversed.iter().rev().map(V1::resource).collect();
-        let targets = decode(Generation::V1, &resources).unwrap().targets;
+        let targets = decode(ApiVersion::V1, &resources).unwrap().targets;
         prop_assert_eq!(&render(&targets), &file);
     }
 
     #[test]
     fn protobuf_and_json_and_both_generations_can_say_the_same(assignment in v1()) {
-        let from_protobuf = decode(Generation::V1, &[assignment.resource()]).unwrap();
-        let from_json = decode(Generation::V1, &[assignment.json_resource()]).unwrap();
+        let from_protobuf = decode(ApiVersion::V1, &[assignment.resource()]).unwrap();
+        let from_json = decode(ApiVersion::V1, &[assignment.json_resource()]).unwrap();
         prop_assert_eq!(&from_protobuf, &from_json);
 
         let in_v1alpha1 = V1alpha1 {
@@ -96,7 +97,7 @@ proptest! {
             }).collect(),
             ..V1alpha1::default()
         };
-        let from_v1alpha1 = decode(Generation::V1alpha1, &[in_v1alpha1.resource()]).unwrap();
+        let from_v1alpha1 = decode(ApiVersion::V1alpha1, &[in_v1alpha1.resource()]).unwrap();
         prop_assert_eq!(from_v1alpha1.targets, from_protobuf.targets);
     }
 
@@ -107,11 +108,11 @@ proptest! {
         assignments in vec(v1(), 0..3),
     ) {
         let messages: Vec<_> = assignments.iter().map(V1::protobuf).collect();
-        let message = discovery_response(&version, &nonce, Generation::V1, &messages);
+        let message = discovery_response(&version, &nonce, ApiVersion::V1, &messages);
         let over_grpc = envelope::decode(message).unwrap();
         let body = json!({
             "version_info": version,
-            "type_url": Generation::V1.type_url(),
+            "type_url": ApiVersion::V1.type_url(),
             "resources": assignments.iter().map(V1::json).collect::<Vec<_>>(),
         });
         let over_http = http::decode(body.to_string().as_bytes()).unwrap();
@@ -121,8 +122,8 @@ proptest! {
         prop_assert_eq!(&over_http.nonce, "");
         prop_assert_eq!(&over_grpc.type_url, &over_http.type_url);
         prop_assert_eq!(
-            decode(Generation::V1, &over_grpc.resources).unwrap(),
-            decode(Generation::V1, &over_http.resources).unwrap()
+            decode(ApiVersion::V1, &over_grpc.resources).unwrap(),
+            decode(ApiVersion::V1, &over_http.resources).unwrap()
         );
     }
 

@@ -1,6 +1,7 @@
 //! Whatever comes over the network or stands in the file, nothing panics.
 
-use kuma_prometheus_sd::mads::assignment::{Generation, decode};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::decode;
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
@@ -11,7 +12,7 @@ use proptest::sample::{Index, select};
 use serde_json::json;
 
 use super::meaning::meaning_of_v1;
-use super::{config, generation, v1, v1alpha1};
+use super::{api_version, config, v1, v1alpha1};
 use crate::support::prometheus;
 use crate::support::wire::{V1, V1alpha1, discovery_response, protobuf_resource};
 
@@ -36,11 +37,11 @@ fn broken(good: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>
 fn envelope() -> impl Strategy<Value = Vec<u8>> {
     let v1 = vec(v1(), 0..3).prop_map(|assignments| {
         let messages: Vec<_> = assignments.iter().map(V1::protobuf).collect();
-        discovery_response("version", "nonce", Generation::V1, &messages)
+        discovery_response("version", "nonce", ApiVersion::V1, &messages)
     });
     let v1alpha1 = vec(v1alpha1(), 0..3).prop_map(|assignments| {
         let messages: Vec<_> = assignments.iter().map(V1alpha1::protobuf).collect();
-        discovery_response("version", "nonce", Generation::V1alpha1, &messages)
+        discovery_response("version", "nonce", ApiVersion::V1alpha1, &messages)
     });
     prop_oneof![v1, v1alpha1]
 }
@@ -68,7 +69,7 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         any::<bool>().prop_map(|value| json!(value)),
         any::<i64>().prop_map(|value| json!(value)),
         any::<String>().prop_map(|value| json!(value)),
-        Just(json!(Generation::V1.type_url())),
+        Just(json!(ApiVersion::V1.type_url())),
         v1().prop_map(|assignment| assignment.json()),
     ];
     leaf.prop_recursive(4, 32, 4, move |inner| {
@@ -84,12 +85,12 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
 
 /// Whatever a response is, it is judged without a panic, and gives a valid file or none.
 fn judge(response: &Response) -> Result<(), TestCaseError> {
-    for generation in [Generation::V1, Generation::V1alpha1] {
-        if let Ok(found) = decode(generation, &response.resources) {
+    for api_version in [ApiVersion::V1, ApiVersion::V1alpha1] {
+        if let Ok(found) = decode(api_version, &response.resources) {
             prometheus::read(render(&found.targets).bytes()).map_err(TestCaseError::fail)?;
         }
         let mut session = Session::new("kuma_sd".to_owned());
-        let _ = session.receive(generation, response.clone());
+        let _ = session.receive(api_version, response.clone());
     }
     Ok(())
 }
@@ -106,13 +107,13 @@ proptest! {
 
     #[test]
     fn no_bytes_in_a_resource_cause_a_panic(
-        generation in generation(),
+        api_version in api_version(),
         value in broken(prop_oneof![
             v1().prop_map(|assignment| assignment.protobuf()),
             v1alpha1().prop_map(|assignment| assignment.protobuf()),
         ]),
     ) {
-        if let Ok(found) = decode(generation, &[protobuf_resource(generation, value)]) {
+        if let Ok(found) = decode(api_version, &[protobuf_resource(api_version, value)]) {
             prometheus::read(render(&found.targets).bytes()).map_err(TestCaseError::fail)?;
         }
     }
@@ -122,7 +123,7 @@ proptest! {
         if let Ok(response) = http::decode(json.to_string().as_bytes()) {
             judge(&response)?;
         }
-        let body = json!({"type_url": Generation::V1.type_url(), "resources": [json]});
+        let body = json!({"type_url": ApiVersion::V1.type_url(), "resources": [json]});
         judge(&http::decode(body.to_string().as_bytes()).unwrap())?;
     }
 
@@ -159,6 +160,6 @@ fn deeply_nested_json_is_an_error() {
     let nested = format!("{}{}", "[".repeat(1 << 16), "]".repeat(1 << 16));
     let body = format!(r#"{{"resources":[{nested}]}}"#);
     if let Ok(response) = http::decode(body.as_bytes()) {
-        assert!(decode(Generation::V1, &response.resources).is_err());
+        assert!(decode(ApiVersion::V1, &response.resources).is_err());
     }
 }

@@ -9,7 +9,7 @@ mod hostile;
 mod meaning;
 mod session;
 
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -100,8 +100,8 @@ pub(crate) fn v1alpha1() -> impl Strategy<Value = V1alpha1> {
     })
 }
 
-pub(crate) fn generation() -> impl Strategy<Value = Generation> {
-    select(vec![Generation::V1, Generation::V1alpha1])
+pub(crate) fn api_version() -> impl Strategy<Value = ApiVersion> {
+    select(vec![ApiVersion::V1, ApiVersion::V1alpha1])
 }
 
 pub(crate) fn config(cases: u32) -> ProptestConfig {

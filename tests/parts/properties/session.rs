@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::Resource;
 use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
 use kuma_prometheus_sd::mads::session::{Request, Response, Session};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{config, generation};
+use super::{api_version, config};
 use crate::support::wire::protobuf_resource;
 
 /// What may happen in a session.
 #[derive(Debug, Clone)]
 enum Step {
     /// A new stream.
-    Connect(Generation),
+    Connect(ApiVersion),
     /// A response, which can be accepted or not.
     Receive {
-        generation: Generation,
+        api_version: ApiVersion,
         version: String,
         nonce: String,
         flaw: Option<Flaw>,
@@ -44,15 +45,15 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let version = prop_oneof!["[a-c]", any::<String>()];
     let receive = (
-        generation(),
+        api_version(),
         version,
         "[0-9]{1,2}",
         proptest::option::of(flaw),
     );
     prop_oneof![
-        1 => generation().prop_map(Step::Connect),
-        4 => receive.prop_map(|(generation, version, nonce, flaw)| Step::Receive {
-            generation,
+        1 => api_version().prop_map(Step::Connect),
+        4 => receive.prop_map(|(api_version, version, nonce, flaw)| Step::Receive {
+            api_version,
             version,
             nonce,
             flaw,
@@ -61,20 +62,20 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A response with that flaw.
-fn response(generation: Generation, version: &str, nonce: &str, flaw: Option<Flaw>) -> Response {
-    let mut type_url = generation.type_url().to_owned();
-    let mut resources = vec![protobuf_resource(generation, Vec::new())];
+fn response(api_version: ApiVersion, version: &str, nonce: &str, flaw: Option<Flaw>) -> Response {
+    let mut type_url = api_version.type_url().to_owned();
+    let mut resources = vec![protobuf_resource(api_version, Vec::new())];
     match flaw {
         None => {}
         Some(Flaw::Type(other)) => type_url = other,
         Some(Flaw::ResourceType(other)) => {
-            let mut foreign = protobuf_resource(generation, Vec::new());
+            let mut foreign = protobuf_resource(api_version, Vec::new());
             if let Resource::Protobuf { type_url, .. } = &mut foreign {
                 *type_url = other;
             }
             resources.push(foreign);
         }
-        Some(Flaw::Undecodable) => resources.push(protobuf_resource(generation, vec![0xff; 11])),
+        Some(Flaw::Undecodable) => resources.push(protobuf_resource(api_version, vec![0xff; 11])),
     }
     Response {
         version: version.to_owned(),
@@ -91,10 +92,10 @@ proptest! {
     fn a_session_keeps_to_the_rules_of_ack_and_nack(steps in vec(step(), 0..20)) {
         let mut session = Session::new("kuma_sd".to_owned());
         let mut accepted: BTreeMap<&'static str, String> = BTreeMap::new();
-        let expected = |generation: Generation, accepted: &BTreeMap<_, String>, nonce: &str| {
-            let version = accepted.get(generation.type_url()).cloned();
+        let expected = |api_version: ApiVersion, accepted: &BTreeMap<_, String>, nonce: &str| {
+            let version = accepted.get(api_version.type_url()).cloned();
             Request {
-                generation,
+                api_version,
                 node_id: "kuma_sd".to_owned(),
                 version: version.unwrap_or_default(),
                 nonce: nonce.to_owned(),
@@ -104,18 +105,18 @@ proptest! {
         };
         for step in steps {
             match step {
-                Step::Connect(generation) => {
-                    let request = session.first_request(generation);
-                    prop_assert_eq!(request, expected(generation, &accepted, ""));
+                Step::Connect(api_version) => {
+                    let request = session.first_request(api_version);
+                    prop_assert_eq!(request, expected(api_version, &accepted, ""));
                 }
-                Step::Receive { generation, version, nonce, flaw } => {
+                Step::Receive { api_version, version, nonce, flaw } => {
                     let is_good = flaw.is_none();
-                    let response = response(generation, &version, &nonce, flaw);
-                    let request = match session.receive(generation, response) {
+                    let response = response(api_version, &version, &nonce, flaw);
+                    let request = match session.receive(api_version, response) {
                         Ok(found) => {
                             prop_assert!(is_good);
-                            // The version of the other generation is dropped.
-                            accepted = BTreeMap::from([(generation.type_url(), version)]);
+                            // The version of the other API version is dropped.
+                            accepted = BTreeMap::from([(api_version.type_url(), version)]);
                             found.ack
                         }
                         Err(rejected) => {
@@ -127,7 +128,7 @@ proptest! {
                             nack
                         }
                     };
-                    prop_assert_eq!(request, expected(generation, &accepted, &nonce));
+                    prop_assert_eq!(request, expected(api_version, &accepted, &nonce));
                 }
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kuma_prometheus_sd::mads::assignment::{Generation, Resource};
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::Resource;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -82,7 +83,7 @@ impl V1 {
             ])
         };
         object(vec![
-            ("@type", json!(Generation::V1.type_url())),
+            ("@type", json!(ApiVersion::V1.type_url())),
             ("mesh", json!(self.mesh)),
             ("service", json!(self.service)),
             ("targets", self.targets.iter().map(target).collect()),
@@ -92,7 +93,7 @@ impl V1 {
 
     /// A resource of a gRPC response.
     pub(crate) fn resource(&self) -> Resource {
-        protobuf_resource(Generation::V1, self.protobuf())
+        protobuf_resource(ApiVersion::V1, self.protobuf())
     }
 
     /// A resource of an HTTP answer.
@@ -117,14 +118,14 @@ impl V1alpha1 {
 
     /// A resource of a gRPC response.
     pub(crate) fn resource(&self) -> Resource {
-        protobuf_resource(Generation::V1alpha1, self.protobuf())
+        protobuf_resource(ApiVersion::V1alpha1, self.protobuf())
     }
 }
 
-/// A resource of the type that is asked for in `generation`.
-pub(crate) fn protobuf_resource(generation: Generation, value: Vec<u8>) -> Resource {
+/// A resource of the type that is asked for in `API version`.
+pub(crate) fn protobuf_resource(api_version: ApiVersion, value: Vec<u8>) -> Resource {
     Resource::Protobuf {
-        type_url: generation.type_url().to_owned(),
+        type_url: api_version.type_url().to_owned(),
         value: Bytes::from(value),
     }
 }
@@ -138,18 +139,18 @@ pub(crate) fn json_resource(text: &str) -> Resource {
 pub(crate) fn discovery_response(
     version: &str,
     nonce: &str,
-    generation: Generation,
+    api_version: ApiVersion,
     resources: &[Vec<u8>],
 ) -> Vec<u8> {
     let mut message = Vec::new();
     text(1, version, &mut message);
     for resource in resources {
         let mut any = Vec::new();
-        text(1, generation.type_url(), &mut any);
+        text(1, api_version.type_url(), &mut any);
         field(2, resource, &mut any);
         field(2, &any, &mut message);
     }
-    text(4, generation.type_url(), &mut message);
+    text(4, api_version.type_url(), &mut message);
     text(5, nonce, &mut message);
     message
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use kuma_prometheus_sd::mads::report;
-use kuma_prometheus_sd::output::state_machine as output;
+use kuma_prometheus_sd::output;
 use log::Level;
 
 use super::{Invariant, Verdict};
@@ -107,7 +107,12 @@ impl LogWatch {
         );
     }
 
-    pub(crate) fn file(&mut self, now: Duration, report: &output::Report, verdict: &mut Verdict) {
+    pub(crate) fn file(
+        &mut self,
+        now: Duration,
+        report: &output::report::Report,
+        verdict: &mut Verdict,
+    ) {
         if report.level() > Level::Info {
             return;
         }

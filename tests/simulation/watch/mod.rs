@@ -31,9 +31,9 @@ pub(crate) enum Invariant {
     NackKeepsLastAcceptedVersion,
     /// 2: a NACK waits for the backoff's pause, 0.2 s at least.
     NackWaits,
-    /// 2: a first request has no nonce, and the version accepted last in its generation.
+    /// 2: a first request has no nonce, and the version accepted last in its API version.
     ResumesWithLastAcceptedVersion,
-    /// 2: the accepted version belongs to a generation, and is never sent in another.
+    /// 2: the accepted version belongs to an API version, and is never sent in another.
     VersionStaysInItsGeneration,
     /// 3: the file is one complete list that was handed over, unless somebody else wrote it.
     FileIsACompleteList,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::mads::assignment::Generation;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::connection::Action;
 use kuma_prometheus_sd::mads::negotiation::Protocol;
 use kuma_prometheus_sd::mads::session::Request;
@@ -17,7 +17,7 @@ const SHORTEST_PAUSE: Duration = milliseconds(200);
 #[derive(Debug, Default)]
 pub(crate) struct ProtocolWatch {
     source: Option<Protocol>,
-    accepted: Option<(Generation, String)>,
+    accepted: Option<(ApiVersion, String)>,
     /// A good response, and whether it has been handed over.
     unacknowledged: Option<(Sent, bool)>,
     rejected: Option<Rejected>,
@@ -66,7 +66,7 @@ impl ProtocolWatch {
                     || format!("version {:?} was sent with other targets", sent.version),
                 );
                 *is_handed_over = true;
-                self.accepted = Some((sent.generation, sent.version.clone()));
+                self.accepted = Some((sent.api_version, sent.version.clone()));
             }
             Action::Close => {
                 self.source = None;
@@ -92,28 +92,31 @@ impl ProtocolWatch {
         );
     }
 
-    /// What may be said to have been accepted in `generation`.
-    fn accepted_in(&self, generation: Generation) -> &str {
+    /// What may be said to have been accepted in `API version`.
+    fn accepted_in(&self, api_version: ApiVersion) -> &str {
         match &self.accepted {
-            Some((accepted_in, version)) if *accepted_in == generation => version,
+            Some((accepted_in, version)) if *accepted_in == api_version => version,
             _ => "",
         }
     }
 
     fn version_stays(&self, request: &Request, verdict: &mut Verdict) {
-        let is_of_another = self.accepted.as_ref().is_some_and(|(generation, version)| {
-            *generation != request.generation && *version == request.version
-        });
+        let is_of_another = self
+            .accepted
+            .as_ref()
+            .is_some_and(|(api_version, version)| {
+                *api_version != request.api_version && *version == request.version
+            });
         verdict.require(
             !is_of_another,
             Invariant::VersionStaysInItsGeneration,
-            || format!("{:?} is sent in {}", request.version, request.generation),
+            || format!("{:?} is sent in {}", request.version, request.api_version),
         );
     }
 
     fn first_request(&self, request: &Request, verdict: &mut Verdict) {
         self.version_stays(request, verdict);
-        let accepted = self.accepted_in(request.generation);
+        let accepted = self.accepted_in(request.api_version);
         verdict.require(
             request.version == accepted && request.nonce.is_empty() && request.rejection.is_none(),
             Invariant::ResumesWithLastAcceptedVersion,
@@ -154,7 +157,7 @@ impl ProtocolWatch {
     }
 
     fn nack(&mut self, now: Duration, request: &Request, verdict: &mut Verdict) {
-        let accepted = self.accepted_in(request.generation).to_owned();
+        let accepted = self.accepted_in(request.api_version).to_owned();
         let Some(Rejected { since, latest }) = self.rejected.take() else {
             verdict.require(false, Invariant::NackOnlyForBadResponse, || {
                 format!("nothing is rejected by {request:?}")
