@@ -243,7 +243,11 @@ pub fn version(detailed: bool) -> String {
             "HTTP"
         };
         let _ = writeln!(text, "target:       {}", env!("KUMA_PROMETHEUS_SD_TARGET"));
-        let _ = writeln!(text, "compiler:     {}", env!("KUMA_PROMETHEUS_SD_COMPILER"));
+        let _ = writeln!(
+            text,
+            "compiler:     {}",
+            env!("KUMA_PROMETHEUS_SD_COMPILER")
+        );
         let _ = writeln!(text, "profile:      {}", env!("KUMA_PROMETHEUS_SD_PROFILE"));
         let _ = writeln!(text, "transports:   {transports}");
         let _ = writeln!(text, "API versions: v1, v1alpha1");

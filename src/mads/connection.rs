@@ -6,19 +6,24 @@
 //! is and what it serves, so that a control plane may change its API version under a running
 //! daemon.
 
+mod event;
+mod open;
+mod target_warnings;
+
 use std::time::{Duration, Instant};
 
 use crate::common::backoff::{Backoff, RateLimit, Reminder};
-use crate::mads::assignment::SkippedTarget;
-use crate::mads::endpoint::{Endpoint, Question};
+use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
 use crate::mads::outage::Outage;
 use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
 use crate::mads::report::{Report, WayNote};
-use crate::mads::session::{Accepted, Rejected, Request, Response, Session};
+use crate::mads::session::{Accepted, Rejected, Response, Session};
 use crate::mads::transport::address::Security;
 use crate::snapshot::Snapshot;
-use crate::snapshot::Target;
+pub use event::{Action, Event};
+use open::{Open, Phase};
+use target_warnings::TargetWarnings;
 
 /// The longest time until a gRPC channel is ready; it covers name resolution, TCP and HTTP/2.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -30,19 +35,6 @@ const RESOLVE_DEADLINE: Duration = Duration::from_secs(15);
 /// The longest time for finding out why a server closed the connection, which has a limit of its own.
 const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The longest time until the first poll over HTTP is answered. The HTTP client gives up before that:
-/// after 10 s each for the name and for connecting, and 11 s for the answer.
-const FIRST_POLL_DEADLINE: Duration = Duration::from_secs(35);
-
-/// The longest time for any other poll. The HTTP client gives up before that: after 20 s for the
-/// answer to begin, and 300 s for it to end.
-const POLL_DEADLINE: Duration = Duration::from_secs(330);
-
-/// A server that is ready and does not refuse for this long is taken to serve the protocol: Kuma
-/// sends nothing to a stream that resumes with the current version, and with MeshMetric backends
-/// for other clients only it may never send a first answer. Refusals take one round trip.
-const REFUSAL_TIME: Duration = Duration::from_secs(1);
-
 /// A stream that has been up for this long was a good one, even if nothing came over it.
 const GOOD_STREAM: Duration = Duration::from_secs(60);
 
@@ -51,48 +43,6 @@ const REJECTIONS_TOLD_AT_ONCE: u32 = 2;
 
 /// So many notes about the way to MADS are told at once; after that, one a minute.
 const WAYS_TOLD_AT_ONCE: u32 = 2;
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The time that `deadline` named has come. Harmless at any other time.
-    Time,
-    /// A question to the API server was answered, or could not be asked.
-    Asked(Question),
-    /// The answer to `Action::Resolve`; an error says what failed, in words.
-    Resolved(Result<Endpoint, String>),
-    /// The gRPC channel is connected, or the answer to a poll has begun.
-    Ready,
-    /// A response has come.
-    Response(Response),
-    /// The control plane has nothing newer than what was accepted (HTTP 304).
-    Unchanged,
-    /// The source is at its end, or could not begin.
-    Ended(End),
-    /// The answer to `Action::Diagnose`: what was found out, for an operator.
-    Diagnosed(Option<&'static str>),
-    /// Connect anew at once.
-    HangUp,
-}
-
-/// What to do.
-#[derive(Debug)]
-pub enum Action {
-    /// Find out where MADS is, and answer with `Event::Resolved`.
-    Resolve,
-    /// Open a source and send it a first request.
-    Open(Endpoint, Protocol, Request),
-    /// Find out why a server hung up without a word, and answer with `Event::Diagnosed`.
-    Diagnose(Endpoint),
-    /// Send a request over the open source.
-    Send(Request),
-    /// Give the newest list to the writer.
-    HandOver(Snapshot),
-    /// Drop the source; nothing that it still says counts.
-    Close,
-    /// Tell what happened.
-    Report(Report),
-}
 
 /// The state machine.
 #[derive(Debug)]
@@ -107,10 +57,7 @@ pub struct Connection {
     rejection_rate_limit: RateLimit,
     rejection_is_told: bool,
     untold_rejections: u32,
-    skipped: Vec<SkippedTarget>,
-    skipped_reminder: Reminder,
-    unknown_service_is_told: bool,
-    unknown_service_reminder: Reminder,
+    target_warnings: TargetWarnings,
     told_way: Option<WayNote>,
     way_rate_limit: RateLimit,
 }
@@ -126,28 +73,6 @@ enum State {
     /// The attempt has failed for this reason, and since then it is being looked whether more can
     /// be found out.
     Diagnosing(String, Instant),
-}
-
-#[derive(Debug)]
-struct Open {
-    negotiation: Negotiation,
-    phase: Phase,
-    /// The pace of polls over HTTP.
-    polls: PollSchedule,
-    /// A request that has to wait: a NACK, or the next poll.
-    due: Option<(Instant, Request)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// Opened then; nothing has been heard.
-    Opening(Instant),
-    /// The server has been ready since then, and may still refuse.
-    Ready(Instant),
-    /// The same, but it has had the time to refuse, so it is taken to serve this protocol.
-    Assumed(Instant),
-    /// The server has served this protocol since then.
-    Accepted(Instant),
 }
 
 impl Connection {
@@ -169,10 +94,7 @@ impl Connection {
             ),
             rejection_is_told: false,
             untold_rejections: 0,
-            skipped: Vec::new(),
-            skipped_reminder: Reminder::default(),
-            unknown_service_is_told: false,
-            unknown_service_reminder: Reminder::default(),
+            target_warnings: TargetWarnings::default(),
             told_way: None,
             way_rate_limit: RateLimit::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
         }
@@ -428,8 +350,10 @@ impl Connection {
             skipped: assignments.skipped.len(),
             ends_rejections,
         }));
-        actions.extend(self.tell_skipped(now, assignments.skipped));
-        actions.extend(self.tell_unknown_services(now, &assignments.targets));
+        let warnings = self
+            .target_warnings
+            .about(now, &assignments.targets, assignments.skipped);
+        actions.extend(warnings.map(Action::Report));
         open.polls.accepted(&assignments.targets);
         actions.push(Action::HandOver(Snapshot {
             targets: assignments.targets,
@@ -440,52 +364,6 @@ impl Connection {
             Protocol::Grpc(_) => actions.push(Action::Send(ack)),
             Protocol::Http => open.due = Some((open.polls.next(now), ack)),
         }
-    }
-
-    /// Tells which targets are left out, where those are other ones than were told last.
-    fn tell_skipped(&mut self, now: Instant, mut skipped: Vec<SkippedTarget>) -> Option<Action> {
-        // The order of arrival is random.
-        skipped.sort_unstable();
-        if skipped == self.skipped {
-            return None;
-        }
-        if skipped.is_empty() {
-            self.skipped = skipped;
-            return None;
-        }
-        let quiet = self.skipped_reminder.due(now).is_none();
-        if !quiet {
-            self.skipped.clone_from(&skipped);
-        }
-        Some(Action::Report(Report::Skipped {
-            targets: skipped,
-            quiet,
-        }))
-    }
-
-    /// Tells where targets have the service that stands for none, and how to give them one.
-    fn tell_unknown_services(&mut self, now: Instant, targets: &[Target]) -> Option<Action> {
-        let is_unknown = |target: &&Target| {
-            target
-                .labels
-                .get("service")
-                .is_some_and(|name| name == "unknown")
-        };
-        let unknown = targets.iter().filter(is_unknown).count();
-        if unknown == 0 {
-            self.unknown_service_is_told = false;
-            return None;
-        }
-        if self.unknown_service_is_told {
-            return None;
-        }
-        let quiet = self.unknown_service_reminder.due(now).is_none();
-        self.unknown_service_is_told = !quiet;
-        Some(Action::Report(Report::UnknownServices {
-            unknown,
-            targets: targets.len(),
-            quiet,
-        }))
     }
 
     fn reject(
@@ -598,44 +476,6 @@ impl Connection {
             failure,
         };
         vec![Action::Close, Action::Report(report)]
-    }
-}
-
-impl Open {
-    /// When this phase ends by itself; never where an accepted stream is silent.
-    fn phase_deadline(&self) -> Option<Instant> {
-        match (self.negotiation.protocol, self.phase) {
-            (_, Phase::Ready(since)) => Some(since + REFUSAL_TIME),
-            (Protocol::Grpc(_), Phase::Opening(since)) => Some(since + CONNECT_LIMIT),
-            (Protocol::Grpc(_), Phase::Assumed(_) | Phase::Accepted(_)) => None,
-            (Protocol::Http, Phase::Opening(since)) => Some(since + FIRST_POLL_DEADLINE),
-            (Protocol::Http, _) if self.due.is_some() => None,
-            (Protocol::Http, _) => Some(self.polls.started() + POLL_DEADLINE),
-        }
-    }
-
-    /// When to answer a rejected response: after the pause, and over HTTP with a poll.
-    fn after_pause(&self, now: Instant, pause: Duration) -> Instant {
-        match self.negotiation.protocol {
-            Protocol::Grpc(_) => now + pause,
-            Protocol::Http => self.polls.next(now + pause),
-        }
-    }
-
-    /// Whether a proxy has cut a poll for which the control plane had nothing new.
-    fn is_cut_by_proxy(&mut self, now: Instant) -> bool {
-        matches!(self.phase, Phase::Accepted(_)) && self.polls.is_cut_by_proxy(now)
-    }
-}
-
-impl Phase {
-    fn since(self) -> Instant {
-        match self {
-            Self::Opening(since)
-            | Self::Ready(since)
-            | Self::Assumed(since)
-            | Self::Accepted(since) => since,
-        }
     }
 }
 

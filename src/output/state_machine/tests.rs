@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::{Action, Event, Failure, Inspection, Moved, Output, Report};
+use super::{Action, Event, Failure, Inspection, Output, Report};
 use crate::output::render::{Content, render};
+use crate::output::report::Moved;
 use crate::snapshot::Target;
 
 /// No jitter.

@@ -1,0 +1,51 @@
+//! What the connection is told, and what it answers.
+//!
+//! Pure.
+
+use crate::mads::endpoint::{Endpoint, Question};
+use crate::mads::negotiation::{End, Protocol};
+use crate::mads::report::Report;
+use crate::mads::session::{Request, Response};
+use crate::snapshot::Snapshot;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The time that `deadline` named has come. Harmless at any other time.
+    Time,
+    /// A question to the API server was answered, or could not be asked.
+    Asked(Question),
+    /// The answer to `Action::Resolve`; an error says what failed, in words.
+    Resolved(Result<Endpoint, String>),
+    /// The gRPC channel is connected, or the answer to a poll has begun.
+    Ready,
+    /// A response has come.
+    Response(Response),
+    /// The control plane has nothing newer than what was accepted (HTTP 304).
+    Unchanged,
+    /// The source is at its end, or could not begin.
+    Ended(End),
+    /// The answer to `Action::Diagnose`: what was found out, for an operator.
+    Diagnosed(Option<&'static str>),
+    /// Connect anew at once.
+    HangUp,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Find out where MADS is, and answer with `Event::Resolved`.
+    Resolve,
+    /// Open a source and send it a first request.
+    Open(Endpoint, Protocol, Request),
+    /// Find out why a server hung up without a word, and answer with `Event::Diagnosed`.
+    Diagnose(Endpoint),
+    /// Send a request over the open source.
+    Send(Request),
+    /// Give the newest list to the writer.
+    HandOver(Snapshot),
+    /// Drop the source; nothing that it still says counts.
+    Close,
+    /// Tell what happened.
+    Report(Report),
+}

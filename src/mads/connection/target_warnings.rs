@@ -1,0 +1,81 @@
+//! What is odd about the targets of a list, and when to report it: where it is new, and once a minute at
+//! most.
+//!
+//! Pure.
+
+use std::time::Instant;
+
+use crate::common::backoff::Reminder;
+use crate::mads::assignment::SkippedTarget;
+use crate::mads::report::Report;
+use crate::snapshot::Target;
+
+/// What Kuma from 2.14 on says where a Dataplane does not name its workload.
+const UNKNOWN_SERVICE: &str = "unknown";
+
+/// What has been reported.
+#[derive(Debug, Default)]
+pub(super) struct TargetWarnings {
+    /// The targets without an address that were reported last.
+    skipped: Vec<SkippedTarget>,
+    skipped_reminder: Reminder,
+    unknown_service_is_reported: bool,
+    unknown_service_reminder: Reminder,
+}
+
+impl TargetWarnings {
+    /// What there is to report of a list that was accepted.
+    pub(super) fn about(
+        &mut self,
+        now: Instant,
+        targets: &[Target],
+        skipped: Vec<SkippedTarget>,
+    ) -> impl Iterator<Item = Report> + use<> {
+        let skipped = self.about_skipped(now, skipped);
+        let unknown = self.about_unknown_services(now, targets);
+        skipped.into_iter().chain(unknown)
+    }
+
+    /// Targets without an address are reported where they are other ones than the last time.
+    fn about_skipped(&mut self, now: Instant, mut skipped: Vec<SkippedTarget>) -> Option<Report> {
+        // The order of arrival is random.
+        skipped.sort_unstable();
+        if skipped == self.skipped {
+            return None;
+        }
+        if skipped.is_empty() {
+            self.skipped = skipped;
+            return None;
+        }
+        let quiet = self.skipped_reminder.due(now).is_none();
+        if !quiet {
+            self.skipped.clone_from(&skipped);
+        }
+        Some(Report::Skipped {
+            targets: skipped,
+            quiet,
+        })
+    }
+
+    /// Targets with the service that stands for none are reported once, until there are none.
+    fn about_unknown_services(&mut self, now: Instant, targets: &[Target]) -> Option<Report> {
+        let is_unknown = |target: &Target| {
+            target.labels.get("service").map(String::as_str) == Some(UNKNOWN_SERVICE)
+        };
+        let unknown = targets.iter().filter(|target| is_unknown(target)).count();
+        if unknown == 0 {
+            self.unknown_service_is_reported = false;
+            return None;
+        }
+        if self.unknown_service_is_reported {
+            return None;
+        }
+        let quiet = self.unknown_service_reminder.due(now).is_none();
+        self.unknown_service_is_reported = !quiet;
+        Some(Report::UnknownServices {
+            unknown,
+            targets: targets.len(),
+            quiet,
+        })
+    }
+}
