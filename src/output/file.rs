@@ -52,6 +52,14 @@ pub enum ClaimError {
         /// Its number, where the system tells.
         process: Option<u32>,
     },
+    /// Another user has left the lock file, or has a daemon that holds it: which of them, the system
+    /// does not tell.
+    AnotherUsers {
+        /// The lock file.
+        lock: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+    },
     /// The file system refused something that every write needs.
     Failed(WriteError),
 }
@@ -195,6 +203,12 @@ impl fmt::Display for ClaimError {
                     lock.display()
                 )
             }
+            Self::AnotherUsers { lock, owner } => write!(
+                formatter,
+                "the lock file {} belongs to another user, uid {owner}; remove it if no \
+                 kuma-prometheus-sd of that user runs",
+                lock.display()
+            ),
             Self::Failed(error) => error.fmt(formatter),
         }
     }
