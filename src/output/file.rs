@@ -393,7 +393,8 @@ impl OutputFile {
         Ok(())
     }
 
-    /// The old file is in place where this fails.
+    /// Where this fails, the old file is in place. Only a file system over the network may have done a
+    /// rename and say that it failed.
     fn write_and_rename(&mut self, content: &Arc<Content>) -> Result<(), WriteError> {
         self.follow_links()?;
         let path = self.place.path();

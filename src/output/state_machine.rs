@@ -62,7 +62,7 @@ pub enum Inspection {
 /// How far a write came that failed, and what failed, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The old file is in place.
+    /// The old file is in place, as far as the system tells.
     Unwritten(String),
     /// The new file is in place, but a power cut may bring back the old one.
     Unflushed(String),
@@ -476,7 +476,7 @@ impl Output {
         let mut actions: Vec<Action> = named.map(Action::Report).into_iter().collect();
         actions.extend(match result {
             Ok(()) => self.written(now, replacement, is_old),
-            // It may have got as far as the rename, so nothing is known after it.
+            // Over the network a rename may be done and its answer lost, so nothing is known after it.
             Err(Failure::Unwritten(reason)) => self.failed(now, random, reason),
             Err(Failure::Unflushed(reason)) => {
                 self.file = Knowledge::Unflushed(replacement);
