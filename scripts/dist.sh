@@ -126,4 +126,6 @@ need_binary "$target"
 from_commit SOURCE_DATE_EPOCH %ct
 keep_only_this_commit
 "pack_$format" "$target"
+# A signature is one of the sums before.
+rm -f "$dist/SHA256SUMS.sig"
 (cd "$dist" && sha256sum -- "$name"[-_]* >SHA256SUMS)

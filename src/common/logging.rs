@@ -42,16 +42,19 @@ pub fn start(level: LevelFilter, timestamps: Option<bool>) -> io::Result<()> {
     Ok(())
 }
 
-/// Logs how many lines were dropped; not through the queue, which may be full again.
+/// Logs how many lines were dropped; not through the queue, which may be full again. It is a warning, or
+/// an error where only errors are logged: those dropped were errors, too.
 fn log_dropped(direct: &Logger, dropped: u64) {
     let lines = if dropped == 1 {
         "line was"
     } else {
         "lines were"
     };
+    let finest = direct.filter().to_level();
+    let level = finest.map_or(Level::Error, |finest| finest.min(Level::Warn));
     direct.log(
         &Record::builder()
-            .level(Level::Warn)
+            .level(level)
             .target(env!("CARGO_CRATE_NAME"))
             .args(format_args!(
                 "{dropped} log {lines} dropped, as the log was not read"
@@ -132,4 +135,30 @@ fn journal_reads_stderr() -> bool {
     };
     rustix::fs::fstat(io::stderr())
         .is_ok_and(|stderr| stream == format!("{}:{}", stderr.st_dev, stderr.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, pipe};
+
+    use env_logger::Target;
+    use log::LevelFilter;
+
+    use super::{builder, log_dropped};
+
+    #[test]
+    fn dropped_lines_are_told_at_every_level() {
+        for (level, expected) in [
+            (LevelFilter::Error, "[ERROR] 2 log lines were dropped"),
+            (LevelFilter::Warn, "[WARN ] 2 log lines were dropped"),
+            (LevelFilter::Trace, "[WARN ] 2 log lines were dropped"),
+        ] {
+            let (mut log, target) = pipe().unwrap();
+            let target = Target::Pipe(Box::new(target));
+            log_dropped(&builder(level, Some(false)).target(target).build(), 2);
+            let mut line = String::new();
+            log.read_to_string(&mut line).unwrap();
+            assert!(line.starts_with(expected), "{level}: {line:?}");
+        }
+    }
 }

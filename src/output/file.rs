@@ -53,6 +53,14 @@ pub enum ClaimError {
         /// Its number, where the system tells.
         process: Option<u32>,
     },
+    /// Another user has left the lock file, or has a daemon that holds it: which of them, the system
+    /// does not tell.
+    AnotherUsers {
+        /// The lock file.
+        lock: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+    },
     /// The file system refused something that every write needs.
     Failed(WriteError),
 }
@@ -196,6 +204,12 @@ impl fmt::Display for ClaimError {
                     lock.display()
                 )
             }
+            Self::AnotherUsers { lock, owner } => write!(
+                formatter,
+                "the lock file {} belongs to another user, uid {owner}; remove it if no \
+                 kuma-prometheus-sd of that user runs",
+                lock.display()
+            ),
             Self::Failed(error) => error.fmt(formatter),
         }
     }
@@ -380,7 +394,8 @@ impl OutputFile {
         Ok(())
     }
 
-    /// The old file is in place where this fails.
+    /// Where this fails, the old file is in place. Only a file system over the network may have done a
+    /// rename and say that it failed.
     fn write_and_rename(&mut self, content: &Arc<Content>) -> Result<(), WriteError> {
         self.follow_links()?;
         let path = self.place.path();

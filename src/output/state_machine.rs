@@ -347,7 +347,7 @@ impl Output {
         let mut actions: Vec<Action> = named.map(Action::Report).into_iter().collect();
         actions.extend(match result {
             Ok(()) => self.written(now, replacement, is_old),
-            // It may have got as far as the rename, so nothing is known after it.
+            // Over the network a rename may be done and its answer lost, so nothing is known after it.
             Err(Failure::Unwritten(reason)) => self.failed(now, random, reason),
             Err(Failure::Unflushed(reason)) => {
                 self.file = Knowledge::Unflushed(replacement);

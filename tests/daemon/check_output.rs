@@ -3,6 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use kuma_stand_in::{ControlPlane, Kuma};
 
@@ -71,4 +72,27 @@ fn another_users_file_in_a_sticky_directory_is_found() {
     let told = failed(&launch);
     let text = "cannot replace kuma.file_sd.json: it is another user's, in a directory where only";
     assert!(told.contains(text), "{told}");
+}
+
+/// As `run` does: the lock file may be held by a daemon that cannot be seen from here.
+#[test]
+fn another_users_lock_file_is_found_and_told_as_run_tells_it() {
+    const LOCK: &str = ".kuma.file_sd.json.lock";
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let launch = check(&plane.grpc_url())
+        .prelude(r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#);
+    launch.put(LOCK, "");
+    let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let lock = launch.folder().join(LOCK);
+    set(&lock, 0o600);
+    if std::os::unix::fs::chown(&lock, Some(0), Some(0)).is_err() {
+        return not_tried("this user may not become another one");
+    }
+    for mode in [0o777, 0o1777] {
+        set(launch.folder(), mode);
+        let told = failed(&launch);
+        let text =
+            "\nthe lock file .kuma.file_sd.json.lock belongs to another user, uid 0; remove it";
+        assert!(told.contains(text), "{mode:o}: {told}");
+    }
 }

@@ -1,8 +1,10 @@
 //! What an operator is told of the output, and what the daemon follows: a link that changes, a list that
 //! becomes empty, which targets came and went, and what will not work with Prometheus.
 
+use std::fmt::Display;
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,6 +16,22 @@ use crate::mesh::{EMPTY, backend, backends, file_v1};
 use crate::not_tried::not_tried;
 
 const LOCK: &str = ".kuma.file_sd.json.lock";
+
+const NOBODY: u32 = 65534;
+
+const AS_NOBODY: &str = r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#;
+
+fn give_to_nobody(path: &Path) -> io::Result<()> {
+    chown(path, Some(NOBODY), Some(NOBODY))
+}
+
+/// What is told where root has the lock file.
+fn another_users(lock: &impl Display) -> String {
+    format!(
+        "the lock file {lock} belongs to another user, uid 0; remove it if no kuma-prometheus-sd of \
+         that user runs"
+    )
+}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -177,16 +195,55 @@ fn whoever_holds_the_lock_is_named_by_run_and_by_check() {
 
 /// As after a try by hand as root, with the service's user as the owner of the directory.
 #[test]
-fn a_lock_file_that_another_user_has_left_is_made_anew() {
+fn a_lock_file_that_another_user_has_left_is_refused_and_stays() {
     let plane = ControlPlane::start(Kuma::V2_6);
-    let launch = Launch::follow(&plane.grpc_url())
-        .prelude(r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#);
+    let launch = Launch::follow(&plane.grpc_url()).prelude(AS_NOBODY);
     let lock = launch.folder().join(LOCK);
     fs::write(&lock, "").unwrap();
     fs::set_permissions(&lock, Permissions::from_mode(0o600)).unwrap();
-    if std::os::unix::fs::chown(launch.folder(), Some(65534), Some(65534)).is_err() {
+    if give_to_nobody(launch.folder()).is_err() {
         return not_tried("this user may not give a directory away");
     }
+    let before = fs::metadata(&lock).unwrap().ino();
+    let finished = launch.run_to_its_end();
+    assert_eq!(finished.code, Some(1));
+    let text = another_users(&lock.display());
+    assert!(finished.stderr.contains(&text), "{}", finished.stderr);
+    assert_eq!(fs::metadata(&lock).unwrap().ino(), before);
+    fs::remove_file(&lock).unwrap();
     launch.start().wait_for_file(EMPTY);
-    assert_eq!(mode(&lock), 0o600);
+}
+
+/// As under the systemd unit, with `ProcSubset=pid`, and as in a container.
+#[test]
+fn another_users_daemon_that_cannot_be_seen_keeps_its_output() {
+    let plane = ControlPlane::start(Kuma::V2_6);
+    let launch = Launch::follow(&plane.grpc_url());
+    let lock = launch.folder().join(LOCK);
+    if give_to_nobody(launch.folder()).is_err() {
+        return not_tried("this user may not give a directory away");
+    }
+    let first = launch.start();
+    first.wait_for_file(EMPTY);
+    let before = fs::metadata(&lock).unwrap().ino();
+    for hide in [
+        "unshare --mount sh -c 'mount -t proc -o subset=pid proc /proc && exec \"$0\" \"$@\"'",
+        "unshare --mount --pid --fork --mount-proc",
+    ] {
+        let mut may_hide = Command::new("sh");
+        may_hide.args(["-c", &format!("{hide} true")]);
+        if !may_hide.status().is_ok_and(|status| status.success()) {
+            not_tried(format!("this user may not do this: {hide}"));
+            continue;
+        }
+        let output = launch.output_path().display();
+        let second = Launch::follow(&plane.grpc_url())
+            .argument(format!("--output-file={output}"))
+            .prelude(&format!("exec {hide} {}", AS_NOBODY.replace("exec ", "")));
+        let finished = second.run_to_its_end();
+        assert_eq!(finished.code, Some(1), "{hide}: {}", finished.stderr);
+        let text = another_users(&lock.display());
+        assert!(finished.stderr.contains(&text), "{}", finished.stderr);
+        assert_eq!(fs::metadata(&lock).unwrap().ino(), before, "{hide}");
+    }
 }

@@ -109,6 +109,16 @@ fn the_checksums_name_only_what_was_packed_from_this_commit() {
 }
 
 #[test]
+fn a_signature_does_not_outlive_the_checksums_that_it_is_of() {
+    let folder = tree::folder();
+    let program = tree::program(folder.path());
+    let signature = pack(&program, "022", folder.path()).join("SHA256SUMS.sig");
+    fs::write(&signature, "").expect("a file can be written");
+    pack(&program, "022", folder.path());
+    assert!(!signature.exists());
+}
+
+#[test]
 fn the_tarball_installs_the_same_tree_without_make() {
     let folder = tree::folder();
     let packed = pack(&tree::program(folder.path()), "022", folder.path());

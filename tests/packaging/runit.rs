@@ -114,8 +114,8 @@ fn a_pause_that_was_ended_before_it_began_does_not_come_back() {
     service.sv("check", PROMPTLY).successfully();
 }
 
-/// Something that makes a shell end with 2, as it does where it cannot fork, and what puts it right.
-type Hindrance = (fn(&Supervised), fn(&Supervised));
+/// Something that ends `run` before it has become the daemon, what is told then, and what puts it right.
+type Hindrance = (fn(&Supervised), &'static str, fn(&Supervised));
 
 #[test]
 fn what_hinders_the_shell_before_the_daemon_is_there_is_told_and_waited_out() {
@@ -124,22 +124,26 @@ fn what_hinders_the_shell_before_the_daemon_is_there_is_told_and_waited_out() {
         return;
     }
     let hindrances: [Hindrance; 2] = [
+        // The shell itself ends with 2, the daemon's code for wrong usage, as where it cannot fork.
         (
             |service| service.settings(&["KUMA_PROMETHEUS_SD_TRANSPORT=\""]),
+            "ended with code 2, before it was started, ",
             |service| service.settings(&[]),
         ),
+        // The script ends with 1, in `fail`.
         (
             |service| service.put(STATE, "no folder"),
+            "ended with code 1, ",
             |service| fs::remove_file(service.path(STATE)).expect("it is there"),
         ),
     ];
     thread::scope(|scope| {
-        for (hinder, put_right) in hindrances {
+        for (hinder, told, put_right) in hindrances {
             scope.spawn(move || {
                 let mut service = Supervised::install();
                 hinder(&service);
                 service.start();
-                service.wait_for_log("ended with code ");
+                service.wait_for_log(told);
                 service.wait_for_log("started again in 5 s");
                 put_right(&service);
                 service.wait_for_log(" follows ");

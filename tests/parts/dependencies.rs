@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -81,6 +82,15 @@ pub(crate) struct Package {
     rust_version: Option<String>,
     source: Option<String>,
     targets: Vec<Target>,
+    dependencies: Vec<Declared>,
+}
+
+/// A dependency as `Cargo.toml` has it.
+#[derive(Deserialize)]
+struct Declared {
+    name: String,
+    kind: Option<String>,
+    optional: bool,
 }
 
 #[derive(Deserialize)]
@@ -214,6 +224,30 @@ fn every_licence_is_allowed() {
         let licence = package.license.as_deref().unwrap_or("none");
         assert!(is_allowed(licence), "{}: {licence}", package.name);
     }
+}
+
+/// The fuzzers are a workspace of their own, whose lock file no other build looks at.
+#[test]
+fn the_fuzzers_lock_file_has_what_the_daemon_depends_on() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/Cargo.lock");
+    let lock = fs::read_to_string(path).unwrap();
+    let daemon = format!("name = \"{}\"\n", env!("CARGO_PKG_NAME"));
+    let (_, daemon) = lock.split_once(&daemon).unwrap();
+    let (daemon, _) = daemon.split_once("\n]\n").unwrap();
+    let locked: BTreeSet<&str> = daemon
+        .lines()
+        .filter_map(|line| line.strip_prefix(" \"")?.split(['"', ' ']).next())
+        .collect();
+    let metadata = metadata();
+    let ours = metadata.packages.iter().find(|package| package.is_ours());
+    let expected: BTreeSet<&str> = ours
+        .unwrap()
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.optional && dependency.kind.as_deref() != Some("dev"))
+        .map(|dependency| dependency.name.as_str())
+        .collect();
+    assert_eq!(locked, expected, "renew it: `cd fuzz && cargo update -w`");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::{ClaimError, WriteError};
 
@@ -28,18 +29,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock.
     pub(super) fn take(path: &Path) -> Result<Self, ClaimError> {
-        let file = match open(path) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                match process_that_holds(path) {
-                    None => Err(error),
-                    process => return Err(held(path, process)),
-                }
-            }
-            result => result,
-        };
-        let file = file
-            .map_err(WriteError::new("open the lock file", path))
-            .map_err(ClaimError::Failed)?;
+        let file = open(path)?;
         tighten(&file);
         let is_effective = match file.try_lock() {
             Ok(()) => true,
@@ -62,24 +52,16 @@ impl Lock {
     }
 }
 
-/// Refuses where somebody else holds the lock at `path`, for whoever only asks.
+/// Refuses where `Lock::take` would, for whoever only asks.
 pub(super) fn require_free(path: &Path) -> Result<(), ClaimError> {
-    let error = match File::open(path) {
+    match File::open(path) {
         // Taken for a moment only: a daemon that starts just then would be refused.
         Ok(file) => match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(held(path, process_that_holds(path))),
-            _ => return Ok(()),
+            Err(TryLockError::WouldBlock) => Err(held(path, process_that_holds(path))),
+            _ => Ok(()),
         },
-        Err(error) => error,
-    };
-    match (error.kind(), process_that_holds(path)) {
-        (ErrorKind::PermissionDenied, process @ Some(_)) => Err(held(path, process)),
-        // Another user's that nobody holds would be made anew.
-        (ErrorKind::PermissionDenied | ErrorKind::NotFound, _) => Ok(()),
-        _ => Err(ClaimError::Failed(WriteError::new(
-            "open the lock file",
-            path,
-        )(error))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unopened(path, error)),
     }
 }
 
@@ -90,29 +72,38 @@ fn held(path: &Path, process: Option<u32>) -> ClaimError {
     }
 }
 
-/// Opens the lock file, or makes it. One that another user has left, as root after a try by hand, is
-/// used where it can be read, and made anew where nobody holds it.
-fn open(path: &Path) -> io::Result<File> {
-    let open = || {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(MODE)
-            .open(path)
-    };
-    match open() {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            File::open(path).or_else(|_| {
-                let is_free = path.is_file() && process_that_holds(path).is_none();
-                match is_free && fs::remove_file(path).is_ok() {
-                    true => open(),
-                    false => Err(error),
-                }
-            })
-        }
-        result => result,
+/// Opens the lock file, or makes it. Another user's, as an earlier version has left it, can be read.
+fn open(path: &Path) -> Result<File, ClaimError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(MODE)
+        .open(path)
+        .or_else(|error| match error.kind() {
+            ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
+            _ => Err(error),
+        })
+        .map_err(|error| unopened(path, error))
+}
+
+/// Why the lock file cannot be opened. Another user's may be held, and nothing says that it is not: the
+/// kernel's list of locks is not shown to a service with `ProcSubset=pid`, and has none of another
+/// container. So it stays.
+fn unopened(path: &Path, error: io::Error) -> ClaimError {
+    if error.kind() == ErrorKind::PermissionDenied
+        && let Ok(metadata) = fs::metadata(path)
+        && metadata.uid() != geteuid().as_raw()
+    {
+        return match process_that_holds(path) {
+            None => ClaimError::AnotherUsers {
+                lock: path.to_owned(),
+                owner: metadata.uid(),
+            },
+            process => held(path, process),
+        };
     }
+    ClaimError::Failed(WriteError::new("open the lock file", path)(error))
 }
 
 /// Earlier versions made the file readable for all. Where it is another user's, it stays as it is.

@@ -41,7 +41,7 @@ pub enum Inspection {
 /// How far a write came that failed, and what failed, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The old file is in place.
+    /// The old file is in place, as far as the system tells.
     Unwritten(String),
     /// The new file is in place, but a power cut may bring back the old one.
     Unflushed(String),
