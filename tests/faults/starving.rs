@@ -83,7 +83,7 @@ fn flooded(response: &[u8]) -> (ControlPlane, Daemon) {
 #[test]
 fn a_nack_is_sent_when_it_is_due_while_responses_come_one_after_another() {
     let response = rejected_at_its_end();
-    let (plane, daemon) = flooded(&response);
+    let (plane, _daemon) = flooded(&response);
     let is_nack = |event: &Event| match event {
         Event::Request(request) => request
             .error_detail
