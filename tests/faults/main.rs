@@ -44,3 +44,4 @@ mod reader;
 mod reconnects;
 mod several_addresses;
 mod sighup;
+mod starving;

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     StarvingLoop,
     /// All daemons of a fleet wait equally long.
     FleetReturnsAtOnce,
+    /// The same, but only after SIGHUP.
+    ReloadedFleetReturnsAtOnce,
     /// Polls follow one another at once.
     HastyPolls,
     /// A full channel keeps the old list.

@@ -44,6 +44,7 @@ found! {
     a_state_without_a_deadline: StateWithoutDeadline => AttemptEndsInTime;
     a_loop_that_starves_deadlines: StarvingLoop => DeadlinesHaveTheirTurn;
     a_fleet_that_returns_at_once: FleetReturnsAtOnce => FleetIsSpread;
+    a_reloaded_fleet_that_returns_at_once: ReloadedFleetReturnsAtOnce => FleetIsSpread;
     polls_in_haste: HastyPolls => PollsOneSecondApart | NackWaits;
     the_newest_list_dropped: NewestListDropped => WritesTheNewestList;
     an_empty_list_while_the_control_plane_is_away: EmptyWhileAway => EmptyOnlyWhenSaid;

@@ -105,7 +105,12 @@ impl World {
             }
             self.watch.pace.event(self.now, &event, sent.as_ref());
             self.watch.pace.step(self.now, &mut self.watch.verdict);
-            for mut action in self.connection_step(event) {
+            let is_hang_up = matches!(event, Event::HangUp);
+            let actions = self.connection_step(event);
+            if is_hang_up {
+                self.watch_hang_up();
+            }
+            for mut action in actions {
                 self.plant(&mut action);
                 self.watch_connection(&action);
                 next = self
@@ -118,8 +123,9 @@ impl World {
     }
 
     fn connection_step(&mut self, event: Event) -> Vec<Action> {
-        let jitter = match self.fault {
-            Some(Fault::FleetReturnsAtOnce) => 0.5,
+        let jitter = match (self.fault, &event) {
+            (Some(Fault::FleetReturnsAtOnce), _)
+            | (Some(Fault::ReloadedFleetReturnsAtOnce), Event::HangUp) => 0.5,
             _ => self.dice.jitter(),
         };
         let is_hasty = self.has(Fault::BackoffAlwaysReset) || self.has(Fault::HastyPolls);
@@ -141,6 +147,20 @@ impl World {
         actions
     }
 
+    /// The connection has been told to connect anew, and has decided when.
+    fn watch_hang_up(&mut self) {
+        let daemon = self.daemon.as_ref();
+        let connection = daemon.and_then(|daemon| daemon.connection.as_ref());
+        let Some(until) = connection.and_then(Connection::deadline) else {
+            return;
+        };
+        let pause = self.time(until).saturating_sub(self.now);
+        let watch = &mut self.watch;
+        if watch.pace.hung_up(self.now, pause, &mut watch.verdict) {
+            watch.reload_spread.first_pause(pause, &mut watch.verdict);
+        }
+    }
+
     fn watch_connection(&mut self, action: &Action) {
         if !matches!(action, Action::Report(report) if report.level() > Level::Info) {
             self.tell(|| format!("connection -> {}", action_in_words(action)));
@@ -150,7 +170,9 @@ impl World {
         if let Action::Report(Report::Trouble { retry_in, .. }) = action
             && watch.pace.is_first_pause()
         {
-            watch.spread.first_pause(*retry_in, &mut watch.verdict);
+            watch
+                .outage_spread
+                .first_pause(*retry_in, &mut watch.verdict);
         }
         watch.pace.action(self.now, action, &mut watch.verdict);
         if let Action::Report(report) = action {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use file::{FileWatch, Told};
 pub(crate) use log::LogWatch;
-pub(crate) use pace::{LATENESS, PaceWatch, SpreadWatch};
+pub(crate) use pace::{LATENESS, OutageSpread, PaceWatch, ReloadSpread};
 pub(crate) use protocol::ProtocolWatch;
 
 /// What must hold; the number is that of the invariant in the design.
@@ -63,7 +63,7 @@ pub(crate) enum Invariant {
     AttemptEndsInTime,
     /// A deadline has its turn also while events come one after another.
     DeadlinesHaveTheirTurn,
-    /// 7: the first pauses of a fleet are spread.
+    /// 7: the first pauses of a fleet are spread, after a lost connection and after SIGHUP.
     FleetIsSpread,
     /// 7: polls over HTTP start at least 1 s apart.
     PollsOneSecondApart,
@@ -144,7 +144,8 @@ pub(crate) struct Watch {
     pub(crate) verdict: Verdict,
     pub(crate) protocol: ProtocolWatch,
     pub(crate) pace: PaceWatch,
-    pub(crate) spread: SpreadWatch,
+    pub(crate) outage_spread: OutageSpread,
+    pub(crate) reload_spread: ReloadSpread,
     pub(crate) file: FileWatch,
     pub(crate) log: LogWatch,
 }
