@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
 use kuma_stand_in::proto::mads_v1;
-use kuma_stand_in::{ControlPlane, Event, Generation, Kuma};
+use kuma_stand_in::{ApiVersion, ControlPlane, Event, Kuma};
 use protobuf::Message;
 
 use crate::following::following;
@@ -29,7 +29,7 @@ const NONCE: &str = "nonce-of-rejected";
 /// The bytes of a response that is decoded to its end before it is rejected.
 fn rejected_at_its_end() -> Vec<u8> {
     let any = |value| Any {
-        type_url: Generation::V1.type_url().to_owned(),
+        type_url: ApiVersion::V1.type_url().to_owned(),
         value,
         ..Default::default()
     };
@@ -51,7 +51,7 @@ fn rejected_at_its_end() -> Vec<u8> {
     let response = DiscoveryResponse {
         version_info: "rejected".to_owned(),
         nonce: NONCE.to_owned(),
-        type_url: Generation::V1.type_url().to_owned(),
+        type_url: ApiVersion::V1.type_url().to_owned(),
         resources,
         ..Default::default()
     };
