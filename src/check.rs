@@ -57,7 +57,7 @@ pub fn run(config: Config, out: &mut impl Write) -> bool {
                 process.map_or_else(String::new, |process| format!(", process {process}"));
             tell(
                 out,
-                &format!("the output is being written by a running daemon{process}"),
+                &format!("the output is held by a running daemon{process}"),
             );
         }
         Err(error) => tell(out, &error.to_string()),
@@ -89,6 +89,8 @@ struct Check<'a, W> {
     is_connected: bool,
     /// Whether the API server refuses the token. The daemon goes on then, where it can.
     is_token_refused: bool,
+    /// Whose answer there is none of yet.
+    waiting_for: String,
     /// When to give up.
     limit: Instant,
     out: &'a mut W,
@@ -113,6 +115,7 @@ impl<'a, W: Write> Check<'a, W> {
             tell(out, &warning.to_string());
         }
         let security = address.security();
+        let waiting_for = format!("the API server at {address}");
         let address = (address.host.clone(), address.port, security);
         let session = Session::new(config.name);
         let connection = Connection::new(session, config.pins, security, Instant::now());
@@ -122,6 +125,7 @@ impl<'a, W: Write> Check<'a, W> {
             shown: None,
             address,
             is_connected: false,
+            waiting_for,
             is_token_refused: false,
             limit,
             out,
@@ -175,7 +179,11 @@ impl<'a, W: Write> Check<'a, W> {
             );
             return Outcome::Silent;
         }
-        tell(self.out, &format!("no answer within {seconds} s"));
+        let waiting_for = &self.waiting_for;
+        tell(
+            self.out,
+            &format!("{waiting_for}: no answer within {seconds} s"),
+        );
         Outcome::Failed
     }
 
@@ -188,6 +196,7 @@ impl<'a, W: Write> Check<'a, W> {
                     Action::Resolve => next = self.network.resolve().or(next),
                     Action::Diagnose(endpoint) => next = self.network.diagnose(endpoint).or(next),
                     Action::Open(endpoint, protocol, request) => {
+                        self.waiting_for = format!("MADS at {}", endpoint.authority());
                         self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
                         next = self.network.open(&endpoint, protocol, request).or(next);
                     }
@@ -229,6 +238,13 @@ impl<'a, W: Write> Check<'a, W> {
                      {skipped} skipped"
                 );
                 tell(self.out, &line);
+                if targets == 0 {
+                    tell(
+                        self.out,
+                        "the list is empty: either nothing is to be scraped, or no MeshMetric backend has \
+                         this client name; see --name and the mesh's metrics settings",
+                    );
+                }
                 None
             }
             Report::Received { .. } => None,

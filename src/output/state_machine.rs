@@ -26,8 +26,7 @@ const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 const TOLD_AT_ONCE: u32 = 10;
 const TELLING_INTERVAL: Duration = Duration::from_secs(6);
 
-/// So many foreign changes are told at once, and so many lists that became empty; after that, one a
-/// minute of each.
+/// So many foreign changes are told at once; after that, one a minute.
 const WARNINGS_AT_ONCE: u32 = 3;
 
 /// The state machine.
@@ -53,7 +52,6 @@ pub struct Output {
     untold_writes: u32,
     /// What all untold writes have changed, added up.
     untold_changes: Changes,
-    emptied_rate_limit: RateLimit,
     foreign_rate_limit: RateLimit,
     untold_foreign: u32,
     /// Whether the path has led elsewhere since the file was last known, so that it is no wonder if
@@ -123,7 +121,6 @@ impl Output {
     /// write changes, which takes time.
     #[must_use]
     pub fn new(start: Instant, names_targets: bool) -> Self {
-        let warnings = RateLimit::new(WARNINGS_AT_ONCE, Reminder::INTERVAL, start);
         Self {
             names_targets,
             wanted: None,
@@ -139,8 +136,7 @@ impl Output {
             written_rate_limit: RateLimit::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
             untold_writes: 0,
             untold_changes: Changes::default(),
-            emptied_rate_limit: warnings.clone(),
-            foreign_rate_limit: warnings,
+            foreign_rate_limit: RateLimit::new(WARNINGS_AT_ONCE, Reminder::INTERVAL, start),
             untold_foreign: 0,
             has_moved: false,
             finishing: false,
@@ -373,10 +369,8 @@ impl Output {
             self.next_inspection = now;
         }
         let trouble = self.recovered(now);
-        let is_told_emptied = replacement.emptied.is_some() && self.emptied_rate_limit.take(now);
-        let is_worth_a_line = trouble.is_some()
-            || is_told_emptied
-            || (!replacement.is_quiet && self.written_rate_limit.take(now));
+        let is_worth_a_line =
+            trouble.is_some() || (!replacement.is_quiet && self.written_rate_limit.take(now));
         let held_back =
             is_worth_a_line.then(|| std::mem::take(&mut self.untold_writes).saturating_sub(1));
         let changes = match held_back {
@@ -386,7 +380,7 @@ impl Output {
         let mut actions = vec![Action::Report(Report::Written {
             targets,
             changes,
-            emptied: replacement.emptied.filter(|_| is_told_emptied),
+            emptied: replacement.emptied,
             mode: replacement.mode,
             trouble,
             held_back,

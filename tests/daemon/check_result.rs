@@ -166,7 +166,7 @@ fn an_output_that_a_daemon_writes_is_told_and_the_daemon_goes_on() {
     let check = check(&plane.grpc_url()).output(launch.output_path());
     let told = passed(&check);
     assert!(
-        told.contains("the output is being written by a running daemon, process "),
+        told.contains("the output is held by a running daemon, process "),
         "{told}"
     );
     assert!(daemon.is_running());
@@ -190,4 +190,13 @@ fn a_closed_stdout_leaves_the_exit_code() {
         .status()
         .expect("the program can be started");
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn an_empty_list_passes_with_a_hint() {
+    let plane = ControlPlane::start(Kuma::V2_12);
+    let told = passed(&check(&plane.http_url()));
+    let text = "the list is empty: either nothing is to be scraped, or no MeshMetric backend has this \
+                client name; see --name and the mesh's metrics settings\n";
+    assert!(told.contains(text), "{told}");
 }

@@ -189,7 +189,7 @@ fn whoever_holds_the_lock_is_named_by_run_and_by_check() {
     assert!(finished.stderr.contains(&text), "{}", finished.stderr);
     let check = check(&plane.grpc_url()).argument("--output-file");
     let told = check.argument(launch.output_path()).run_to_its_end().stdout;
-    let text = format!("is being written by a running daemon, process {process}\n");
+    let text = format!("is held by a running daemon, process {process}\n");
     assert!(told.contains(&text), "{told}");
 }
 

@@ -108,8 +108,8 @@ fn refusals() -> Vec<(&'static str, Identity, String, &'static str)> {
             "another of the same kind and names",
             own(&NAMES, Validity::Valid),
             own(&NAMES, Validity::Valid).certificate_pem,
-            "the server shows an issuer's certificate (CA:TRUE) as its own, which is not trusted; \
-             give exactly this certificate as --ca-cert-file",
+            "the server shows an issuer's certificate (CA:TRUE) as its own, and it is not in \
+             --ca-cert-file; put exactly this certificate there",
         ),
         with_itself(
             "another host's",
@@ -167,6 +167,7 @@ fn the_system_trust_store_says_the_same_of_it() {
     let own = Identity::self_signed(&NAMES, Validity::Valid);
     let plane = plane(&Tls::new(&own));
     let line = Launch::follow(&api_url(&plane)).start().wait_for_trouble();
-    let expected = "(CA:TRUE) as its own, which is not trusted; give exactly this certificate";
+    let expected =
+        "(CA:TRUE) as its own, and it is not in --ca-cert-file; put exactly this certificate there";
     assert!(line.contains(expected), "{line}");
 }

@@ -125,6 +125,9 @@ fn a_full_disk_is_found_by_check_and_told_in_the_status() {
         let check = check.argument(format!("--cp-address={}", plane.grpc_url()));
         check.output(&output).run_to_its_end()
     };
+    // A daemon that runs has the lock, which is no reason not to look.
+    let running = follow_onto(&plane, &disk).start();
+    running.wait_for_log("wrote 0 targets");
     assert_eq!(check().code, Some(0));
     let mut fillers: Vec<_> = (0..6).map(|number| disk.join(number.to_string())).collect();
     fillers.retain(|filler| File::create(filler).is_ok());
@@ -135,6 +138,8 @@ fn a_full_disk_is_found_by_check_and_told_in_the_status() {
         disk.display()
     );
     assert!(finished.stdout.contains(&text), "{}", finished.stdout);
+    running.terminate();
+    assert_eq!(check().code, Some(1));
 
     // The daemon starts, and says why there is no list, before one is there to be written.
     plane.set_answers(kuma_stand_in::Answers::Scripted);

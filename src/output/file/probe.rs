@@ -27,8 +27,12 @@ const STICKY: u32 = 0o1000;
 pub fn check(given: &Path) -> Result<PathBuf, ClaimError> {
     let place = Place::of(given).map_err(ClaimError::Failed)?;
     place.require_file()?;
-    lock::require_free(&place.lock_path())?;
-    may_be_written(&place).map_err(ClaimError::Failed)?;
+    let is_free = lock::require_free(&place.lock_path());
+    // A running daemon may be unable to write just now, which is what is to be found out.
+    if matches!(is_free, Ok(()) | Err(ClaimError::Held { .. })) {
+        may_be_written(&place).map_err(ClaimError::Failed)?;
+    }
+    is_free?;
     Ok(place.path().to_owned())
 }
 

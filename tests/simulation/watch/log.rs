@@ -30,9 +30,9 @@ const WAY_LINES: usize = 3;
 /// disk.
 const FILE_LINES: usize = 60;
 
-/// Warnings about the file: foreign changes and lists that become empty, three of each at once and then
-/// one a minute.
-const FILE_WARNINGS: usize = 2 * (3 + 1);
+/// Warnings about the file: foreign changes, three at once and then one a minute, and lists that become
+/// empty, which are writes: ten at once and then one in 6 s.
+const FILE_WARNINGS: usize = (3 + 1) + (10 + 10);
 
 #[derive(Debug, Default)]
 pub(crate) struct LogWatch {

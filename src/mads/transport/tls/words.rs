@@ -89,8 +89,8 @@ fn describe_certificate(reason: &CertificateError) -> String {
              give the issuer's certificate as --ca-cert-file"
             .to_owned(),
         CertificateError::Other(error) if error.to_string() == ISSUER_AS_SERVER => {
-            "the server shows an issuer's certificate (CA:TRUE) as its own, which is not trusted; \
-             give exactly this certificate as --ca-cert-file"
+            "the server shows an issuer's certificate (CA:TRUE) as its own, and it is not in \
+             --ca-cert-file; put exactly this certificate there"
                 .to_owned()
         }
         CertificateError::NotValidForNameContext {
