@@ -5,13 +5,14 @@
 //! things would fail by chance, and are allowed for:
 //!
 //! - A tenth of one small fleet may come into one 100 ms by chance alone. So rounds are pooled: of
-//!   600 returns, about 33 come into any 100 ms, and 60 hardly ever do.
+//!   560 returns, about 31 come into any 100 ms, and 56 hardly ever do.
 //! - A machine that stands still for a moment, as a busy one does, lets returns pile up that were to
 //!   come one after another. It does so in one round, and a fleet that is not spread bunches in each
 //!   of them. So for each 100 ms the round with the most returns is left out.
 
 use std::collections::HashMap;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, Event, Kuma, SeenRequest};
@@ -19,8 +20,11 @@ use kuma_stand_in::{ControlPlane, Event, Kuma, SeenRequest};
 use crate::harness::{Daemon, Launch, SOON};
 use crate::lists;
 
-const DAEMONS: usize = 60;
-const ROUNDS: usize = 10;
+const DAEMONS: usize = 70;
+const ROUNDS: usize = 8;
+
+/// Two fleets at once would make each other late, and in each round alike.
+static ONE_FLEET: Mutex<()> = Mutex::new(());
 
 /// No more than a tenth of the fleet returns within this time.
 const ONE_MOMENT: Duration = Duration::from_millis(100);
@@ -41,6 +45,8 @@ type Return = (usize, Duration);
 struct Fleet {
     plane: ControlPlane,
     daemons: Vec<Daemon>,
+    // Dropped last.
+    _only: MutexGuard<'static, ()>,
 }
 
 /// The daemon's number is its name, by which the control plane knows it.
@@ -51,6 +57,7 @@ fn name(number: usize) -> String {
 impl Fleet {
     /// Starts it, and waits until each daemon has acknowledged the list.
     fn start() -> Fleet {
+        let only = ONE_FLEET.lock().unwrap_or_else(PoisonError::into_inner);
         let plane = ControlPlane::start(Kuma::V2_6);
         plane.publish(&lists::list(1, 2));
         let start = |number| {
@@ -58,7 +65,11 @@ impl Fleet {
             launch.argument(format!("--name={}", name(number))).start()
         };
         let daemons = (0..DAEMONS).map(start).collect();
-        let fleet = Fleet { plane, daemons };
+        let fleet = Fleet {
+            plane,
+            daemons,
+            _only: only,
+        };
         fleet.requests_of_all("an ACK", |request| !request.nonce.is_empty());
         fleet
     }
