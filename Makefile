@@ -27,7 +27,7 @@ help: ## list the targets
 
 # Most tests wait for something most of the time, so there may be more of them than processors.
 test: prerequisites ## install what is missing, build, run all tests
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test $(CARGO_FLAGS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} scripts/test.sh all
 
 run: build ## show the daemon at work with a demo control plane, until Ctrl-C or for DEMO_SECONDS=N
 	@scripts/demo.sh
@@ -64,7 +64,7 @@ static: prerequisites-static ## build the static binary that is shipped, for TAR
 test-static: static ## hold the static binary to its promises, and to what the daemon's tests show
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
-	$(CARGO) test $(CARGO_FLAGS) --test static_binary --test daemon --test faults --test packaging
+	scripts/test.sh static_binary daemon faults packaging
 
 measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
