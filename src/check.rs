@@ -289,7 +289,8 @@ fn done_by<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (sender, receiver) = bounded(1);
-    thread::spawn(move || sender.send(work()));
+    // Where the system refuses a thread, there is no result either.
+    let _ = thread::Builder::new().spawn(move || sender.send(work()));
     let limit = limit.min(Instant::now() + LOOK_LIMIT);
     receiver.recv_deadline(limit).ok()
 }

@@ -15,15 +15,18 @@ use crate::observe::{OLD, assert_quiet};
 
 const BACK_WITHIN: Duration = Duration::from_secs(45);
 
+/// Makes the namespace ask the name server of the test.
+const OWN_NAME_SERVER: &str = "ip link set lo up \
+    && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
+    && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
+
 /// The hundredths of a core that a build without optimisation may use.
 const IDLE: u32 = 2;
 
 #[test]
 fn an_outage_of_the_name_server_does_not_end_a_connection_that_stands() {
-    let prepare = "ip link set lo up && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
-                   && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
     let test = "names::an_outage_of_the_name_server_does_not_end_a_connection_that_stands";
-    let side = namespace::enter(&["--mount", "--net"], prepare, test);
+    let side = namespace::enter(&["--mount", "--net"], OWN_NAME_SERVER, test);
     if side.inside().is_none() {
         return;
     }
@@ -42,10 +45,8 @@ fn an_outage_of_the_name_server_does_not_end_a_connection_that_stands() {
 
 #[test]
 fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back() {
-    let prepare = "ip link set lo up && echo nameserver 127.0.0.1 > \"$folder/resolv.conf\" \
-                   && mount --bind \"$folder/resolv.conf\" /etc/resolv.conf";
     let test = "names::while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back";
-    let side = namespace::enter(&["--mount", "--net"], prepare, test);
+    let side = namespace::enter(&["--mount", "--net"], OWN_NAME_SERVER, test);
     if side.inside().is_none() {
         return;
     }

@@ -284,23 +284,23 @@ impl Connector<()> for ConnectLimit {
 struct SilenceLimit;
 
 impl<In: Transport> Connector<In> for SilenceLimit {
-    type Out = Impatient<In>;
+    type Out = SilenceLimited<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails,
         chained: Option<In>,
-    ) -> Result<Option<Impatient<In>>, Error> {
-        Ok(chained.map(Impatient))
+    ) -> Result<Option<SilenceLimited<In>>, Error> {
+        Ok(chained.map(SilenceLimited))
     }
 }
 
 /// A connection over which no body is silent for long. The limit for each read that ureq has by
 /// itself cannot say this, as it counts for the beginning of an answer too.
 #[derive(Debug)]
-struct Impatient<T>(T);
+struct SilenceLimited<T>(T);
 
-impl<T: Transport> Transport for Impatient<T> {
+impl<T: Transport> Transport for SilenceLimited<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }
