@@ -19,6 +19,13 @@ fn hanging(launch: &Launch, name: &str) {
     assert!(made.expect("mkfifo can be run").success());
 }
 
+/// A daemon that follows `plane` over TLS, with an authority's file that hangs.
+fn follow_with_hanging_authority(plane: &ControlPlane) -> Launch {
+    let launch = Launch::follow(&grpcs_url(plane)).argument("--ca-cert-file=ca.pem");
+    hanging(&launch, "ca.pem");
+    launch
+}
+
 /// Sees that a daemon still does what it is told.
 #[track_caller]
 fn expect_obedience(daemon: &mut Daemon, count: usize) {
@@ -31,8 +38,7 @@ fn expect_obedience(daemon: &mut Daemon, count: usize) {
 fn a_file_for_tls_that_hangs_keeps_the_receiver_from_nothing() {
     let authority = Authority::new("the authority");
     let plane = plane(&server_of(&authority));
-    let launch = Launch::follow(&grpcs_url(&plane)).argument("--ca-cert-file=ca.pem");
-    hanging(&launch, "ca.pem");
+    let launch = follow_with_hanging_authority(&plane);
     let mut daemon = launch.start();
     daemon.wait_for_log("asking for MADS at");
     expect_obedience(&mut daemon, 1);
@@ -49,8 +55,7 @@ fn a_file_for_tls_that_hangs_keeps_the_receiver_from_nothing() {
 fn attempts_that_hang_in_a_file_do_not_add_up_without_a_limit() {
     let authority = Authority::new("the authority");
     let plane = plane(&server_of(&authority));
-    let launch = Launch::follow(&grpcs_url(&plane)).argument("--ca-cert-file=ca.pem");
-    hanging(&launch, "ca.pem");
+    let launch = follow_with_hanging_authority(&plane);
     let mut daemon = launch.start();
     daemon.wait_for_log("asking for MADS at");
     let is_refused = |daemon: &Daemon| daemon.lines_with(REFUSED) > 0;
