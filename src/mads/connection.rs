@@ -339,10 +339,7 @@ impl Connection {
     ) {
         self.backoff.reset();
         let Accepted { assignments, ack } = accepted;
-        let ends_rejections = std::mem::take(&mut self.rejection_is_told);
-        if ends_rejections {
-            self.untold_rejections = 0;
-        }
+        let ends_rejections = self.end_rejections();
         actions.push(Action::Report(Report::Accepted {
             version: ack.version.clone(),
             assignments: assignments.count,
@@ -392,6 +389,15 @@ impl Connection {
         }));
     }
 
+    /// Nothing is rejected any more; says whether that is news.
+    fn end_rejections(&mut self) -> bool {
+        let is_told = std::mem::take(&mut self.rejection_is_told);
+        if is_told {
+            self.untold_rejections = 0;
+        }
+        is_told
+    }
+
     fn unchanged(&mut self, now: Instant, mut open: Box<Open>) -> Vec<Action> {
         let mut actions = self.heard(now, &mut open);
         // An answer that nothing is new, at once and every time, is no sign of health.
@@ -403,10 +409,7 @@ impl Connection {
             .first_request(open.negotiation.protocol.api_version());
         open.polls.unchanged();
         open.due = Some((open.polls.next(now), poll));
-        let ends_rejections = std::mem::take(&mut self.rejection_is_told);
-        if ends_rejections {
-            self.untold_rejections = 0;
-        }
+        let ends_rejections = self.end_rejections();
         actions.push(Action::Report(Report::Unchanged { ends_rejections }));
         self.keep(open, actions)
     }

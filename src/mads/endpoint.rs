@@ -1,6 +1,6 @@
 //! Where MADS is: what the API server of any Kuma says about it, and what to make of that.
 //!
-//! Pure. `resolve.rs` asks the questions.
+//! Pure. `transport/resolver.rs` asks the questions.
 
 use std::fmt;
 use std::net::IpAddr;
