@@ -1,4 +1,4 @@
-//! Generates the Rust types of `proto/` with the pure-Rust generator, so that no `protoc` is needed,
+//! Generates the Rust types of requests from `proto/` with the pure-Rust generator, so that no `protoc` is needed,
 //! and notes how the binary is built, for `version --detailed`.
 
 use std::env;
@@ -12,21 +12,14 @@ fn main() {
 }
 
 fn generate_wire_types() {
-    let protos = [
-        "proto/discovery.proto",
-        "proto/mads_v1.proto",
-        "proto/mads_v1alpha1.proto",
-    ];
-    for proto in protos {
-        println!("cargo::rerun-if-changed={proto}");
-    }
-    // `tokio_bytes`: the resources of a response stay slices of the message they came in.
+    let proto = "proto/discovery.proto";
+    println!("cargo::rerun-if-changed={proto}");
     // `lite_runtime`: nothing here looks at messages by reflection.
     Codegen::new()
         .pure()
         .include("proto")
-        .inputs(protos)
-        .customize(Customize::default().tokio_bytes(true).lite_runtime(true))
+        .input(proto)
+        .customize(Customize::default().lite_runtime(true))
         .cargo_out_dir("proto")
         .run_from_script();
 }

@@ -2,6 +2,7 @@
 //!
 //! One loop: whatever can happen (the network, a deadline, a command) wakes it, and has its turn.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
@@ -25,15 +26,15 @@ pub enum Command {
 
 /// Hands snapshots to the writer without ever waiting for it: only the newest one is kept.
 pub struct SnapshotSender {
-    sender: Sender<Snapshot>,
+    sender: Sender<Arc<Snapshot>>,
     /// The writer's own end, to take back a snapshot that it has not taken.
-    receiver: Receiver<Snapshot>,
+    receiver: Receiver<Arc<Snapshot>>,
 }
 
 /// The channel from the receiver to the writer. The writer sees it closed when the sender is
 /// dropped.
 #[must_use]
-pub fn snapshot_channel() -> (SnapshotSender, Receiver<Snapshot>) {
+pub fn snapshot_channel() -> (SnapshotSender, Receiver<Arc<Snapshot>>) {
     let (sender, receiver) = bounded(1);
     (
         SnapshotSender {
@@ -45,7 +46,7 @@ pub fn snapshot_channel() -> (SnapshotSender, Receiver<Snapshot>) {
 }
 
 impl SnapshotSender {
-    fn hand_over(&self, mut snapshot: Snapshot) {
+    fn hand_over(&self, mut snapshot: Arc<Snapshot>) {
         while let Err(TrySendError::Full(unsent)) = self.sender.try_send(snapshot) {
             // The writer may take the old one in between; then there is room as well.
             let _ = self.receiver.try_recv();
@@ -57,8 +58,8 @@ impl SnapshotSender {
 /// The bytes of a response that are still to be decoded.
 fn size(response: &Response) -> usize {
     let size = |resource: &Resource| match resource {
-        Resource::Protobuf { value, .. } => value.len(),
-        Resource::Json(json) => json.get().len(),
+        Resource::Protobuf(_, bytes) | Resource::Json(bytes) => bytes.len(),
+        Resource::Foreign(_) => 0,
     };
     response.resources.iter().map(size).sum()
 }

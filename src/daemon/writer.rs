@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
@@ -9,7 +10,6 @@ use crossbeam_channel::{Receiver, Sender, at, select};
 use crate::common::heartbeat::Heartbeat;
 use crate::daemon::status::Note;
 use crate::output::file::OutputFile;
-use crate::output::render::render;
 use crate::output::report::Report;
 use crate::output::state_machine::{Action, Event, Output};
 use crate::snapshot::Snapshot;
@@ -28,14 +28,14 @@ pub struct WriterThread {
 
 impl WriterThread {
     /// Runs until `snapshots` is disconnected or `stop` is; writes what is still to be written first.
-    pub fn run(mut self, snapshots: &Receiver<Snapshot>, stop: &Receiver<Infallible>) {
+    pub fn run(mut self, snapshots: &Receiver<Arc<Snapshot>>, stop: &Receiver<Infallible>) {
         loop {
             let wake_at = self
                 .heartbeat
                 .waiting(Instant::now(), self.output.deadline());
             select! {
                 recv(snapshots) -> snapshot => match snapshot {
-                    Ok(snapshot) => self.want(&snapshot),
+                    Ok(snapshot) => self.want(snapshot),
                     Err(_) => break,
                 },
                 recv(stop) -> _ => break,
@@ -43,14 +43,14 @@ impl WriterThread {
             }
         }
         if let Ok(snapshot) = snapshots.try_recv() {
-            self.want(&snapshot);
+            self.want(snapshot);
         }
         self.step(Event::Finish);
     }
 
-    fn want(&mut self, snapshot: &Snapshot) {
+    fn want(&mut self, snapshot: Arc<Snapshot>) {
         self.heartbeat.working(Instant::now());
-        self.step(Event::Wanted(render(&snapshot.targets)));
+        self.step(Event::Wanted(snapshot));
     }
 
     /// One event, and all that follows from it. Each that is dealt with is a sign of life.

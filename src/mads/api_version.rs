@@ -27,18 +27,10 @@ impl ApiVersion {
 
     /// The API version whose assignments have this type URL.
     #[must_use]
-    pub fn of_type_url(type_url: &str) -> Option<Self> {
+    pub fn of_type_url(type_url: &[u8]) -> Option<Self> {
         [Self::V1, Self::V1alpha1]
             .into_iter()
-            .find(|api_version| api_version.type_url() == type_url)
-    }
-
-    /// The number of the field of an assignment that holds its targets.
-    pub(crate) fn targets_field(self) -> u32 {
-        match self {
-            Self::V1 => 4,
-            Self::V1alpha1 => 2,
-        }
+            .find(|api_version| api_version.type_url().as_bytes() == type_url)
     }
 }
 

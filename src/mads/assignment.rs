@@ -1,37 +1,36 @@
-//! What a monitoring assignment means: decodes the resources of a response, of both MADS
-//! API versions, from protobuf or JSON, into scrape targets with final labels.
+//! What a monitoring assignment means: decodes the resources of a response, of both MADS API
+//! versions, from protobuf or JSON, into a list of target groups.
 //!
 //! Pure. It knows whose labels win and which names Prometheus accepts; it does not know the file.
+//!
+//! Most of a list is as it was in the list before, under another version and in another order. So a
+//! resource is known by a hash of its bytes, and one that was decoded for the list before is not
+//! decoded again: its groups are taken from there.
+
+mod json;
+mod protobuf;
+mod target;
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::common::json::Object;
 use crate::mads::api_version::ApiVersion;
-use crate::mads::budget::{Budget, OverLimit, json_length};
-use crate::mads::labels::valid_names;
-use crate::mads::wire::{mads_v1, mads_v1alpha1, parse};
-use crate::snapshot::{Labels, Target};
+use crate::snapshot::{Builder, Built, ListTooLong, Snapshot};
+use target::Targets;
 
-/// The label that names the address to scrape. Prometheus takes it from `targets`, so it never
-/// stays among the labels of a group.
-const ADDRESS_LABEL: &str = "__address__";
-
-/// One resource of a response, as it came over the wire.
+/// One resource of a response, as it came over the wire: a slice of the message it came in.
 #[derive(Debug, Clone)]
 pub enum Resource {
-    /// A `google.protobuf.Any` from a gRPC stream.
-    Protobuf {
-        /// The type that the control plane says `value` has.
-        type_url: String,
-        /// The serialized assignment, a slice of the message it came in.
-        value: Bytes,
-    },
+    /// A `google.protobuf.Any` from a gRPC stream, of the type of an API version.
+    Protobuf(ApiVersion, Bytes),
+    /// The same of any other type.
+    Foreign(String),
     /// A JSON object with an `@type`, from an HTTP answer.
-    Json(Box<RawValue>),
+    Json(Bytes),
 }
 
 /// A target that cannot be scraped because it has no address.
@@ -54,12 +53,16 @@ impl fmt::Display for SkippedTarget {
 }
 
 /// All that the resources of one response say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Assignments {
     /// How many assignments there were.
     pub count: usize,
-    /// Their targets, in the order they came.
-    pub targets: Vec<Target>,
+    /// How many targets with an address these had; of equal ones the list has one.
+    pub targets: usize,
+    /// The list that they are.
+    pub snapshot: Arc<Snapshot>,
+    /// Whether it is the list before.
+    pub is_unchanged: bool,
     /// Their targets without an address.
     pub skipped: Vec<SkippedTarget>,
 }
@@ -111,28 +114,26 @@ impl fmt::Display for ResourceError {
 
 impl std::error::Error for ResourceError {}
 
-/// Decodes all resources of a response that was asked for in `API version`.
-///
-/// # Errors
-/// The first resource of another type, or that cannot be decoded, or that is too much: a list with a
-/// hole in it is worse than an old one, so such a response is of no use as a whole.
-pub fn decode(
-    api_version: ApiVersion,
-    resources: &[Resource],
-) -> Result<Assignments, ResourceError> {
-    let mut assignments = Assignments::default();
-    let mut budget = Budget::new();
-    for (index, resource) in resources.iter().enumerate() {
-        decode_resource(api_version, resource, &mut budget, &mut assignments).map_err(
-            |problem| match problem {
-                Problem::Type(type_url) => ResourceError::UnexpectedType { index, type_url },
-                Problem::Content(reason) => ResourceError::Undecodable { index, reason },
-                Problem::Size(limit) => ResourceError::OverLimit { index, limit },
-            },
-        )?;
-        assignments.count += 1;
+/// The parts of a response that are decoded: labels, and targets for twelve of them each. A part of
+/// two bytes takes a hundred in memory, so what counts is not the length of a message.
+const FIELD_LIMIT: usize = 24_000_000;
+
+/// Which bound a response exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverLimit {
+    /// The list that it would become. The labels of an assignment are copied into each of its targets.
+    List(ListTooLong),
+    /// Its parts.
+    Fields,
+}
+
+impl fmt::Display for OverLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(error) => error.fmt(formatter),
+            Self::Fields => write!(formatter, "there are more than {FIELD_LIMIT} fields"),
+        }
     }
-    Ok(assignments)
 }
 
 /// What is wrong with one resource.
@@ -142,297 +143,172 @@ enum Problem {
     Size(OverLimit),
 }
 
+impl Problem {
+    /// The same with the resource's place in the response.
+    fn of(self, index: usize) -> ResourceError {
+        match self {
+            Self::Type(type_url) => ResourceError::UnexpectedType { index, type_url },
+            Self::Content(reason) => ResourceError::Undecodable { index, reason },
+            Self::Size(limit) => ResourceError::OverLimit { index, limit },
+        }
+    }
+}
+
 impl From<OverLimit> for Problem {
     fn from(limit: OverLimit) -> Self {
         Self::Size(limit)
     }
 }
 
-fn decode_resource(
+impl From<ListTooLong> for Problem {
+    fn from(error: ListTooLong) -> Self {
+        Self::Size(OverLimit::List(error))
+    }
+}
+
+/// Decodes one response after the other.
+#[derive(Debug)]
+pub struct Decoder {
+    /// The list of the last response that could be used.
+    snapshot: Arc<Snapshot>,
+    /// Its resources, sorted by hash.
+    resources: Vec<KnownResource>,
+    /// The places in the list of all their groups.
+    places: Vec<u32>,
+}
+
+/// A resource without skipped targets that was decoded.
+#[derive(Debug)]
+struct KnownResource {
+    hash: Hash,
+    /// Where `places` has its groups.
+    first: u32,
+    groups: u32,
+}
+
+/// A hash of a resource's type, encoding and bytes: 128 bits, so that no two resources meet by chance.
+type Hash = u128;
+
+impl KnownResource {
+    fn groups(&self) -> Range<usize> {
+        self.first as usize..self.first as usize + self.groups as usize
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            snapshot: Arc::new(Snapshot::empty()),
+            resources: Vec::new(),
+            places: Vec::new(),
+        }
+    }
+}
+
+impl Decoder {
+    /// Decodes all resources of a response that was asked for in `api_version`.
+    ///
+    /// # Errors
+    /// The first resource of another type, or that cannot be decoded, or that is too much: a list with a
+    /// hole in it is worse than an old one, so such a response is of no use as a whole.
+    pub fn decode(
+        &mut self,
+        api_version: ApiVersion,
+        resources: Vec<Resource>,
+    ) -> Result<Assignments, ResourceError> {
+        let hashes = sorted_hashes(api_version, &resources);
+        let known = self.find(&hashes, resources.len());
+        let mut targets = Targets::new(Builder::new(&self.snapshot));
+        let mut decoded: Vec<Option<Range<usize>>> = Vec::with_capacity(resources.len());
+        for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
+            let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());
+            let result = match known {
+                Some(known) => self.places[known.groups()]
+                    .iter()
+                    .try_for_each(|place| targets.builder.keep(*place))
+                    .map_err(Problem::from),
+                None => decode_resource(api_version, resource, &mut targets),
+            };
+            result.map_err(|problem| problem.of(index))?;
+            let is_whole = targets.skipped.len() == skipped;
+            decoded.push(is_whole.then_some(first..targets.builder.arrived()));
+        }
+        let count = resources.len();
+        let Targets {
+            builder, skipped, ..
+        } = targets;
+        // A message may be large, and is not needed any more when the list is put together.
+        drop(resources);
+        let targets = builder.arrived();
+        let Built { snapshot, places } = builder.finish();
+        let is_unchanged = Arc::ptr_eq(&snapshot, &self.snapshot);
+        self.snapshot = Arc::clone(&snapshot);
+        self.places = places;
+        self.resources = hashes
+            .into_iter()
+            .filter_map(|(hash, index)| {
+                let groups = decoded[index as usize].clone()?;
+                Some(KnownResource {
+                    hash,
+                    first: u32::try_from(groups.start).ok()?,
+                    groups: u32::try_from(groups.len()).ok()?,
+                })
+            })
+            .collect();
+        Ok(Assignments {
+            count,
+            targets,
+            snapshot,
+            is_unchanged,
+            skipped,
+        })
+    }
+
+    /// For each resource of a response, whether it was there in the last one.
+    fn find(&self, hashes: &[(Hash, u32)], count: usize) -> Vec<Option<&KnownResource>> {
+        let mut found = vec![None; count];
+        let mut known = self.resources.iter().peekable();
+        for (hash, index) in hashes {
+            while known.next_if(|known| known.hash < *hash).is_some() {}
+            found[*index as usize] = known.peek().copied().filter(|known| known.hash == *hash);
+        }
+        found
+    }
+}
+
+/// The hash of each resource that can be decoded, with its place in the response, sorted.
+fn sorted_hashes(api_version: ApiVersion, resources: &[Resource]) -> Vec<(Hash, u32)> {
+    let hash = |resource: &Resource| {
+        let (bytes, seed) = match resource {
+            Resource::Protobuf(of, bytes) if *of == api_version => (bytes, *of as u64),
+            Resource::Json(bytes) => (bytes, u64::MAX),
+            _ => return None,
+        };
+        Some(xxh3_128_with_seed(bytes, seed))
+    };
+    let mut hashes: Vec<(Hash, u32)> = resources
+        .iter()
+        .zip(0..)
+        .filter_map(|(resource, index)| Some((hash(resource)?, index)))
+        .collect();
+    hashes.sort_unstable();
+    hashes
+}
+
+fn decode_resource<'a>(
     api_version: ApiVersion,
-    resource: &Resource,
-    budget: &mut Budget,
-    into: &mut Assignments,
+    resource: &'a Resource,
+    targets: &mut Targets<'a, '_>,
 ) -> Result<(), Problem> {
     match resource {
-        Resource::Protobuf { type_url, value } => {
-            if type_url != api_version.type_url() {
-                return Err(Problem::Type(type_url.clone()));
-            }
-            budget.take_protobuf(value, api_version.targets_field())?;
-            let undecodable = |error: protobuf::Error| Problem::Content(error.to_string());
-            match api_version {
-                ApiVersion::V1 => {
-                    let assignment = parse::<mads_v1::MonitoringAssignment>(value);
-                    let assignment = AssignmentV1::from(assignment.map_err(undecodable)?);
-                    assignment.collect(budget, into)?;
-                }
-                ApiVersion::V1alpha1 => {
-                    let assignment = parse::<mads_v1alpha1::MonitoringAssignment>(value);
-                    collect_v1alpha1(assignment.map_err(undecodable)?, budget, into)?;
-                }
-            }
+        Resource::Foreign(type_url) => Err(Problem::Type(type_url.clone())),
+        Resource::Protobuf(of, _) if *of != api_version => {
+            Err(Problem::Type(of.type_url().to_owned()))
         }
-        Resource::Json(json) => {
-            budget.take_json(json.get())?;
-            let Object(typed): Object<Typed> = serde_json::from_str(json.get())
-                .map_err(|error| Problem::Content(error.to_string()))?;
-            if typed.type_url != api_version.type_url() {
-                return Err(Problem::Type(typed.type_url));
-            }
-            let Object(assignment): Object<AssignmentV1> = serde_json::from_str(json.get())
-                .map_err(|error| Problem::Content(error.to_string()))?;
-            assignment.collect(budget, into)?;
+        Resource::Protobuf(ApiVersion::V1, bytes) => protobuf::decode_v1(bytes, targets),
+        Resource::Protobuf(ApiVersion::V1alpha1, bytes) => {
+            protobuf::decode_v1alpha1(bytes, targets)
         }
-    }
-    Ok(())
-}
-
-/// The type of a JSON resource, read first so that a foreign resource is named as such.
-#[derive(Deserialize)]
-struct Typed {
-    #[serde(rename = "@type", default)]
-    type_url: String,
-}
-
-/// An assignment of v1: the targets of one service. JSON has the field names of the proto; the
-/// camel-case ones are the other spelling that proto3 JSON allows.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct AssignmentV1 {
-    #[serde(deserialize_with = "null_is_default")]
-    mesh: String,
-    #[serde(deserialize_with = "null_is_default")]
-    service: String,
-    #[serde(deserialize_with = "null_is_default")]
-    targets: Vec<Object<TargetV1>>,
-    #[serde(deserialize_with = "null_is_default")]
-    labels: Labels,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct TargetV1 {
-    #[serde(deserialize_with = "null_is_default")]
-    name: String,
-    #[serde(deserialize_with = "null_is_default")]
-    scheme: String,
-    #[serde(deserialize_with = "null_is_default")]
-    address: String,
-    #[serde(deserialize_with = "null_is_default", alias = "metricsPath")]
-    metrics_path: String,
-    #[serde(deserialize_with = "null_is_default")]
-    labels: Labels,
-}
-
-/// proto3 JSON: `null` stands for a field's default value.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-impl From<mads_v1::MonitoringAssignment> for AssignmentV1 {
-    fn from(assignment: mads_v1::MonitoringAssignment) -> Self {
-        let target = |target: mads_v1::monitoring_assignment::Target| {
-            Object(TargetV1 {
-                name: target.name,
-                scheme: target.scheme,
-                address: target.address,
-                metrics_path: target.metrics_path,
-                labels: target.labels.into_iter().collect(),
-            })
-        };
-        Self {
-            mesh: assignment.mesh,
-            service: assignment.service,
-            targets: assignment.targets.into_iter().map(target).collect(),
-            labels: assignment.labels.into_iter().collect(),
-        }
-    }
-}
-
-impl AssignmentV1 {
-    /// The assignment's labels win over the target's; the fields win over both.
-    fn collect(self, budget: &mut Budget, into: &mut Assignments) -> Result<(), OverLimit> {
-        let shared = valid_names(self.labels);
-        let fields = json_length(&self.mesh) + 2 * json_length(&self.service);
-        let sizes = self
-            .targets
-            .iter()
-            .map(|Object(target)| fields + target.size());
-        take_targets(budget, &shared, sizes)?;
-        for Object(target) in self.targets {
-            if target.address.is_empty() {
-                into.skipped.push(SkippedTarget {
-                    assignment: format!("{}/{}", self.mesh, self.service),
-                    target: target.name,
-                });
-                continue;
-            }
-            let mut labels = valid_names(target.labels);
-            labels.extend(
-                shared
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.clone())),
-            );
-            labels.extend([
-                ("mesh".to_owned(), self.mesh.clone()),
-                ("service".to_owned(), self.service.clone()),
-                ("job".to_owned(), self.service.clone()),
-                ("dataplane".to_owned(), target.name.clone()),
-                ("instance".to_owned(), target.name),
-                ("__scheme__".to_owned(), target.scheme),
-                ("__metrics_path__".to_owned(), target.metrics_path),
-            ]);
-            into.targets.push(final_target(target.address, labels));
-        }
-        Ok(())
-    }
-}
-
-impl TargetV1 {
-    /// What it adds to the file. Its name stands there twice.
-    fn size(&self) -> usize {
-        let fields = [&self.name, &self.scheme, &self.address, &self.metrics_path];
-        let fields = fields.map(|field| json_length(field)).iter().sum::<usize>();
-        FIXED_SIZE + fields + json_length(&self.name) + size(&self.labels)
-    }
-}
-
-/// The target's labels win over the assignment's; one of them is the address.
-fn collect_v1alpha1(
-    assignment: mads_v1alpha1::MonitoringAssignment,
-    budget: &mut Budget,
-    into: &mut Assignments,
-) -> Result<(), OverLimit> {
-    let shared = valid_names(assignment.labels.into_iter().collect());
-    let name = json_length(&assignment.name);
-    let sizes = assignment
-        .targets
-        .iter()
-        .map(|target| name + FIXED_SIZE + size(&target.labels));
-    take_targets(budget, &shared, sizes)?;
-    for target in assignment.targets {
-        let own = valid_names(target.labels.into_iter().collect());
-        match own.get(ADDRESS_LABEL) {
-            Some(address) if !address.is_empty() => {
-                let address = address.clone();
-                let mut labels = shared.clone();
-                labels.extend(own);
-                into.targets.push(final_target(address, labels));
-            }
-            _ => into.skipped.push(SkippedTarget {
-                assignment: assignment.name.clone(),
-                target: instance(&own).or(instance(&shared)).unwrap_or_default(),
-            }),
-        }
-    }
-    Ok(())
-}
-
-/// What every group of the file has, names of fixed labels included, in bytes.
-const FIXED_SIZE: usize = 128;
-
-/// What a copy of a label takes in memory beside its text.
-const COPY_SIZE: usize = 96;
-
-/// What labels add to a group of the file: two texts, a colon and a comma each.
-fn size<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> usize {
-    let label = |(name, value): (&String, &String)| json_length(name) + json_length(value) + 2;
-    labels.into_iter().map(label).sum()
-}
-
-/// Counts the targets of an assignment before the first of them is built: what each has of its own,
-/// and the assignment's labels. Those of the first target are no copies, as the assignment's own go.
-fn take_targets(
-    budget: &mut Budget,
-    shared: &Labels,
-    own_sizes: impl Iterator<Item = usize>,
-) -> Result<(), OverLimit> {
-    let shared_size = size(shared);
-    for (number, own_size) in own_sizes.enumerate() {
-        let copies = if number > 0 { shared.len() } else { 0 };
-        budget.take_target(own_size + shared_size + copies * COPY_SIZE)?;
-    }
-    Ok(())
-}
-
-fn instance(labels: &Labels) -> Option<String> {
-    labels.get("instance").cloned()
-}
-
-/// An empty value means the same to Prometheus as no label.
-fn final_target(address: String, mut labels: Labels) -> Target {
-    labels.remove(ADDRESS_LABEL);
-    labels.retain(|_, value| !value.is_empty());
-    Target { address, labels }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ApiVersion, Assignments, Resource, decode_resource};
-    use crate::mads::budget::Budget;
-    use crate::mads::wire::{mads_v1, mads_v1alpha1};
-    use protobuf::Message;
-    use std::collections::HashMap;
-
-    /// A dataplane with five tags.
-    fn tags() -> HashMap<String, String> {
-        let tags = ["kuma_io_service", "env", "version", "kuma_io_zone", "team"];
-        tags.into_iter()
-            .flat_map(|name| {
-                let value = "backend-in-production";
-                let list = (format!("{name}s"), format!(",{value},"));
-                [(name.to_owned(), value.to_owned()), list]
-            })
-            .collect()
-    }
-
-    #[test]
-    fn half_a_million_targets_of_normal_size_fit() {
-        let v1 = mads_v1::MonitoringAssignment {
-            mesh: "default".to_owned(),
-            service: "backend_default_svc_8080".to_owned(),
-            targets: vec![mads_v1::monitoring_assignment::Target {
-                name: "backend-5c89f4d995-85znn.default".to_owned(),
-                scheme: "http".to_owned(),
-                address: "192.168.100.200:5670".to_owned(),
-                metrics_path: "/metrics".to_owned(),
-                labels: tags(),
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
-        let v1alpha1 = mads_v1alpha1::MonitoringAssignment {
-            name: "/meshes/default/dataplanes/backend-5c89f4d995-85znn.default".to_owned(),
-            targets: vec![mads_v1alpha1::monitoring_assignment::Target {
-                labels: tags(),
-                ..Default::default()
-            }],
-            labels: ["__scheme__", "__metrics_path__", "job", "instance"]
-                .map(|name| (name.to_owned(), "backend-5c89f4d995-85znn".to_owned()))
-                .into(),
-            ..Default::default()
-        };
-        for (api_version, value) in [
-            (ApiVersion::V1, v1.write_to_bytes()),
-            (ApiVersion::V1alpha1, v1alpha1.write_to_bytes()),
-        ] {
-            let resource = Resource::Protobuf {
-                type_url: api_version.type_url().to_owned(),
-                value: value.unwrap().into(),
-            };
-            let mut budget = Budget::new();
-            budget.fields /= 1000;
-            budget.bytes /= 1000;
-            for _ in 0..500 {
-                let mut into = Assignments::default();
-                let fits = decode_resource(api_version, &resource, &mut budget, &mut into).is_ok();
-                assert!(fits, "{api_version}: {budget:?}");
-            }
-        }
+        Resource::Json(bytes) => json::decode(api_version, bytes, targets),
     }
 }

@@ -20,7 +20,6 @@ use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
 use crate::mads::report::{Report, WayNote};
 use crate::mads::session::{Accepted, Rejected, Response, Session};
 use crate::mads::transport::address::Security;
-use crate::snapshot::Snapshot;
 pub use event::{Action, Event};
 use open::{Open, Phase};
 use target_warnings::TargetWarnings;
@@ -343,18 +342,16 @@ impl Connection {
         actions.push(Action::Report(Report::Accepted {
             version: ack.version.clone(),
             assignments: assignments.count,
-            targets: assignments.targets.len(),
+            targets: assignments.targets,
             skipped: assignments.skipped.len(),
             ends_rejections,
         }));
         let warnings = self
             .target_warnings
-            .about(now, &assignments.targets, assignments.skipped);
+            .about(now, &assignments.snapshot, assignments.skipped);
         actions.extend(warnings.map(Action::Report));
-        open.polls.accepted(&assignments.targets);
-        actions.push(Action::HandOver(Snapshot {
-            targets: assignments.targets,
-        }));
+        open.polls.accepted(assignments.is_unchanged);
+        actions.push(Action::HandOver(assignments.snapshot));
         // A NACK that still waits is for an older response: the control plane would ignore it.
         open.due = None;
         match open.negotiation.protocol {

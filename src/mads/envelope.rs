@@ -7,32 +7,23 @@ use protobuf::Message;
 
 use crate::mads::api_version::ApiVersion;
 use crate::mads::assignment::Resource;
+use crate::mads::protobuf::{Field, Fields, WireError, text};
 use crate::mads::session::{Request, Response};
 use crate::mads::wire::discovery::DiscoveryRequest;
-use crate::mads::wire::walk;
+use crate::snapshot::Text;
 
 /// google.rpc.Code.INVALID_ARGUMENT, which a NACK carries.
 const INVALID_ARGUMENT: i32 = 3;
 
-/// The fields of a `DiscoveryResponse`, by number, all of which have a length.
-const VERSION_INFO: u32 = 1;
-const RESOURCES: u32 = 2;
-const TYPE_URL: u32 = 4;
-const NONCE: u32 = 5;
-
-/// The fields of an `Any`, likewise.
-const ANY_TYPE_URL: u32 = 1;
-const ANY_VALUE: u32 = 2;
-
 /// Decodes the envelope of a response; the resources become slices of this one allocation.
 ///
 /// The first resource of a type that no API version has spoils the whole response, so what follows it
-/// is not kept. All others have a type URL, and so take no more memory than they took bytes on the
-/// wire, or little more.
+/// is not kept: all others take no more memory than they took bytes on the wire, or little more.
 ///
 /// # Errors
 /// Where the bytes are not a `DiscoveryResponse`.
-pub fn decode(message: Vec<u8>) -> protobuf::Result<Response> {
+pub fn decode(message: Vec<u8>) -> Result<Response, WireError> {
+    let message = Bytes::from(message);
     let mut response = Response {
         version: String::new(),
         nonce: String::new(),
@@ -40,44 +31,36 @@ pub fn decode(message: Vec<u8>) -> protobuf::Result<Response> {
         resources: Vec::new(),
     };
     let mut is_spoilt = false;
-    walk(&Bytes::from(message), |tag, input| {
-        match field(tag) {
-            Some(VERSION_INFO) => response.version = input.read_string()?,
-            Some(TYPE_URL) => response.type_url = input.read_string()?,
-            Some(NONCE) => response.nonce = input.read_string()?,
-            Some(RESOURCES) => {
-                let any = input.read_tokio_bytes()?;
-                if !is_spoilt {
-                    let (type_url, value) = decode_any(&any)?;
-                    is_spoilt = ApiVersion::of_type_url(&type_url).is_none();
-                    response
-                        .resources
-                        .push(Resource::Protobuf { type_url, value });
-                }
+    for field in Fields::of(&message) {
+        match field? {
+            Field::Bytes(1, bytes) => response.version = text(bytes)?.to_string(),
+            Field::Bytes(2, bytes) if !is_spoilt => {
+                let resource = decode_any(&message, bytes)?;
+                is_spoilt = matches!(resource, Resource::Foreign(_));
+                response.resources.push(resource);
             }
-            _ => return Ok(false),
+            Field::Bytes(4, bytes) => response.type_url = text(bytes)?.to_string(),
+            Field::Bytes(5, bytes) => response.nonce = text(bytes)?.to_string(),
+            _ => {}
         }
-        Ok(true)
-    })?;
+    }
     Ok(response)
 }
 
-fn decode_any(any: &Bytes) -> protobuf::Result<(String, Bytes)> {
-    let (mut type_url, mut value) = (String::new(), Bytes::new());
-    walk(any, |tag, input| {
-        match field(tag) {
-            Some(ANY_TYPE_URL) => type_url = input.read_string()?,
-            Some(ANY_VALUE) => value = input.read_tokio_bytes()?,
-            _ => return Ok(false),
+/// Decodes a resource that is a part of `message`.
+fn decode_any(message: &Bytes, any: &[u8]) -> Result<Resource, WireError> {
+    let (mut type_url, mut value): (_, &[u8]) = (Text::EMPTY, &[]);
+    for field in Fields::of(any) {
+        match field? {
+            Field::Bytes(1, bytes) => type_url = text(bytes)?,
+            Field::Bytes(2, bytes) => value = bytes,
+            _ => {}
         }
-        Ok(true)
-    })?;
-    Ok((type_url, value))
-}
-
-/// The number of a field that has a length.
-fn field(tag: u32) -> Option<u32> {
-    (tag & 7 == 2).then_some(tag >> 3)
+    }
+    Ok(match ApiVersion::of_type_url(type_url.bytes()) {
+        Some(api_version) => Resource::Protobuf(api_version, message.slice_ref(value)),
+        None => Resource::Foreign(type_url.to_string()),
+    })
 }
 
 /// The bytes of a request.

@@ -6,7 +6,6 @@
 
 pub mod api_version;
 pub mod assignment;
-pub mod budget;
 pub mod connection;
 pub mod endpoint;
 pub mod envelope;
@@ -14,6 +13,7 @@ mod labels;
 pub mod negotiation;
 pub mod outage;
 pub mod polling;
+pub mod protobuf;
 pub mod report;
 pub mod session;
 pub mod transport;

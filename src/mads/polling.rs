@@ -3,10 +3,7 @@
 //!
 //! Pure. The connection asks; the HTTP source puts the hold into the URL of a poll.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
-
-use crate::snapshot::Target;
 
 /// The hold of a connection's first poll: so soon is it known that the server serves MADS, also
 /// where it has nothing new.
@@ -39,8 +36,8 @@ pub struct PollSchedule {
     hold: Duration,
     /// For how long it may hold the next ones.
     later_hold: Duration,
-    /// The list that was accepted last, as a hash.
-    list: Option<u64>,
+    /// Whether the last answer with a list was accepted.
+    has_list: bool,
     /// How many equal lists have come after that one.
     equal_lists: u32,
 }
@@ -53,7 +50,7 @@ impl PollSchedule {
             started: now,
             hold: FIRST_HOLD,
             later_hold: LATER_HOLD,
-            list: None,
+            has_list: false,
             equal_lists: 0,
         }
     }
@@ -85,14 +82,13 @@ impl PollSchedule {
 
     /// A list was accepted. Behind a load balancer each replica of a control plane has the same
     /// list under a version of its own, and answers each poll at once.
-    pub fn accepted(&mut self, targets: &[Target]) {
-        let list = Some(hash(targets));
-        self.equal_lists = if list == self.list {
+    pub fn accepted(&mut self, is_unchanged: bool) {
+        self.equal_lists = if is_unchanged && self.has_list {
             self.equal_lists.saturating_add(1)
         } else {
             0
         };
-        self.list = list;
+        self.has_list = true;
     }
 
     /// The control plane has held the poll, or says that there is nothing new.
@@ -102,7 +98,7 @@ impl PollSchedule {
 
     /// A list was rejected, so the next one will be another one.
     pub fn rejected(&mut self) {
-        self.list = None;
+        self.has_list = false;
         self.equal_lists = 0;
     }
 
@@ -123,16 +119,6 @@ impl PollSchedule {
         let doublings = self.equal_lists.saturating_sub(EQUAL_LISTS - 1).min(8);
         (POLL_INTERVAL * 2_u32.pow(doublings)).min(LONGEST_INTERVAL)
     }
-}
-
-/// A hash of a list that does not depend on its order.
-fn hash(targets: &[Target]) -> u64 {
-    let hash_one = |target: &Target| {
-        let mut hasher = DefaultHasher::new();
-        target.hash(&mut hasher);
-        hasher.finish()
-    };
-    targets.iter().map(hash_one).fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::mads::api_version::ApiVersion;
-use crate::mads::assignment::{self, Assignments, Resource, ResourceError};
+use crate::mads::assignment::{Assignments, Decoder, Resource, ResourceError};
 use crate::mads::polling::FIRST_HOLD;
 
 /// The longest reason a NACK carries, in bytes: it ends up in the control plane's log.
@@ -88,10 +88,11 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// What outlives a stream: the last accepted version.
+/// What outlives a stream: the last accepted version, and its list.
 #[derive(Debug)]
 pub struct Session {
     node_id: String,
+    decoder: Decoder,
     /// A version belongs to the type it was sent for.
     accepted: Option<(ApiVersion, String)>,
 }
@@ -102,6 +103,7 @@ impl Session {
     pub fn new(node_id: String) -> Self {
         Self {
             node_id,
+            decoder: Decoder::default(),
             accepted: None,
         }
     }
@@ -112,7 +114,7 @@ impl Session {
         self.request(api_version, String::new(), None)
     }
 
-    /// Judges a response that was asked for in `API version`.
+    /// Judges a response that was asked for in `api_version`.
     ///
     /// # Errors
     /// The rejection, where the response has another type or a resource that cannot be decoded.
@@ -122,17 +124,37 @@ impl Session {
         api_version: ApiVersion,
         response: Response,
     ) -> Result<Accepted, Box<Rejected>> {
-        match judge(api_version, &response) {
+        let Response {
+            version,
+            nonce,
+            type_url,
+            resources,
+        } = response;
+        match self.judge(api_version, type_url, resources) {
             Ok(assignments) => {
-                self.accepted = Some((api_version, response.version));
-                let ack = self.request(api_version, response.nonce, None);
+                self.accepted = Some((api_version, version));
+                let ack = self.request(api_version, nonce, None);
                 Ok(Accepted { assignments, ack })
             }
             Err(reason) => {
-                let nack = self.request(api_version, response.nonce, Some(nack_text(&reason)));
+                let nack = self.request(api_version, nonce, Some(nack_text(&reason)));
                 Err(Box::new(Rejected { reason, nack }))
             }
         }
+    }
+
+    fn judge(
+        &mut self,
+        api_version: ApiVersion,
+        type_url: String,
+        resources: Vec<Resource>,
+    ) -> Result<Assignments, Rejection> {
+        if type_url != api_version.type_url() {
+            return Err(Rejection::UnexpectedType { type_url });
+        }
+        self.decoder
+            .decode(api_version, resources)
+            .map_err(Rejection::Resource)
     }
 
     fn request(
@@ -156,15 +178,6 @@ impl Session {
             hold: FIRST_HOLD,
         }
     }
-}
-
-fn judge(api_version: ApiVersion, response: &Response) -> Result<Assignments, Rejection> {
-    if response.type_url != api_version.type_url() {
-        return Err(Rejection::UnexpectedType {
-            type_url: response.type_url.clone(),
-        });
-    }
-    assignment::decode(api_version, &response.resources).map_err(Rejection::Resource)
 }
 
 fn nack_text(reason: &Rejection) -> String {

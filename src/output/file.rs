@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::common::heartbeat::Heartbeat;
-use crate::output::render::Content;
+use crate::snapshot::Snapshot;
 use crate::output::report::Moved;
 use crate::output::state_machine::{Failure, Inspection};
 pub use error::{ClaimError, Warning, WriteError};
@@ -42,7 +42,7 @@ pub struct OutputFile {
     /// `None` while the disk is too full to make the lock file.
     lock: Option<Lock>,
     /// What the file held, and how it looked, when this process last knew its bytes.
-    seen: Option<(Fingerprint, Arc<Content>)>,
+    seen: Option<(Fingerprint, Arc<Snapshot>)>,
     /// Where the link has led elsewhere since that was last asked.
     moved: Option<Moved>,
     heartbeat: Heartbeat,
@@ -129,7 +129,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// The act that failed, and whether the old file is still in place.
-    pub fn replace(&mut self, content: &Arc<Content>) -> Result<(), Failure> {
+    pub fn replace(&mut self, content: &Arc<Snapshot>) -> Result<(), Failure> {
         self.write_and_rename(content)
             .map_err(|error| Failure::Unwritten(error.to_string()))?;
         self.flush()
@@ -149,7 +149,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// Where there is something that cannot be read.
-    pub fn inspect(&mut self, expected: &Arc<Content>) -> Result<Inspection, WriteError> {
+    pub fn inspect(&mut self, expected: &Arc<Snapshot>) -> Result<Inspection, WriteError> {
         self.follow_links()?;
         let path = self.place.path();
         let metadata = match fs::metadata(path) {
@@ -211,7 +211,7 @@ impl OutputFile {
 
     /// Where this fails, the old file is in place. Only a file system over the network may have done a
     /// rename and say that it failed.
-    fn write_and_rename(&mut self, content: &Arc<Content>) -> Result<(), WriteError> {
+    fn write_and_rename(&mut self, content: &Arc<Snapshot>) -> Result<(), WriteError> {
         self.follow_links()?;
         let path = self.place.path();
         if fs::metadata(path).is_ok_and(|metadata| is_special(&metadata)) {
@@ -239,7 +239,7 @@ impl OutputFile {
         Ok(())
     }
 
-    fn write_to(&self, temporary: &Path, content: &Content) -> Result<File, WriteError> {
+    fn write_to(&self, temporary: &Path, content: &Snapshot) -> Result<File, WriteError> {
         let mut file = create_temporary(temporary)?;
         for (number, part) in content.bytes().chunks(PART).enumerate() {
             if number > 0 {

@@ -1,9 +1,9 @@
 //! From a snapshot to the file that Prometheus reads.
 //!
-//! `render`, `report` and `state_machine` are pure; `file` alone touches the disk. Nothing here knows the
+//! `changes`, `report` and `state_machine` are pure; `file` alone touches the disk. Nothing here knows the
 //! control plane.
 
 pub mod file;
-pub mod render;
+pub mod changes;
 pub mod report;
 pub mod state_machine;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::Level;
 
 use crate::common::wording::{Rounded, Targets, write_held_back};
-use crate::output::render::Changes;
+use crate::output::changes::Changes;
 
 /// One event in the life of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 pub use event::{Action, Event, Failure, Inspection};
 
 use crate::common::backoff::{Backoff, RateLimit, Reminder};
-use crate::output::render::{self, Changes, Content};
+use crate::output::changes::{self, Changes};
+use crate::snapshot::Snapshot;
 use crate::output::report::{Foreign, Report};
 
 /// At most ten replacements a second: Prometheus reads the file anew after each.
@@ -35,7 +36,7 @@ pub struct Output {
     /// Whether to name the targets that a write changes.
     names_targets: bool,
     /// The newest list; `None` until the first one has come.
-    wanted: Option<Arc<Content>>,
+    wanted: Option<Arc<Snapshot>>,
     file: Knowledge,
     /// Whether the last replacement that came into place could not be flushed to the disk.
     flush_is_owed: bool,
@@ -66,11 +67,11 @@ enum Knowledge {
     /// Nothing: the daemon has just started, or a write failed halfway.
     None,
     /// It holds exactly this.
-    Holds(Arc<Content>),
+    Holds(Arc<Snapshot>),
     /// It holds what nobody asked for, or nothing at all.
     Foreign(Found),
     /// It is being compared with this, which it held when it was last looked at, or may hold.
-    Inspecting { content: Arc<Content>, held: bool },
+    Inspecting { content: Arc<Snapshot>, held: bool },
     /// It is being replaced.
     Replacing(Replacement),
     /// It has been replaced, but that could not be flushed to the disk.
@@ -92,7 +93,7 @@ struct Found {
 /// One write.
 #[derive(Debug)]
 struct Replacement {
-    content: Arc<Content>,
+    content: Arc<Snapshot>,
     changes: Changes,
     /// Which targets it changes, where that is wanted.
     names: Option<String>,
@@ -104,7 +105,7 @@ struct Replacement {
 
 impl Replacement {
     /// The content is in place already.
-    fn of_nothing(content: Arc<Content>) -> Self {
+    fn of_nothing(content: Arc<Snapshot>) -> Self {
         Self {
             content,
             changes: Changes::default(),
@@ -176,9 +177,9 @@ impl Output {
         }
     }
 
-    fn want(&mut self, now: Instant, content: Content) -> Vec<Action> {
+    fn want(&mut self, now: Instant, content: Arc<Snapshot>) -> Vec<Action> {
         match &self.file {
-            Knowledge::Holds(held) if **held == content => {
+            Knowledge::Holds(held) if *held == content => {
                 self.wanted = Some(Arc::clone(held));
                 let targets = content.groups();
                 vec![Action::Report(Report::Unchanged {
@@ -189,7 +190,7 @@ impl Output {
                 })]
             }
             _ => {
-                self.wanted = Some(Arc::new(content));
+                self.wanted = Some(content);
                 self.act(now)
             }
         }
@@ -235,15 +236,15 @@ impl Output {
         vec![Action::Replace(wanted)]
     }
 
-    fn replacement(&self, before: &[u8], wanted: &Arc<Content>) -> Replacement {
-        let changes = render::changes(before, wanted.bytes());
+    fn replacement(&self, before: &[u8], wanted: &Arc<Snapshot>) -> Replacement {
+        let changes = changes::changes(before, wanted.bytes());
         // What somebody else has put into the file was never on the control plane's list.
         let targets_before = self.targets_before.unwrap_or(changes.removed);
         let is_emptied = wanted.groups() == 0 && targets_before > 0;
         Replacement {
             changes,
             names: (self.names_targets && changes != Changes::default())
-                .then(|| render::changed_names(before, wanted.bytes())),
+                .then(|| changes::changed_names(before, wanted.bytes())),
             emptied: is_emptied.then_some(targets_before),
             ..Replacement::of_nothing(Arc::clone(wanted))
         }
@@ -284,7 +285,7 @@ impl Output {
     }
 
     /// The file holds `content`, as it did before where it was `held`.
-    fn found(&mut self, now: Instant, content: Arc<Content>, held: bool) -> Vec<Action> {
+    fn found(&mut self, now: Instant, content: Arc<Snapshot>, held: bool) -> Vec<Action> {
         if self.flush_is_owed {
             self.file = Knowledge::Flushing(Replacement::of_nothing(content));
             return vec![Action::Flush];
@@ -299,7 +300,7 @@ impl Output {
         actions
     }
 
-    fn unchanged(&mut self, now: Instant, content: Arc<Content>, is_first: bool) -> Report {
+    fn unchanged(&mut self, now: Instant, content: Arc<Snapshot>, is_first: bool) -> Report {
         let targets = content.groups();
         self.holds(now, content);
         let trouble = self.recovered(now);
@@ -311,7 +312,7 @@ impl Output {
         }
     }
 
-    fn holds(&mut self, now: Instant, content: Arc<Content>) {
+    fn holds(&mut self, now: Instant, content: Arc<Snapshot>) {
         self.targets_before = Some(content.groups());
         self.file = Knowledge::Holds(content);
         self.next_inspection = now + INSPECTION_INTERVAL;

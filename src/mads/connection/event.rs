@@ -2,6 +2,8 @@
 //!
 //! Pure.
 
+use std::sync::Arc;
+
 use crate::mads::endpoint::{Endpoint, Question};
 use crate::mads::negotiation::{End, Protocol};
 use crate::mads::report::Report;
@@ -43,7 +45,7 @@ pub enum Action {
     /// Send a request over the open source.
     Send(Request),
     /// Give the newest list to the writer.
-    HandOver(Snapshot),
+    HandOver(Arc<Snapshot>),
     /// Drop the source; nothing that it still says counts.
     Close,
     /// Tell what happened.

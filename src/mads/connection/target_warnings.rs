@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::common::backoff::Reminder;
 use crate::mads::assignment::SkippedTarget;
 use crate::mads::report::Report;
-use crate::snapshot::Target;
+use crate::snapshot::Snapshot;
 
 /// What Kuma from 2.14 on says where a Dataplane does not name its workload.
 const UNKNOWN_SERVICE: &str = "unknown";
@@ -28,11 +28,11 @@ impl TargetWarnings {
     pub(super) fn about(
         &mut self,
         now: Instant,
-        targets: &[Target],
+        snapshot: &Snapshot,
         skipped: Vec<SkippedTarget>,
     ) -> impl Iterator<Item = Report> + use<> {
         let skipped = self.about_skipped(now, skipped);
-        let unknown = self.about_unknown_services(now, targets);
+        let unknown = self.about_unknown_services(now, snapshot);
         skipped.into_iter().chain(unknown)
     }
 
@@ -58,11 +58,8 @@ impl TargetWarnings {
     }
 
     /// Targets with the service that stands for none are reported once, until there are none.
-    fn about_unknown_services(&mut self, now: Instant, targets: &[Target]) -> Option<Report> {
-        let is_unknown = |target: &Target| {
-            target.labels.get("service").map(String::as_str) == Some(UNKNOWN_SERVICE)
-        };
-        let unknown = targets.iter().filter(|target| is_unknown(target)).count();
+    fn about_unknown_services(&mut self, now: Instant, snapshot: &Snapshot) -> Option<Report> {
+        let unknown = snapshot.groups_of_service(UNKNOWN_SERVICE);
         if unknown == 0 {
             self.unknown_service_is_reported = false;
             return None;
@@ -74,7 +71,7 @@ impl TargetWarnings {
         self.unknown_service_is_reported = !quiet;
         Some(Report::UnknownServices {
             unknown,
-            targets: targets.len(),
+            targets: snapshot.groups(),
             quiet,
         })
     }

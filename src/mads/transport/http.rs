@@ -1,5 +1,6 @@
 //! The HTTP source: long polling of MADS v1, one poll at a time, on a thread of its own.
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -110,10 +111,11 @@ struct Node<'a> {
 
 /// The body of an answer. `null` and absent both stand for a field's default.
 #[derive(Deserialize)]
-struct DiscoveryResponse {
+struct DiscoveryResponse<'a> {
     #[serde(alias = "versionInfo")]
     version_info: Option<String>,
-    resources: Option<Bounded<Box<RawValue>, RESOURCES_LIMIT>>,
+    #[serde(borrow)]
+    resources: Option<Bounded<&'a RawValue, RESOURCES_LIMIT>>,
     #[serde(alias = "typeUrl")]
     type_url: Option<String>,
 }
@@ -198,7 +200,7 @@ impl Polling {
             return Err(self.refused(status, response.body_mut()));
         }
         let body = self.read(response.body_mut())?;
-        decode(&body).map(Event::Response).map_err(|error| {
+        decode(body).map(Event::Response).map_err(|error| {
             let error = sanitize(&error.to_string());
             self.outage(&format!("the answer cannot be decoded: {error}"))
         })
@@ -268,22 +270,21 @@ fn redirect(headers: &HeaderMap) -> String {
     )
 }
 
-/// Decodes the envelope of an answer; unknown fields are ignored.
+/// Decodes the envelope of an answer; unknown fields are ignored. The resources become slices of this
+/// one allocation.
 ///
 /// # Errors
 /// Where the body is not the JSON of a `DiscoveryResponse`.
-pub fn decode(body: &[u8]) -> serde_json::Result<Response> {
-    let Object(response): Object<DiscoveryResponse> = serde_json::from_slice(body)?;
+pub fn decode(body: Vec<u8>) -> serde_json::Result<Response> {
+    let body = Bytes::from(body);
+    let Object::<DiscoveryResponse<'_>>(response) = serde_json::from_slice(&body)?;
+    let resources = response.resources.map_or_else(Vec::new, |Bounded(all)| all);
+    let slice = |resource: &RawValue| Resource::Json(body.slice_ref(resource.get().as_bytes()));
     Ok(Response {
         version: response.version_info.unwrap_or_default(),
         nonce: String::new(),
         type_url: response.type_url.unwrap_or_default(),
-        resources: response
-            .resources
-            .map_or_else(Vec::new, |Bounded(resources)| resources)
-            .into_iter()
-            .map(Resource::Json)
-            .collect(),
+        resources: resources.into_iter().map(slice).collect(),
     })
 }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::output::render::Content;
+use crate::snapshot::Snapshot;
 use crate::output::report::{Moved, Report};
 
 /// What happened.
@@ -14,7 +14,7 @@ pub enum Event {
     /// The time that `deadline` named has come. Harmless at any other time.
     Time,
     /// The control plane's newest list, rendered.
-    Wanted(Content),
+    Wanted(Arc<Snapshot>),
     /// What `Action::Inspect` found; an error says what failed, in words.
     Inspected(Result<Inspection, String>),
     /// How `Action::Replace` or `Action::Flush` went.
@@ -59,9 +59,9 @@ impl fmt::Display for Failure {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// Compare the file with this content, and answer with `Event::Inspected`.
-    Inspect(Arc<Content>),
+    Inspect(Arc<Snapshot>),
     /// Replace the file by this content, and answer with `Event::Replaced`.
-    Replace(Arc<Content>),
+    Replace(Arc<Snapshot>),
     /// Flush the last replacement to the disk, and answer with `Event::Replaced`.
     Flush,
     /// Tell what happened.

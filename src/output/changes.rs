@@ -1,102 +1,18 @@
-//! The file's bytes: targets as file_sd target groups, one group a line, in an order that does
-//! not depend on the order of arrival.
+//! What distinguishes one file from the one before: how many targets were added, removed and changed,
+//! and which.
 //!
-//! Pure. The same list gives the same bytes, so equal content can be recognised and a diff of two
-//! files shows what changed.
+//! Pure. Files are compared line by line, as each target group has a line of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use crate::common::sanitize::sanitize;
-use crate::snapshot::{Labels, Target};
-
-/// The bytes of one complete file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    bytes: Vec<u8>,
-    groups: usize,
-}
-
-impl Content {
-    /// What stands in the file.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// How many target groups there are, one for each target.
-    #[must_use]
-    pub fn groups(&self) -> usize {
-        self.groups
-    }
-}
-
-/// Renders the groups sorted by the labels `mesh`, `service` and `instance`, then address, then all
-/// labels; equal groups once.
-#[must_use]
-pub fn render(targets: &[Target]) -> Content {
-    // Sorted as targets, not as lines: so there is no second copy of a file that may be large.
-    let mut sorted: Vec<(SortKey<'_>, &Labels)> = targets
-        .iter()
-        .map(|target| (sort_key(target), &target.labels))
-        .collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-
-    let groups = sorted.len();
-    if groups == 0 {
-        return Content {
-            bytes: b"[]\n".to_vec(),
-            groups,
-        };
-    }
-    let mut bytes = b"[\n".to_vec();
-    for (index, ([.., address], labels)) in sorted.into_iter().enumerate() {
-        if index > 0 {
-            bytes.extend_from_slice(b",\n");
-        }
-        append_group(&mut bytes, address, labels);
-    }
-    bytes.extend_from_slice(b"\n]\n");
-    Content { bytes, groups }
-}
-
-/// The labels `mesh`, `service` and `instance`, then the address.
-type SortKey<'a> = [&'a str; 4];
-
-fn sort_key(target: &Target) -> SortKey<'_> {
-    let label = |name| target.labels.get(name).map_or("", String::as_str);
-    [
-        label("mesh"),
-        label("service"),
-        label("instance"),
-        &target.address,
-    ]
-}
-
-fn append_group(bytes: &mut Vec<u8>, address: &str, labels: &Labels) {
-    bytes.extend_from_slice(GROUP_START);
-    append_json_string(bytes, address);
-    bytes.extend_from_slice(ADDRESS_END);
-    for (index, (name, value)) in labels.iter().enumerate() {
-        if index > 0 {
-            bytes.push(b',');
-        }
-        append_json_string(bytes, name);
-        bytes.push(b':');
-        append_json_string(bytes, value);
-    }
-    bytes.extend_from_slice(b"}}");
-}
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
 const ADDRESS_END: &[u8] = b"],\"labels\":{";
-
-fn append_json_string(bytes: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(bytes, text).expect("a string is JSON, and memory takes every write");
-}
 
 /// What distinguishes one file from the one before, counted in target groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -172,7 +88,7 @@ fn name(line: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Group {
         targets: Vec<String>,
-        labels: Labels,
+        labels: BTreeMap<String, String>,
     }
     let Ok(Group { targets, labels }) = serde_json::from_slice(line) else {
         return sanitize(&String::from_utf8_lossy(line));
@@ -193,12 +109,13 @@ struct Compared<'a> {
 
 impl<'a> Compared<'a> {
     fn new(before: &'a [u8], after: &'a [u8]) -> Self {
+        let (before, after) = middles(before, after);
         let (before, all_before) = groups(before);
         let (after, all_after) = groups(after);
         let gone = || before.iter().filter(|line| !all_after.contains(*line));
         let new = after.iter().filter(|line| !all_before.contains(*line));
 
-        let mut gone_from: HashMap<&[u8], usize> = HashMap::new();
+        let mut gone_from: HashMap<&[u8], usize, Hashing> = HashMap::default();
         gone().for_each(|line| *gone_from.entry(address(line)).or_default() += 1);
         let mut take = |line: &&&[u8]| match gone_from.get_mut(address(line)) {
             Some(count) if *count > 0 => {
@@ -217,9 +134,27 @@ impl<'a> Compared<'a> {
     }
 }
 
+/// Whole lines are hashed.
+type Hashing = Xxh3DefaultBuilder;
+
+/// What is left of two files without the lines that both begin with, and those that both end with.
+fn middles<'a>(before: &'a [u8], after: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let start = before[..same].iter().rposition(|byte| *byte == b'\n');
+    let (before, after) = match start {
+        Some(end_of_line) => (&before[end_of_line + 1..], &after[end_of_line + 1..]),
+        None => (before, after),
+    };
+    let pairs = before.iter().rev().zip(after.iter().rev());
+    let same = pairs.take_while(|(a, b)| a == b).count();
+    let end = before[before.len() - same..].iter().position(|byte| *byte == b'\n');
+    let kept = end.map_or(0, |end_of_line| same - end_of_line);
+    (&before[..before.len() - kept], &after[..after.len() - kept])
+}
+
 /// The lines of a file that are groups, in their order and as a set.
-fn groups(bytes: &[u8]) -> (Vec<&[u8]>, HashSet<&[u8]>) {
-    let mut all = HashSet::new();
+fn groups(bytes: &[u8]) -> (Vec<&[u8]>, HashSet<&[u8], Hashing>) {
+    let mut all = HashSet::default();
     let lines = group_lines(bytes).filter(|line| all.insert(*line));
     (lines.collect(), all)
 }

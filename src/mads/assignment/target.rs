@@ -1,0 +1,174 @@
+//! A target on its way into the list: whose labels win, and what is counted before it is built.
+
+use super::{FIELD_LIMIT, OverLimit, Problem, SkippedTarget};
+use crate::mads::labels::{Label, ValidLabels, valid_names};
+use crate::snapshot::{Builder, ListTooLong, Text, leading_bytes};
+
+/// The label that names the address to scrape. Prometheus takes it from `targets`, so it never
+/// stays among the labels of a group.
+pub(super) const ADDRESS_LABEL: &[u8] = b"__address__";
+
+/// A target counts for so many fields, however little it says.
+const FIELDS_OF_A_TARGET: usize = 12;
+
+/// Takes the targets of a response's resources. `'a` is the life of their bytes.
+pub(super) struct Targets<'a, 'b> {
+    pub(super) builder: Builder<'b>,
+    pub(super) skipped: Vec<SkippedTarget>,
+    /// The labels of one target; kept for the next one's, as each list has many.
+    pub(super) labels: TargetLabels<'a>,
+    fields_left: usize,
+}
+
+impl<'b> Targets<'_, 'b> {
+    pub(super) fn new(builder: Builder<'b>) -> Self {
+        Self {
+            builder,
+            skipped: Vec::new(),
+            labels: TargetLabels::default(),
+            fields_left: FIELD_LIMIT,
+        }
+    }
+
+    /// Counts parts of a resource before they are decoded.
+    pub(super) fn take_fields(&mut self, fields: usize) -> Result<(), OverLimit> {
+        let left = self.fields_left.checked_sub(fields);
+        self.fields_left = left.ok_or(OverLimit::Fields)?;
+        Ok(())
+    }
+
+    /// Counts the targets of an assignment before the first one is built. What they share is copied
+    /// into each of them.
+    pub(super) fn take_targets(
+        &mut self,
+        targets: usize,
+        shared: &[Label<'_>],
+    ) -> Result<(), OverLimit> {
+        self.take_fields(targets.saturating_mul(FIELDS_OF_A_TARGET))?;
+        let length = |label: &Label<'_>| label.name.len() + label.value.bytes().len();
+        let shared: usize = shared.iter().map(length).sum();
+        if shared.saturating_mul(targets) > self.builder.left() {
+            return Err(OverLimit::List(ListTooLong));
+        }
+        Ok(())
+    }
+}
+
+/// The labels of one target: maps one behind the other, of which a later one wins over those before.
+#[derive(Default)]
+pub(super) struct TargetLabels<'a> {
+    labels: Vec<Label<'a>>,
+    /// Where each map but the first one starts.
+    starts: Vec<usize>,
+    /// What the labels are sorted by: the start of a name, and the place of the label.
+    order: Vec<(u128, usize)>,
+}
+
+impl<'a> TargetLabels<'a> {
+    pub(super) fn clear(&mut self) {
+        self.labels.clear();
+        self.starts.clear();
+    }
+
+    /// Adds a label to the last map.
+    pub(super) fn push(&mut self, label: Label<'a>) {
+        self.labels.push(label);
+    }
+
+    /// Adds a map, which wins over those before it.
+    pub(super) fn push_map(&mut self, map: &[Label<'a>]) {
+        self.starts.push(self.labels.len());
+        self.labels.extend_from_slice(map);
+    }
+
+    /// Appends the group of a target to the list.
+    pub(super) fn append_to(
+        &mut self,
+        builder: &mut Builder<'_>,
+        address: Text<'_>,
+    ) -> Result<(), ListTooLong> {
+        if !self.labels.iter().all(|label| label.is_valid) {
+            let merged = self.merged();
+            let labels = merged.iter().map(|(name, value)| (name.as_bytes(), *value));
+            return builder.append(address, labels.filter(|(name, _)| *name != ADDRESS_LABEL));
+        }
+        let Self { labels, order, .. } = self;
+        order.clear();
+        order.extend(labels.iter().map(|label| leading_bytes(label.name)).zip(0..));
+        // Of those with one name the winner comes last.
+        order.sort_unstable_by(|(leading, place), (other_leading, other)| {
+            leading
+                .cmp(other_leading)
+                .then_with(|| (labels[*place].name, place).cmp(&(labels[*other].name, other)))
+        });
+        let is_beaten = |(leading, place): (u128, usize), next: Option<&(u128, usize)>| {
+            next.is_some_and(|(next_leading, next)| {
+                *next_leading == leading && labels[*next].name == labels[place].name
+            })
+        };
+        let winners = order.iter().enumerate().filter_map(|(index, entry)| {
+            let label = labels[entry.1];
+            let is_out = is_beaten(*entry, order.get(index + 1)) || label.name == ADDRESS_LABEL;
+            (!is_out).then_some((label.name, label.value))
+        });
+        builder.append(address, winners)
+    }
+
+    /// The labels by names that are made valid in each map, before the maps are merged.
+    fn merged(&self) -> ValidLabels<'a> {
+        let ends = self.starts.iter().copied().chain([self.labels.len()]);
+        let starts = [0].into_iter().chain(self.starts.iter().copied());
+        starts
+            .zip(ends)
+            .flat_map(|(start, end)| valid_names(&self.labels[start..end]))
+            .collect()
+    }
+}
+
+/// The fields of a v1 assignment that its targets share, its labels included.
+#[derive(Default)]
+pub(super) struct SharedV1<'a> {
+    pub(super) mesh: Text<'a>,
+    pub(super) service: Text<'a>,
+    pub(super) labels: Vec<Label<'a>>,
+}
+
+/// The fields of a target of v1, but for its labels.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TargetV1<'a> {
+    pub(super) name: Text<'a>,
+    pub(super) scheme: Text<'a>,
+    pub(super) address: Text<'a>,
+    pub(super) metrics_path: Text<'a>,
+}
+
+impl<'a> SharedV1<'a> {
+    /// Takes a target whose own labels are the first map of `labels`. The assignment's labels win over
+    /// them; the fields win over both.
+    pub(super) fn take(
+        &self,
+        target: TargetV1<'a>,
+        labels: &mut TargetLabels<'a>,
+        builder: &mut Builder<'_>,
+        skipped: &mut Vec<SkippedTarget>,
+    ) -> Result<(), Problem> {
+        if target.address.is_empty() {
+            skipped.push(SkippedTarget {
+                assignment: format!("{}/{}", self.mesh, self.service),
+                target: target.name.to_string(),
+            });
+            return Ok(());
+        }
+        labels.push_map(&self.labels);
+        labels.push_map(&[
+            Label::of("mesh", self.mesh),
+            Label::of("service", self.service),
+            Label::of("job", self.service),
+            Label::of("dataplane", target.name),
+            Label::of("instance", target.name),
+            Label::of("__scheme__", target.scheme),
+            Label::of("__metrics_path__", target.metrics_path),
+        ]);
+        Ok(labels.append_to(builder, target.address)?)
+    }
+}
