@@ -106,7 +106,6 @@ fn a_copy_of_the_runit_directory_follows_a_control_plane_of_its_own() {
     service.start();
     service.wait_for("the list", || service.list().as_ref() == Some(&list));
 
-    // Copied from a service that runs, which has files of runsv's in it.
     let (plane_of_east, list_of_east) = control_plane(3);
     let mut east = service.copy_for("east");
     settings(&east, &plane_of_east);

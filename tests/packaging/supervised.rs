@@ -45,13 +45,18 @@ impl Supervised {
         }
     }
 
-    /// One more service beside this one, for another control plane, by the documented command.
+    /// One more service beside this one, for another control plane, by the command of the guide.
     pub(crate) fn copy_for(&self, instance: &str) -> Supervised {
+        let guide = fs::read_to_string(repository().join("docs/operators-guide.md"));
+        let guide = guide.expect("it is there");
+        let line = guide.lines().find(|line| line.contains(" cp --parents "));
+        let folder = self.path("etc/sv").display().to_string();
+        let line = line
+            .expect("the guide has the command")
+            .replace("/etc/sv", &folder)
+            .replace("-east", &format!("-{instance}"));
+        run(command("sh").args(["-ec", &line])).successfully();
         let name = format!("{}-{instance}", self.name);
-        let mut copy = command("cp");
-        copy.args(["-R", &self.name, &name])
-            .current_dir(self.path("etc/sv"));
-        run(&mut copy).successfully();
         Supervised {
             folder: Arc::clone(&self.folder),
             name,
