@@ -55,6 +55,7 @@ generate: prerequisites ## renew what is made from the table of flags (man page,
 
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --all --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 
 # All other targets build with gRPC and with the Rust that is in use.

@@ -140,7 +140,7 @@ fn a_copy_without_settings_says_which_file_is_missing() {
 #[test]
 fn uninstalling_names_the_copies_that_it_leaves() {
     let folder = tree::folder();
-    let mut installer = |word| {
+    let installer = |word| {
         let mut install = command(repository().join("packaging/install.sh"));
         install
             .arg(word)
