@@ -16,8 +16,8 @@ export TARGET
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e rules simulate soak real-kuma generate lint static test-static measure \
-	install uninstall dist deb rpm clean prerequisites
+.PHONY: build help test run e2e rules simulate soak real-kuma generate lint without-grpc minimum-rust fuzz \
+	static test-static measure install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -55,7 +55,18 @@ generate: prerequisites ## renew what is made from the table of flags (man page,
 
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --all --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+# All other targets build with gRPC and with the Rust that is in use.
+without-grpc: prerequisites-lint ## check the daemon without gRPC: clippy, and the HTTP contract
+	@scripts/without-grpc.sh
+
+minimum-rust: prerequisites-minimum-rust ## check the daemon with the oldest Rust that it promises
+	@scripts/check-minimum-rust.sh
+
+fuzz: prerequisites-fuzz ## fuzz the way from the wire to the file, each target for SECONDS=N (60 by default)
+	@FUZZ_SECONDS=$(or $(SECONDS),60) scripts/fuzz.sh
 
 static: prerequisites-static ## build the static binary that is shipped, for TARGET=x86_64-unknown-linux-musl or another
 	@scripts/static-build.sh $(TARGET)

@@ -33,7 +33,6 @@ esac
 : "${fishcompletiondir:=$datarootdir/fish/vendor_completions.d}"
 
 environment=$sysconfdir/default/$name
-unit=$unitdir/$name.service
 service=$svdir/$name
 state=$localstatedir/lib/$name
 log=$localstatedir/log/$name
@@ -76,7 +75,8 @@ files() {
 644 completions/$name.fish $fishcompletiondir/$name.fish
 644 THIRD-PARTY-NOTICES.txt $docdir/THIRD-PARTY-NOTICES.txt
 644 $name.cdx.json $docdir/$name.cdx.json
-644 systemd/$name.service $unit
+644 systemd/$name.service $unitdir/$name.service
+644 systemd/$name.service $unitdir/$name@.service
 644 systemd/$name.sysusers $sysusersdir/$name.conf
 755 runit/run $service/run
 755 runit/finish $service/finish
@@ -88,9 +88,9 @@ END
 
 # A file as it is installed. The manual and the environment file name the usual paths, since they are
 # read in the source as well.
-render() { # FILE
+render() { # FILE DESTINATION
     sed -e "s|/etc/default/kuma|@sysconfdir@/default/kuma|g" \
-        -e "s|/var/lib/kuma|@localstatedir@/lib/kuma|g" -e "$(elsewhere "$1")" \
+        -e "s|/var/lib/kuma|@localstatedir@/lib/kuma|g" -e "$(elsewhere "$1")" -e "$(instance "$2")" \
         -e "s|@bindir@|$bindir|g" -e "s|@sysconfdir@|$sysconfdir|g" \
         -e "s|@localstatedir@|$localstatedir|g" -e "s|@user@|$user|g" "$here/$1"
 }
@@ -109,6 +109,22 @@ elsewhere() { # FILE
     esac
 }
 
+# One unit is made into two: the plain one, and a template for one control plane of several.
+instance() { # DESTINATION
+    case $1 in
+    *@.service)
+        echo "s|@unit@|$name@|; s|@settings@|$name-%i|; s|@list@|%i|"
+        echo "s|@description@|Kuma service discovery for Prometheus (%i)|"
+        ;;
+    *.service)
+        echo "s|@unit@|$name|; s|@settings@|$name|; s|@list@|kuma|"
+        echo "s|@description@|Kuma service discovery for Prometheus|"
+        # Without settings, this one follows the default control plane.
+        echo "/^# A name that is mistyped/d; /^AssertPathExists=/d"
+        ;;
+    esac
+}
+
 # Puts stdin in place by a rename: the old file may be a program that runs.
 put() { # MODE DESTINATION
     temporary=$DESTDIR$2.new
@@ -121,7 +137,7 @@ put() { # MODE DESTINATION
 }
 
 has_own_environment() {
-    [ -e "$DESTDIR$environment" ] && ! render environment | cmp -s - "$DESTDIR$environment"
+    [ -e "$DESTDIR$environment" ] && ! render environment "$environment" | cmp -s - "$DESTDIR$environment"
 }
 
 install_all() {
@@ -132,12 +148,12 @@ install_all() {
         "as a user without rights, or name another program with BINARY=PATH"
     put 755 "$bindir/$name" <"$BINARY"
     files | while read -r mode source destination; do
-        render "$source" | put "$mode" "$destination"
+        render "$source" "$destination" | put "$mode" "$destination"
     done
     if has_own_environment; then
         say "kept $DESTDIR$environment, which differs from the new $here/environment"
     else
-        render environment | put 644 "$environment"
+        render environment "$environment" | put 644 "$environment"
     fi
     [ -n "$DESTDIR" ] || say_next_steps
 }
@@ -159,17 +175,25 @@ say_next_steps() {
 
 is_used_by_systemd() {
     has systemctl || return 1
-    [ "$(systemctl show -p FragmentPath $name 2>/dev/null)" = "FragmentPath=$unit" ] || return 1
-    systemctl -q is-active $name 2>/dev/null || systemctl -q is-enabled $name 2>/dev/null
+    [ "$(systemctl show -p FragmentPath $name 2>/dev/null)" = "FragmentPath=$unitdir/$name.service" ] || return 1
+    systemctl -q is-active $name "$name@*" 2>/dev/null || systemctl -q is-enabled $name 2>/dev/null
 }
 
-is_used_by_runit() { has sv && [ -d "$service" ] && sv status "$service" >/dev/null 2>&1; }
+# Prints the service directories that a runsv looks after, copies for further control planes included.
+used_by_runit() {
+    has sv || return 0
+    for folder in "$service" "$service"-*; do
+        [ ! -d "$folder" ] || ! sv status "$folder" >/dev/null 2>&1 || echo "$folder"
+    done
+}
 
 uninstall_all() {
     if [ -z "$DESTDIR" ]; then
-        ! is_used_by_systemd || fail 1 "the service is in use; end it with \`systemctl disable --now $name\` first"
-        ! is_used_by_runit || fail 1 "the service is in use; remove its link from the folder that runsvdir" \
-            "looks at, /etc/service as a rule, and run \`sv exit $service\` first"
+        ! is_used_by_systemd ||
+            fail 1 "the service is in use; end it with \`systemctl disable --now $name\` first, and so each $name@NAME"
+        used=$(used_by_runit)
+        [ -z "$used" ] || fail 1 "the service is in use; remove its link from the folder that runsvdir" \
+            "looks at, /etc/service as a rule, and run \`sv exit\` first, for" $used
     fi
     rm -f "$DESTDIR$bindir/$name"
     files | while read -r _ _ destination; do
@@ -189,6 +213,9 @@ uninstall_all() {
     [ ! -d "$DESTDIR$state" ] ||
         say "kept $DESTDIR$state: remove it when Prometheus no longer reads the list in it"
     [ ! -d "$DESTDIR$log" ] || say "kept $DESTDIR$log"
+    for folder in "$DESTDIR$service"-*; do
+        [ ! -d "$folder" ] || say "kept $folder, a copy for a further control plane"
+    done
 }
 
 check_paths

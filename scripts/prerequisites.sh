@@ -11,16 +11,19 @@
 #   static   for `make static`; TARGET in the environment says for which machine, this one by default
 #   deb      for `make deb`
 #   rpm      for `make rpm`
+#   fuzz     for `make fuzz`
+#   minimum-rust
+#            for `make minimum-rust`: the oldest Rust that Cargo.toml promises
 #   judges   the programs that some tests ask, and without which these only say that they were not tried
 #
 # It is written for the plainest sh: a fresh machine may have no bash yet.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/static-rust.sh
+. scripts/minimum-rust.sh
 
 cargo=${CARGO:-cargo}
 rustc=${RUSTC:-rustc}
-wanted_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 edition=$(sed -n 's/^edition = "\(.*\)"/\1/p' Cargo.toml)
 # Cargo's own rule: under the target folder lives what can be made again.
 prometheus_folder=${CARGO_TARGET_DIR:-target}/prometheus
@@ -54,8 +57,8 @@ rust_tool_version() {
 rust_is_new_enough() {
     rustc_version=$(rust_tool_version "$rustc")
     cargo_version=$(rust_tool_version "$cargo")
-    [ -n "$rustc_version" ] && version_at_least "$rustc_version" "$wanted_rust" &&
-        [ -n "$cargo_version" ] && version_at_least "$cargo_version" "$wanted_rust"
+    [ -n "$rustc_version" ] && version_at_least "$rustc_version" "$minimum_rust" &&
+        [ -n "$cargo_version" ] && version_at_least "$cargo_version" "$minimum_rust"
 }
 
 has_certificates() {
@@ -110,6 +113,13 @@ missing_for() {
             ;;
         deb) has_cargo_tool "$cargo_deb" || echo "$cargo_deb" ;;
         rpm) has_cargo_tool "$cargo_generate_rpm" || echo "$cargo_generate_rpm" ;;
+        fuzz) has jq || echo jq ;;
+        minimum-rust)
+            find_minimum_rust || {
+                echo minimum-rust
+                has rustup || { has curl || echo curl; }
+            }
+            ;;
         judges)
             for judge in faketime fish lintian mandoc strace zsh; do
                 has "$judge" || echo "$judge"
@@ -140,13 +150,13 @@ as_root() {
 
 # A Rust that the package manager would only hide behind, or collide with, is its owner's to update.
 leave_rustup_alone() {
-    ! has rustup || fail "Rust $wanted_rust or newer is wanted, with clippy and rustfmt for \`make lint\`;" \
+    ! has rustup || fail "Rust $minimum_rust or newer is wanted, with clippy and rustfmt for \`make lint\`;" \
         "here rustup looks after it: run \`rustup toolchain install stable --component clippy,rustfmt\`" \
         "and \`rustup default stable\`"
 }
 
 rust_by_hand() {
-    fail "$1 has no Rust $wanted_rust or newer." \
+    fail "$1 has no Rust $minimum_rust or newer." \
         "Install one by hand, for instance with rustup (https://rustup.rs), and run this again"
 }
 
@@ -160,7 +170,7 @@ apt_rust_suffix() {
         candidate=$(apt_candidate "rustc$suffix")
         case $candidate in
         [0-9]*)
-            if version_at_least "$candidate" "$wanted_rust"; then
+            if version_at_least "$candidate" "$minimum_rust"; then
                 echo "$suffix"
                 return
             fi
@@ -263,6 +273,27 @@ add_target_with_rustup() {
     has rustup && rustup target add "$static_target" && choose_static_rust "$static_target"
 }
 
+# Rustup's own, where it looks after Rust; otherwise unpacked for us alone, from where rustup gets it.
+install_minimum_rust() {
+    if has rustup; then
+        rustup toolchain install "$minimum_rust.0" --profile minimal --no-self-update
+        return
+    fi
+    say "unpacking Rust $minimum_rust.0 to $minimum_rust_folder"
+    machine=$("$rustc" -vV | sed -n 's/^host: //p')
+    rm -rf "$minimum_rust_folder" "$minimum_rust_folder.new"
+    mkdir -p "$minimum_rust_folder.new"
+    for component in rustc cargo rust-std; do
+        archive=$minimum_rust_folder.new/$component.tar.gz
+        curl -fsS --retry 3 -o "$archive" \
+            "https://static.rust-lang.org/dist/$component-$minimum_rust.0-$machine.tar.gz" ||
+            fail "cannot get Rust $minimum_rust.0 for $machine; install rustup (https://rustup.rs), and run this again"
+        tar -xzf "$archive" -C "$minimum_rust_folder.new" --strip-components=2
+        rm -f "$archive"
+    done
+    mv "$minimum_rust_folder.new" "$minimum_rust_folder"
+}
+
 make_zig_folder() {
     say "installing zig and cargo-zigbuild to $zig_folder"
     rm -rf "$zig_folder"
@@ -286,7 +317,7 @@ install() {
         install_with_other pacman "$@"
     else
         fail "no package manager that this script knows (apt, dnf, apk, zypper, pacman);" \
-            "install by hand: $* (Rust $wanted_rust or newer, a C and C++ compiler)"
+            "install by hand: $* (Rust $minimum_rust or newer, a C and C++ compiler)"
     fi
 }
 
@@ -304,7 +335,7 @@ install_missing() {
     wanted=
     for item in "$@"; do
         case $item in
-        zig | cargo-*@*) ;;
+        zig | minimum-rust | cargo-*@*) ;;
         static-rust) add_target_with_rustup || wanted="$wanted $item" ;;
         *) wanted="$wanted $item" ;;
         esac
@@ -314,6 +345,7 @@ install_missing() {
     for item in "$@"; do
         case $item in
         zig) make_zig_folder ;;
+        minimum-rust) install_minimum_rust ;;
         cargo-*@*) install_cargo_tool "$item" ;;
         esac
     done
@@ -321,8 +353,8 @@ install_missing() {
 
 for purpose in "$@"; do
     case $purpose in
-    build | lint | e2e | static | deb | rpm | judges) ;;
-    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm or judges)" ;;
+    build | lint | e2e | static | deb | rpm | fuzz | minimum-rust | judges) ;;
+    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm, fuzz, minimum-rust or judges)" ;;
     esac
 done
 

@@ -201,6 +201,20 @@ promtool_accepts() {
     }
 }
 
+# The labels `control_plane` that the guide's configuration gives the lists of two instances.
+control_planes_of_the_guide() {
+    local instance
+    mkdir -p "$folder/several"
+    for instance in east west; do
+        cp "$output" "$folder/several/$instance.file_sd.json"
+    done
+    sed -n '/^scrape_configs:/,/^```/ { /^```/!p }' docs/operators-guide.md |
+        sed "s|/var/lib/kuma-prometheus-sd|$folder/several|" >"$folder/several.yml"
+    "$promtool_program" check service-discovery --timeout=1s "$folder/several.yml" kuma-dataplanes \
+        2>"$folder/promtool.log" |
+        jq -r '.[].labels | "\(.control_plane) \(.instance)"' | sort
+}
+
 has_no_read_errors() {
     # Not `grep -q`, which leaves before it has read everything: its input would fail for that.
     prometheus_says /metrics | grep -x 'prometheus_sd_file_read_errors_total 0' >/dev/null
@@ -228,6 +242,8 @@ check "targets appear, with address, path and labels" targets_become \
     'http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=test
 http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
 check "promtool accepts the list" promtool_accepts
+check "the guide's configuration tells several control planes apart" \
+    test "$(control_planes_of_the_guide)" = "$(printf '%s\n' {east,west}' '{backend,web}-01)"
 
 set_dataplanes '[
     {"service": "backend", "name": "backend-01", "address": "127.0.0.1:1", "tags": {"env": "prod"}},

@@ -12,7 +12,7 @@ use crate::shell::{Ended, command, repository, run};
 use crate::tree::{self, entries, files, folders};
 
 /// All that is installed by default.
-pub(crate) const TREE: [&str; 15] = [
+pub(crate) const TREE: [&str; 16] = [
     "644 etc/default/kuma-prometheus-sd",
     "755 etc/sv/kuma-prometheus-sd/check",
     "755 etc/sv/kuma-prometheus-sd/finish",
@@ -21,6 +21,7 @@ pub(crate) const TREE: [&str; 15] = [
     "644 etc/sv/kuma-prometheus-sd/settings",
     "755 usr/local/bin/kuma-prometheus-sd",
     "644 usr/local/lib/systemd/system/kuma-prometheus-sd.service",
+    "644 usr/local/lib/systemd/system/kuma-prometheus-sd@.service",
     "644 usr/local/lib/sysusers.d/kuma-prometheus-sd.conf",
     "644 usr/local/share/bash-completion/completions/kuma-prometheus-sd",
     "644 usr/local/share/doc/kuma-prometheus-sd/THIRD-PARTY-NOTICES.txt",

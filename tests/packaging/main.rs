@@ -18,6 +18,7 @@ mod streams;
 
 mod dist;
 mod install;
+mod instances;
 mod manual;
 mod runit;
 mod shell;

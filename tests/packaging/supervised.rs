@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::thread;
 
 use tempfile::TempDir;
@@ -14,7 +15,11 @@ use crate::tree;
 
 /// A service under `runsv`. Dropping it ends both.
 pub(crate) struct Supervised {
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    /// The name of its directory, of its settings and of its log.
+    name: String,
+    /// The name of its list.
+    list: String,
     runsv: Option<Child>,
 }
 
@@ -33,7 +38,29 @@ impl Supervised {
             .env("localstatedir", folder.path().join("var"));
         run(&mut install).successfully();
         Supervised {
-            folder,
+            folder: Arc::new(folder),
+            name: "kuma-prometheus-sd".to_owned(),
+            list: "kuma.file_sd.json".to_owned(),
+            runsv: None,
+        }
+    }
+
+    /// One more service beside this one, for another control plane, by the command of the guide.
+    pub(crate) fn copy_for(&self, instance: &str) -> Supervised {
+        let guide = fs::read_to_string(repository().join("docs/operators-guide.md"));
+        let guide = guide.expect("it is there");
+        let line = guide.lines().find(|line| line.contains(" cp --parents "));
+        let folder = self.path("etc/sv").display().to_string();
+        let line = line
+            .expect("the guide has the command")
+            .replace("/etc/sv", &folder)
+            .replace("-east", &format!("-{instance}"));
+        run(command("sh").args(["-ec", &line])).successfully();
+        let name = format!("{}-{instance}", self.name);
+        Supervised {
+            folder: Arc::clone(&self.folder),
+            name,
+            list: format!("{instance}.file_sd.json"),
             runsv: None,
         }
     }
@@ -53,7 +80,7 @@ impl Supervised {
     /// Replaces the environment file.
     pub(crate) fn settings(&self, lines: &[&str]) {
         let text = lines.join("\n");
-        self.put("etc/default/kuma-prometheus-sd", &format!("{text}\n"));
+        self.put(&format!("etc/default/{}", self.name), &format!("{text}\n"));
     }
 
     /// Starts `runsv`, as `runsvdir` would.
@@ -71,7 +98,7 @@ impl Supervised {
     }
 
     fn service(&self) -> PathBuf {
-        self.path("etc/sv/kuma-prometheus-sd")
+        self.path("etc/sv").join(&self.name)
     }
 
     /// `sv WORD`, which waits so many seconds for what that is to bring about.
@@ -104,13 +131,13 @@ impl Supervised {
 
     /// The list.
     pub(crate) fn list(&self) -> Option<String> {
-        read_if_there(&self.path("var/lib/kuma-prometheus-sd/kuma.file_sd.json"))
+        read_if_there(&self.path("var/lib/kuma-prometheus-sd").join(&self.list))
     }
 
     /// What svlogd has written to its current file.
     pub(crate) fn log(&self) -> String {
-        let log = "var/log/kuma-prometheus-sd/current";
-        read_if_there(&self.path(log)).unwrap_or_default()
+        let log = self.path("var/log").join(&self.name).join("current");
+        read_if_there(&log).unwrap_or_default()
     }
 
     /// Waits until a condition holds that nothing announces.

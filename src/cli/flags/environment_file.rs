@@ -8,12 +8,12 @@ use super::{FLAGS, GROUPS, OUTPUT_FILE};
 #[must_use]
 pub fn environment_file() -> String {
     let mut text = String::from(
-        "# Settings of the kuma-prometheus-sd service, for systemd and runit alike: NAME=VALUE, no\n\
-         # spaces around the =, single quotes around a value with more than letters, digits and /:._- in it.\n\
-         # After a change, restart the service.\n\
+        "# Settings of the kuma-prometheus-sd service, for systemd and runit: NAME=VALUE, without spaces\n\
+         # around the =, and with single quotes around a value that has other characters than letters,\n\
+         # digits and /:._- in it. Restart the service after a change.\n\
          #\n\
-         # What is commented out shows the default; kuma-prometheus-sd(1) explains it. Given as flags or in\n\
-         # its environment, `kuma-prometheus-sd check` tries settings without touching anything.\n",
+         # The lines that are commented out show the defaults; see kuma-prometheus-sd(1). To test settings,\n\
+         # give them to `kuma-prometheus-sd check` as flags or environment variables; it writes nothing.\n",
     );
     for group in GROUPS {
         let _ = writeln!(text, "\n## {group}");
@@ -27,8 +27,8 @@ pub fn environment_file() -> String {
             }
             let default = if flag.name == OUTPUT_FILE.name {
                 text.push_str(
-                    "# The service may write below its own state directory only, unless told\n\
-                     # otherwise: see its unit.\n",
+                    "# The service can write below its state directory only, unless its unit has\n\
+                     # another ReadWritePaths=.\n",
                 );
                 "/var/lib/kuma-prometheus-sd/kuma.file_sd.json"
             } else {
@@ -38,7 +38,7 @@ pub fn environment_file() -> String {
         }
     }
     text.push_str(
-        "\n## Proxies, for both transports; a loopback address is never reached through one\n\
+        "\n## Proxies, for both transports; a loopback address is always reached directly\n\
          \n\
          #HTTP_PROXY=\n\
          #HTTPS_PROXY=\n\

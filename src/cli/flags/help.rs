@@ -13,8 +13,8 @@ const WIDTH: usize = 79;
 #[must_use]
 pub fn help() -> String {
     let mut text = String::from(
-        "kuma-prometheus-sd keeps a file of scrape targets for Prometheus (file_sd)\n\
-         up to date with the monitoring assignments of a Kuma control plane.\n\
+        "Prometheus service discovery for Kuma: keeps a file_sd file in sync with the\n\
+         control plane.\n\
          \n\
          Usage: kuma-prometheus-sd run|check [FLAGS]\n\
          \n",
@@ -31,7 +31,9 @@ pub fn help() -> String {
     for (name, purpose) in SWITCHES {
         let _ = writeln!(text, "{:<COLUMN$}{purpose}", format!("  --{name}"));
     }
-    text.push_str("\nA flag wins over the environment; an empty variable counts as unset.\n");
+    text.push_str(
+        "\nA flag overrides its environment variable; an empty variable counts as unset.\n",
+    );
     text
 }
 

@@ -64,8 +64,8 @@ pub const CP_ADDRESS: Flag = Flag {
         "KUMA_CONTROL_PLANE_API_SERVER_URL",
     ],
     group: CONTROL_PLANE,
-    help: "the control plane's API server, or MADS itself",
-    details: "The API server is `http://HOST:5681` or `https://HOST:5682`; MADS itself is `grpc://HOST:5676`, `grpcs://HOST:5676`, `http://HOST:5676` or `https://HOST:5676`.",
+    help: "URL of the control plane's API server or MADS",
+    details: "The API server is at `http://HOST:5681` or `https://HOST:5682`; MADS is at `grpc://HOST:5676`, `grpcs://HOST:5676`, `http://HOST:5676` or `https://HOST:5676`.",
 };
 
 /// The name of this client.
@@ -76,8 +76,8 @@ pub const NAME: Flag = Flag {
     default: "kuma_sd",
     environment: &["KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME"],
     group: CONTROL_PLANE,
-    help: "the client name that the control plane sees",
-    details: "A MeshMetric backend may have it as its `clientId`.",
+    help: "client name to send to the control plane",
+    details: "A MeshMetric backend with this `clientId` applies to this client only.",
 };
 
 /// The API version to speak.
@@ -88,7 +88,7 @@ pub const API_VERSION: Flag = Flag {
     default: "auto",
     environment: &["KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION"],
     group: CONTROL_PLANE,
-    help: "the version of the MADS API to speak",
+    help: "version of the MADS API to use",
     details: "",
 };
 
@@ -100,7 +100,7 @@ pub const TRANSPORT: Flag = Flag {
     default: "auto",
     environment: &["KUMA_PROMETHEUS_SD_TRANSPORT"],
     group: CONTROL_PLANE,
-    help: "the transport to use",
+    help: "transport to use",
     details: "",
 };
 
@@ -112,8 +112,8 @@ pub const CP_TOKEN_FILE: Flag = Flag {
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_CP_TOKEN_FILE"],
     group: CONTROL_PLANE,
-    help: "a bearer token for /config of the API server",
-    details: "It is sent nowhere else.",
+    help: "file with a bearer token for the API server",
+    details: "It is sent with requests for `/config` only.",
 };
 
 /// Whom to trust.
@@ -124,8 +124,8 @@ pub const CA_CERT_FILE: Flag = Flag {
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_CA_CERT_FILE"],
     group: TLS,
-    help: "certificates to trust, not the system's, in PEM",
-    details: "Those of issuers, or the one that a control plane has made for itself.",
+    help: "certificates to trust instead of the system's",
+    details: "A PEM file with certificates of issuers, or with exactly the one that a control plane has generated for itself.",
 };
 
 /// What to show to a server.
@@ -136,7 +136,7 @@ pub const CLIENT_CERT_FILE: Flag = Flag {
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_CLIENT_CERT_FILE"],
     group: TLS,
-    help: "a certificate to show to the server, in PEM",
+    help: "client certificate to present, in PEM",
     details: "",
 };
 
@@ -148,7 +148,7 @@ pub const CLIENT_KEY_FILE: Flag = Flag {
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_CLIENT_KEY_FILE"],
     group: TLS,
-    help: "its private key, in PEM",
+    help: "private key of the client certificate, in PEM",
     details: "",
 };
 
@@ -160,8 +160,8 @@ pub const TLS_SKIP_VERIFY: Flag = Flag {
     default: "false",
     environment: &["KUMA_PROMETHEUS_SD_TLS_SKIP_VERIFY"],
     group: TLS,
-    help: "trust any server, whatever it shows",
-    details: "The flag alone means true.",
+    help: "do not verify the server's certificate",
+    details: "The flag without a value means `true`.",
 };
 
 /// The file to write.
@@ -172,8 +172,8 @@ pub const OUTPUT_FILE: Flag = Flag {
     default: "kuma.file_sd.json",
     environment: &["KUMA_PROMETHEUS_OUTPUT_FILE"],
     group: FILE,
-    help: "the file that Prometheus reads",
-    details: "Missing directories are made.",
+    help: "file to write, for Prometheus' file_sd_configs",
+    details: "Missing directories are created.",
 };
 
 /// The permissions of the file.
@@ -184,8 +184,8 @@ pub const FILE_MODE: Flag = Flag {
     default: "0644",
     environment: &["KUMA_PROMETHEUS_SD_FILE_MODE"],
     group: FILE,
-    help: "its permissions, in octal, whatever the umask",
-    details: "",
+    help: "permissions of the file, in octal",
+    details: "The umask does not change them.",
 };
 
 /// How much to log.
@@ -196,7 +196,7 @@ pub const LOG_LEVEL: Flag = Flag {
     default: "info",
     environment: &["KUMA_PROMETHEUS_SD_LOG_LEVEL"],
     group: GENERAL,
-    help: "how much to log",
+    help: "lowest level to log",
     details: "",
 };
 
@@ -208,8 +208,8 @@ pub const LOG_TIMESTAMPS: Flag = Flag {
     default: "auto",
     environment: &["KUMA_PROMETHEUS_SD_LOG_TIMESTAMPS"],
     group: GENERAL,
-    help: "whether lines of the log begin with the time",
-    details: "With `auto` they do unless the journal of systemd reads them, which has times of its own.",
+    help: "whether log lines begin with the time",
+    details: "With `auto`, they do unless stderr is connected to the systemd journal, which records the time itself.",
 };
 
 /// Every flag that takes a value, in the order of the help.
@@ -259,12 +259,12 @@ pub const SUBCOMMANDS: [&Subcommand; 5] = [
     &Subcommand {
         name: "run",
         arguments: &[],
-        help: "follow the control plane and keep the file up to date",
+        help: "keep the file in sync with the control plane",
     },
     &Subcommand {
         name: "check",
         arguments: &[],
-        help: "try the way to the control plane once and tell each step",
+        help: "test the connection to the control plane and show each step",
     },
     &COMPLETION,
     &Subcommand {
