@@ -1,23 +1,24 @@
-//! `check`: the same way to the control plane that the daemon goes, once, told step by step to a
-//! person.
+//! `check`: tests the connection to the control plane once, and shows each step to a person.
 //!
-//! It drives the daemon's own state machine, so that what it says is what the daemon would do.
+//! It runs the daemon's own state machine, so that what it shows is what the daemon would do.
 
 use std::env;
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, bounded, select};
+use crossbeam_channel::bounded;
 use x509_parser::parse_x509_certificate;
 
 use crate::cli::config::Config;
+use crate::common::machine::{self, Effects, Machine};
 use crate::common::sanitize::sanitize;
 use crate::mads::connection::{Action, Connection, Event};
 use crate::mads::endpoint::Silence;
 use crate::mads::report::{Report, WayNote};
 use crate::mads::session::Session;
 use crate::mads::transport::address::Security;
+use crate::mads::transport::background::BackgroundDied;
 use crate::mads::transport::diagnosis::{self, peer_certificate};
 use crate::mads::transport::network::Network;
 use crate::output::file::{self, ClaimError, Warning};
@@ -42,9 +43,9 @@ enum Outcome {
 /// well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
     let output = file::check(&config.output_file);
-    let way = Check::new(config, out).run();
+    let outcome = connect(config, out);
     match &output {
-        Ok(path) => tell(
+        Ok(path) => show(
             out,
             &format!(
                 "the output {} can probably be written: rights and room were looked at, nothing \
@@ -55,16 +56,16 @@ pub fn run(config: Config, out: &mut impl Write) -> bool {
         Err(ClaimError::Held { process, .. }) => {
             let process =
                 process.map_or_else(String::new, |process| format!(", process {process}"));
-            tell(
+            show(
                 out,
                 &format!("the output is held by a running daemon{process}"),
             );
         }
-        Err(error) => tell(out, &error.to_string()),
+        Err(error) => show(out, &error.to_string()),
     }
-    let is_well = matches!(way, Outcome::Answered | Outcome::Silent)
+    let is_well = matches!(outcome, Outcome::Answered | Outcome::Silent)
         && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
-    tell(
+    show(
         out,
         if is_well {
             "check passed"
@@ -76,16 +77,15 @@ pub fn run(config: Config, out: &mut impl Write) -> bool {
 }
 
 /// Where nobody reads, the exit code still tells.
-fn tell(out: &mut impl Write, line: &str) {
+fn show(out: &mut impl Write, line: &str) {
     let _ = writeln!(out, "{line}");
 }
 
+/// What the connection's actions are done with here: each step is shown.
 struct Check<'a, W> {
-    connection: Connection,
     network: Network,
-    /// The server whose certificate was told of last.
+    /// The server whose certificate was shown last.
     shown: Option<(String, u16)>,
-    address: (String, u16, Security),
     is_connected: bool,
     /// Whether the API server refuses the token. The daemon goes on then, where it can.
     is_token_refused: bool,
@@ -93,84 +93,77 @@ struct Check<'a, W> {
     waiting_for: String,
     /// When to give up.
     limit: Instant,
+    /// `None` until the check of the control plane is over.
+    outcome: Option<Outcome>,
     out: &'a mut W,
 }
 
-impl<'a, W: Write> Check<'a, W> {
-    fn new(config: Config, out: &'a mut W) -> Self {
-        let address = &config.resolver.address;
-        tell(
-            out,
-            &format!("control plane {address}, as {:?}", config.name),
-        );
-        for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
-            tell(out, &warning);
-        }
-        let limit = Instant::now() + LIMIT;
-        let settings = config.clone();
-        if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
-            tell(out, &warning);
-        }
-        if let Some(warning) = Warning::about_name(&config.output_file) {
-            tell(out, &warning.to_string());
-        }
-        let security = address.security();
-        let waiting_for = format!("the API server at {address}");
-        let address = (address.host.clone(), address.port, security);
-        let session = Session::new(config.name);
-        let connection = Connection::new(session, config.pins, security, Instant::now());
-        Self {
-            connection: connection.single_attempt(),
-            network: Network::new(config.resolver),
-            shown: None,
-            address,
-            is_connected: false,
-            waiting_for,
-            is_token_refused: false,
-            limit,
-            out,
+/// Follows the way to the control plane once.
+fn connect(config: Config, out: &mut impl Write) -> Outcome {
+    let address = config.resolver.address.clone();
+    show(
+        out,
+        &format!("control plane {address}, as {:?}", config.name),
+    );
+    for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
+        show(out, &warning);
+    }
+    let limit = Instant::now() + LIMIT;
+    let settings = config.clone();
+    if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
+        show(out, &warning);
+    }
+    if let Some(warning) = Warning::about_name(&config.output_file) {
+        show(out, &warning.to_string());
+    }
+    let session = Session::new(config.name);
+    let connection = Connection::new(session, config.pins, address.security(), Instant::now());
+    let mut check = Check {
+        network: Network::new(config.resolver),
+        shown: None,
+        is_connected: false,
+        is_token_refused: false,
+        waiting_for: format!("the API server at {address}"),
+        limit,
+        outcome: None,
+        out,
+    };
+    check.show_certificate(&address.host, address.port, address.security());
+    match check.run(connection.single_attempt()) {
+        Ok(outcome) if !check.is_token_refused => outcome,
+        Ok(_) => Outcome::Failed,
+        Err(error) => {
+            show(check.out, &format!("{error}; please report this"));
+            Outcome::Failed
         }
     }
+}
 
-    fn run(mut self) -> Outcome {
-        let (host, port, security) = self.address.clone();
-        self.show_certificate(&host, port, security);
-        let mut outcome = self.step(Event::Time);
-        while outcome.is_none() {
-            outcome = match self.network.poll() {
-                Ok(Some(event)) => self.step(event),
-                Ok(None) => self.wait(),
-                Err(error) => {
-                    tell(self.out, &format!("{error}; please report this"));
-                    Some(Outcome::Failed)
-                }
-            };
-        }
-        match outcome {
-            Some(outcome) if !self.is_token_refused => outcome,
-            _ => Outcome::Failed,
-        }
-    }
-
-    /// Waits for the network, for the machine's deadline, or for the end of the check.
-    fn wait(&mut self) -> Option<Outcome> {
-        let limit = self.limit;
-        let deadline = self
-            .connection
-            .deadline()
-            .map_or(limit, |deadline| deadline.min(limit));
-        select! {
-            recv(self.network.woken()) -> _ => None,
-            recv(at(deadline)) -> _ => {
-                if deadline == limit { Some(self.give_up()) } else { self.step(Event::Time) }
+impl<W: Write> Check<'_, W> {
+    fn run(&mut self, mut connection: Connection) -> Result<Outcome, BackgroundDied> {
+        loop {
+            let is_busy = machine::turn(&mut connection, self, None)?;
+            if let Some(outcome) = self.outcome.take() {
+                return Ok(outcome);
+            }
+            if !is_busy && self.is_over_after_waiting(connection.deadline()) {
+                return Ok(self.give_up());
             }
         }
+    }
+
+    /// Waits for the network or for the machine's deadline. Says whether the end of the check came
+    /// before either.
+    fn is_over_after_waiting(&self, deadline: Option<Instant>) -> bool {
+        let wake_at = deadline.map_or(self.limit, |deadline| deadline.min(self.limit));
+        let is_woken = self.network.woken().recv_deadline(wake_at).is_ok();
+        !is_woken && wake_at == self.limit
     }
 
     fn give_up(&mut self) -> Outcome {
         let seconds = LIMIT.as_secs();
         if self.is_connected {
-            tell(
+            show(
                 self.out,
                 &format!(
                     "no list has come within {seconds} s; with named MeshMetric backends that \
@@ -180,52 +173,30 @@ impl<'a, W: Write> Check<'a, W> {
             return Outcome::Silent;
         }
         let waiting_for = &self.waiting_for;
-        tell(
+        show(
             self.out,
             &format!("{waiting_for}: no answer within {seconds} s"),
         );
         Outcome::Failed
     }
 
-    /// One event, and all that follows from it; the outcome, where there is one now.
-    fn step(&mut self, event: Event) -> Option<Outcome> {
-        let mut next = Some(event);
-        while let Some(event) = next.take() {
-            for action in self.connection.step(Instant::now(), fastrand::f64(), event) {
-                match action {
-                    Action::Resolve => next = self.network.resolve().or(next),
-                    Action::Diagnose(endpoint) => next = self.network.diagnose(endpoint).or(next),
-                    Action::Open(endpoint, protocol, request) => {
-                        self.waiting_for = format!("MADS at {}", endpoint.authority());
-                        self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
-                        next = self.network.open(&endpoint, protocol, request).or(next);
-                    }
-                    Action::HandOver(_) => return Some(Outcome::Answered),
-                    Action::Report(report) => {
-                        if let Some(outcome) = self.report(report) {
-                            return Some(outcome);
-                        }
-                    }
-                    Action::Send(request) => self.network.send(request),
-                    Action::Close => self.network.close(),
-                }
-            }
-        }
-        None
-    }
-
-    fn report(&mut self, report: Report) -> Option<Outcome> {
+    fn report(&mut self, report: Report) {
         match report {
             Report::Trouble { reason, .. } => {
-                tell(self.out, &format!("no connection: {reason}"));
-                Some(Outcome::Failed)
+                show(self.out, &format!("no connection: {reason}"));
+                self.outcome = Some(Outcome::Failed);
             }
-            // The failure of a question is told with the failure of the attempt.
-            Report::Asked(question) if !question.is_answered => None,
+            // The failure of a probe is shown with the failure of the attempt.
+            Report::Asked(question) if !question.is_answered => {}
             Report::Rejected { reason, .. } => {
                 let reason = sanitize(&reason.to_string());
-                tell(self.out, &format!("the list cannot be used: {reason}"));
-                Some(Outcome::Failed)
+                show(self.out, &format!("the list cannot be used: {reason}"));
+                self.outcome = Some(Outcome::Failed);
+            }
+            Report::Opening { ref endpoint, .. } => {
+                self.waiting_for = format!("MADS at {}", endpoint.authority());
+                show(self.out, &report.to_string());
+                self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
             }
             Report::Accepted {
                 assignments,
@@ -237,22 +208,20 @@ impl<'a, W: Write> Check<'a, W> {
                     "a list has come: {assignments} assignments with {targets} targets, \
                      {skipped} skipped"
                 );
-                tell(self.out, &line);
+                show(self.out, &line);
                 if targets == 0 {
-                    tell(
+                    show(
                         self.out,
                         "the list is empty: either nothing is to be scraped, or no MeshMetric backend has \
                          this client name; see --name and the mesh's metrics settings",
                     );
                 }
-                None
             }
-            Report::Received { .. } => None,
+            Report::Received { .. } => {}
             other => {
                 self.is_connected |= matches!(other, Report::Connected { .. });
                 self.is_token_refused |= is_of_a_refused_token(&other);
-                tell(self.out, &other.to_string());
-                None
+                show(self.out, &other.to_string());
             }
         }
     }
@@ -267,8 +236,29 @@ impl<'a, W: Write> Check<'a, W> {
         // Where there is no handshake at all, the steps that follow say why.
         let deadline = self.limit.min(Instant::now() + diagnosis::LIMIT);
         if let Ok(certificate) = peer_certificate(host, port, deadline) {
-            tell(self.out, &describe_certificate(host, &certificate));
+            show(self.out, &describe_certificate(host, &certificate));
         }
+    }
+}
+
+impl<W: Write> Effects<Connection> for Check<'_, W> {
+    type Error = BackgroundDied;
+
+    fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
+        self.network.poll()
+    }
+
+    fn begin(&mut self, _: &Event) {}
+
+    fn perform(&mut self, action: Action) -> Vec<Event> {
+        match action {
+            // Nothing that follows is of interest.
+            _ if self.outcome.is_some() => {}
+            Action::Network(action) => return self.network.perform(action).into_iter().collect(),
+            Action::HandOver(_) => self.outcome = Some(Outcome::Answered),
+            Action::Report(report) => self.report(report),
+        }
+        Vec::new()
     }
 }
 

@@ -20,11 +20,11 @@ use signal_hook::iterator::Signals;
 
 use crate::cli::config::Config;
 use crate::common::logging;
-use crate::daemon::receiver::{Command, ReceiverThread, snapshot_channel};
+use crate::daemon::receiver::{self, Command, ReceiverEffects, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
 use crate::daemon::status::{Note, Status};
 use crate::daemon::watchdog::Watchdog;
-use crate::daemon::writer::WriterThread;
+use crate::daemon::writer::{self, WriterEffects};
 use crate::mads::connection::Connection;
 use crate::mads::session::Session;
 use crate::mads::transport::background::BackgroundDied;
@@ -107,7 +107,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     loop {
         select! {
             recv(signals) -> signal => match signal {
-                Ok(SIGHUP) => threads.hang_up(),
+                Ok(SIGHUP) => threads.reconnect(),
                 Ok(_) => break,
                 Err(_) => return Err(panicked("signals")),
             },
@@ -192,24 +192,26 @@ impl Threads {
 
         let session = Session::new(config.name);
         let security = config.resolver.address.security();
-        let receiver = ReceiverThread {
-            connection: Connection::new(session, config.pins, security, Instant::now()),
+        let connection = Connection::new(session, config.pins, security, Instant::now());
+        let receiver_effects = ReceiverEffects {
             network: Network::new(config.resolver),
             snapshots: snapshot_sender,
             notes: notes_sender.clone(),
             heartbeat: watchdog.receiver.clone(),
         };
-        let writer = WriterThread {
-            output: Output::new(Instant::now(), log::log_enabled!(Level::Debug)),
+        let output = Output::new(Instant::now(), log::log_enabled!(Level::Debug));
+        let writer_effects = WriterEffects {
             file: file.with_heartbeat(watchdog.writer.clone()),
             notes: notes_sender,
             heartbeat: watchdog.writer.clone(),
         };
         spawn("writer", ends.clone(), move || {
-            writer.run(&snapshots, &writer_stopped);
+            writer::run(output, writer_effects, &snapshots, &writer_stopped);
             Ok(())
         })?;
-        spawn("receiver", ends, move || receiver.run(&command_receiver))?;
+        spawn("receiver", ends, move || {
+            receiver::run(connection, receiver_effects, &command_receiver)
+        })?;
         Ok(Self {
             commands,
             stop_writer,
@@ -218,9 +220,9 @@ impl Threads {
         })
     }
 
-    fn hang_up(&self) {
+    fn reconnect(&self) {
         // Where the receiver is no more, its end is on its way.
-        let _ = self.commands.send(Command::HangUp);
+        let _ = self.commands.send(Command::Reconnect);
     }
 
     /// First the receiver, so that nothing more is acknowledged, then the writer, which still writes

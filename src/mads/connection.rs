@@ -13,6 +13,7 @@ mod target_warnings;
 use std::time::{Duration, Instant};
 
 use crate::common::backoff::{Backoff, RateLimit, Reminder};
+use crate::common::machine::Machine;
 use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
 use crate::mads::outage::Outage;
@@ -21,7 +22,7 @@ use crate::mads::report::{Report, WayNote};
 use crate::mads::session::{Accepted, Rejected, Response, Session};
 use crate::mads::transport::address::Security;
 use crate::snapshot::Snapshot;
-pub use event::{Action, Event};
+pub use event::{Action, Event, NetworkAction};
 use open::{Open, Phase};
 use target_warnings::TargetWarnings;
 
@@ -75,43 +76,15 @@ enum State {
     Diagnosing(String, Instant),
 }
 
-impl Connection {
-    /// A machine that wants to connect at `start`.
-    #[must_use]
-    pub fn new(session: Session, pins: Pins, address_security: Security, start: Instant) -> Self {
-        Self {
-            pins,
-            address_security,
-            session,
-            state: State::Idle(start),
-            backoff: Backoff::default(),
-            unready_attempts: UnreadyAttempts::default(),
-            outage: Outage::new(start),
-            rejection_rate_limit: RateLimit::new(
-                REJECTIONS_TOLD_AT_ONCE,
-                Reminder::INTERVAL,
-                start,
-            ),
-            rejection_is_told: false,
-            untold_rejections: 0,
-            target_warnings: TargetWarnings::default(),
-            told_way: None,
-            way_rate_limit: RateLimit::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
-        }
-    }
+impl Machine for Connection {
+    type Event = Event;
+    type Action = Action;
 
-    /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
-    /// tried in that attempt already.
-    #[must_use]
-    pub fn single_attempt(mut self) -> Self {
-        self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
-        self
-    }
+    const TIME: Event = Event::Time;
 
-    /// When `Event::Time` is wanted next; `None` while only the network can change anything, which
-    /// is on a gRPC stream that the server has accepted: keepalive ends it where the peer is gone.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    /// `None` while only the network can change anything, which is on a gRPC stream that the server has
+    /// accepted: keepalive ends it where the peer is gone.
+    fn deadline(&self) -> Option<Instant> {
         let open = match &self.state {
             State::Idle(until) => return Some(*until),
             State::Resolving(since) => return Some(*since + RESOLVE_DEADLINE),
@@ -122,15 +95,14 @@ impl Connection {
         [due, open.phase_deadline()].into_iter().flatten().min()
     }
 
-    /// Takes in what happened at `now`. `random`, in `0.0..1.0`, is used for jitter.
-    pub fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
+    fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
         // Each arm sets the state that follows; what stands here meanwhile does not matter.
         let state = std::mem::replace(&mut self.state, State::Idle(now));
         match (state, event) {
-            (state, Event::HangUp) => self.hang_up(now, random, &state),
+            (state, Event::Reconnect) => self.hang_up(now, random, &state),
             (State::Idle(until), Event::Time) if until <= now => {
                 self.state = State::Resolving(now);
-                vec![Action::Resolve]
+                vec![NetworkAction::Resolve.into()]
             }
             (State::Resolving(_), Event::Resolved(resolved)) => {
                 self.resolved(now, random, resolved)
@@ -167,6 +139,40 @@ impl Connection {
             }
         }
     }
+}
+
+impl Connection {
+    /// A machine that wants to connect at `start`.
+    #[must_use]
+    pub fn new(session: Session, pins: Pins, address_security: Security, start: Instant) -> Self {
+        Self {
+            pins,
+            address_security,
+            session,
+            state: State::Idle(start),
+            backoff: Backoff::default(),
+            unready_attempts: UnreadyAttempts::default(),
+            outage: Outage::new(start),
+            rejection_rate_limit: RateLimit::new(
+                REJECTIONS_TOLD_AT_ONCE,
+                Reminder::INTERVAL,
+                start,
+            ),
+            rejection_is_told: false,
+            untold_rejections: 0,
+            target_warnings: TargetWarnings::default(),
+            told_way: None,
+            way_rate_limit: RateLimit::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
+        }
+    }
+
+    /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
+    /// tried in that attempt already.
+    #[must_use]
+    pub fn single_attempt(mut self) -> Self {
+        self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
+        self
+    }
 
     fn step_open(
         &mut self,
@@ -192,7 +198,7 @@ impl Connection {
                 self.unchanged(now, open)
             }
             Event::Ended(end) => self.ended(now, random, *open, end),
-            Event::Asked(_) | Event::Resolved(_) | Event::Diagnosed(_) | Event::HangUp => {
+            Event::Asked(_) | Event::Resolved(_) | Event::Diagnosed(_) | Event::Reconnect => {
                 self.keep(open, Vec::new())
             }
         }
@@ -212,7 +218,7 @@ impl Connection {
             State::Idle(until) => soon.min(*until),
             _ => soon,
         });
-        vec![Action::Report(Report::HungUp), Action::Close]
+        vec![Action::Report(Report::HungUp), NetworkAction::Close.into()]
     }
 
     fn resolved(
@@ -265,7 +271,7 @@ impl Connection {
                 protocol,
                 endpoint: endpoint.clone(),
             }),
-            Action::Open(endpoint, protocol, request),
+            NetworkAction::Open(endpoint, protocol, request).into(),
         ]
     }
 
@@ -279,7 +285,7 @@ impl Connection {
         match open.due.take_if(|(due, _)| *due <= now) {
             Some((_, mut request)) => {
                 request.hold = open.polls.start(now);
-                self.keep(open, vec![Action::Send(request)])
+                self.keep(open, vec![NetworkAction::Send(request).into()])
             }
             None => self.keep(open, Vec::new()),
         }
@@ -358,7 +364,7 @@ impl Connection {
         // A NACK that still waits is for an older response: the control plane would ignore it.
         open.due = None;
         match open.negotiation.protocol {
-            Protocol::Grpc(_) => actions.push(Action::Send(ack)),
+            Protocol::Grpc(_) => actions.push(NetworkAction::Send(ack).into()),
             Protocol::Http => open.due = Some((open.polls.next(now), ack)),
         }
     }
@@ -458,13 +464,16 @@ impl Connection {
                 return self.fail(now, random, reason);
             }
             self.state = State::Diagnosing(reason, now);
-            return vec![Action::Close, Action::Diagnose(open.negotiation.endpoint)];
+            return vec![
+                NetworkAction::Close.into(),
+                NetworkAction::Diagnose(open.negotiation.endpoint).into(),
+            ];
         }
         let not_served = Report::NotServed {
             protocol,
             reason: end.reason,
         };
-        let mut actions = vec![Action::Close, Action::Report(not_served)];
+        let mut actions = vec![NetworkAction::Close.into(), Action::Report(not_served)];
         actions.extend(self.open(now, open.negotiation));
         actions
     }
@@ -478,7 +487,7 @@ impl Connection {
             retry_in: pause,
             failure,
         };
-        vec![Action::Close, Action::Report(report)]
+        vec![NetworkAction::Close.into(), Action::Report(report)]
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 pub use event::{Action, Event, Failure, Inspection};
 
 use crate::common::backoff::{Backoff, RateLimit, Reminder};
+use crate::common::machine::Machine;
 use crate::output::render::{self, Changes, Content};
 use crate::output::report::{Foreign, Report};
 
@@ -116,6 +117,44 @@ impl Replacement {
     }
 }
 
+impl Machine for Output {
+    type Event = Event;
+    type Action = Action;
+
+    const TIME: Event = Event::Time;
+
+    /// `None` while nothing is to be done before the next list.
+    fn deadline(&self) -> Option<Instant> {
+        let wanted = self.wanted.as_ref()?;
+        match &self.file {
+            Knowledge::Inspecting { .. } | Knowledge::Replacing(_) | Knowledge::Flushing(_) => None,
+            Knowledge::Holds(content) if content == wanted => Some(self.next_inspection),
+            Knowledge::None
+            | Knowledge::Holds(_)
+            | Knowledge::Foreign(_)
+            | Knowledge::Unflushed(_) => Some(self.next_replacement),
+        }
+    }
+
+    fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
+        match event {
+            Event::Time => self.act(now),
+            Event::Wanted(content) => self.want(now, content),
+            Event::Inspected(result) => self.inspected(now, result),
+            Event::Replaced(result) => self.replaced(now, random, result),
+            Event::Moved(moved) => {
+                self.has_moved = true;
+                let held_back = self.foreign_held_back(now);
+                vec![Action::Report(Report::Moved { moved, held_back })]
+            }
+            Event::Finish => {
+                self.finishing = true;
+                self.act(now)
+            }
+        }
+    }
+}
+
 impl Output {
     /// A machine that knows nothing of the file yet. `names_targets` says whether to name those that a
     /// write changes, which takes time.
@@ -140,39 +179,6 @@ impl Output {
             untold_foreign: 0,
             has_moved: false,
             finishing: false,
-        }
-    }
-
-    /// When `Event::Time` is wanted next; `None` while nothing is to be done before the next list.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let wanted = self.wanted.as_ref()?;
-        match &self.file {
-            Knowledge::Inspecting { .. } | Knowledge::Replacing(_) | Knowledge::Flushing(_) => None,
-            Knowledge::Holds(content) if content == wanted => Some(self.next_inspection),
-            Knowledge::None
-            | Knowledge::Holds(_)
-            | Knowledge::Foreign(_)
-            | Knowledge::Unflushed(_) => Some(self.next_replacement),
-        }
-    }
-
-    /// Takes in what happened at `now`. `random`, in `0.0..1.0`, is used for jitter.
-    pub fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
-        match event {
-            Event::Time => self.act(now),
-            Event::Wanted(content) => self.want(now, content),
-            Event::Inspected(result) => self.inspected(now, result),
-            Event::Replaced(result) => self.replaced(now, random, result),
-            Event::Moved(moved) => {
-                self.has_moved = true;
-                let held_back = self.foreign_held_back(now);
-                vec![Action::Report(Report::Moved { moved, held_back })]
-            }
-            Event::Finish => {
-                self.finishing = true;
-                self.act(now)
-            }
         }
     }
 

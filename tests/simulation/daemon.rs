@@ -1,17 +1,24 @@
 //! The daemon: its two machines with the channel between them, its start and its ends.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use kuma_prometheus_sd::mads::connection::Connection;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use kuma_prometheus_sd::daemon::receiver::{Command, SnapshotSender, snapshot_channel};
+use kuma_prometheus_sd::mads::connection::{Connection, Event};
 use kuma_prometheus_sd::mads::negotiation::Pins;
 use kuma_prometheus_sd::mads::session::Session;
 use kuma_prometheus_sd::mads::transport::address::Security;
 use kuma_prometheus_sd::output::state_machine::{Action, Event as OutputEvent, Output};
 use kuma_prometheus_sd::snapshot::Snapshot;
 
+use crate::control_plane::Sent;
 use crate::dice::{Dice, milliseconds, seconds};
 use crate::disk::DiskManner;
 use crate::fault::Fault;
+use crate::faulty::{FaultyConnection, FaultyOutput};
 use crate::watch::LATENESS;
 use crate::world::{Happening, World};
 
@@ -23,20 +30,32 @@ const GRACE: Duration = milliseconds(1500);
 pub(crate) struct Daemon {
     number: u64,
     /// `None` once the receiver thread has ended.
-    pub(crate) connection: Option<Connection>,
+    pub(crate) connection: Option<FaultyConnection>,
+    /// From the main thread, which drops its end to end the receiver.
+    pub(crate) commands: (Option<Sender<Command>>, Receiver<Command>),
+    /// What has come over the network, and is not taken in yet.
+    pub(crate) arrived: VecDeque<Arrived>,
+    /// The connection's own deadline, for the watchers.
+    pub(crate) own_deadline: Rc<Cell<Option<Instant>>>,
     pub(crate) receiver_alarm: Alarm,
     /// The number of the question or the link that is under way.
     pub(crate) under_way: Option<u64>,
-    /// When the last attempt failed.
-    pub(crate) failed: Duration,
-    /// The channel of size one between the threads.
-    pub(crate) slot: Option<Snapshot>,
-    pub(crate) output: Output,
+    /// The channel between the threads.
+    pub(crate) snapshots: (SnapshotSender, Receiver<Snapshot>),
+    pub(crate) output: Option<FaultyOutput>,
     pub(crate) writer_alarm: Alarm,
     pub(crate) operation: Option<Operation>,
-    pub(crate) ending: Option<Ending>,
-    /// For faults: the version and the nonce that were sent last.
-    pub(crate) sent_before: (String, String),
+    /// Whether it has been asked to end.
+    pub(crate) is_stopping: bool,
+    /// Whether the writer has nothing left to do but what is under way.
+    pub(crate) has_finished: bool,
+}
+
+/// What has come over the network, and what is known of it where it is a response.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) event: Event,
+    pub(crate) sent: Option<Sent>,
 }
 
 /// An act on the disk that is under way.
@@ -46,14 +65,6 @@ pub(crate) struct Operation {
     pub(crate) action: Action,
     /// How it went, once it has shown.
     pub(crate) outcome: Option<OutputEvent>,
-}
-
-/// How far the writer has come after SIGTERM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Asked,
-    LastListTaken,
-    Finishing,
 }
 
 /// A thread's timer, which is a little late.
@@ -93,18 +104,26 @@ impl World {
         let start = self.instant(self.now);
         let session = Session::new("kuma_sd".to_owned());
         let connection = Connection::new(session, Pins::default(), Security::Plaintext, start);
+        let connection = FaultyConnection::new(connection, self.fault, start);
+        let (commands, command_receiver) = unbounded();
         self.daemon = Some(Daemon {
             number: self.number(),
+            own_deadline: Rc::clone(&connection.own_deadline),
             connection: Some(connection),
+            commands: (Some(commands), command_receiver),
+            arrived: VecDeque::new(),
             receiver_alarm: Alarm::default(),
             under_way: None,
-            failed: self.now,
-            slot: None,
-            output: Output::new(start, false),
+            snapshots: snapshot_channel(),
+            output: Some(FaultyOutput::new(
+                Output::new(start, false),
+                self.fault,
+                start,
+            )),
             writer_alarm: Alarm::default(),
             operation: None,
-            ending: None,
-            sent_before: (String::new(), String::new()),
+            is_stopping: false,
+            has_finished: false,
         });
         self.watch.daemon_starts();
     }
@@ -130,18 +149,16 @@ impl World {
         let Some(daemon) = &mut self.daemon else {
             return;
         };
-        if daemon.ending.is_some() {
+        if daemon.is_stopping {
             return;
         }
-        daemon.connection = None;
+        daemon.is_stopping = true;
+        daemon.has_finished = has_fault;
         daemon.under_way = None;
-        daemon.ending = Some(Ending::Asked);
-        if has_fault {
-            daemon.ending = Some(Ending::Finishing);
-        }
         let number = daemon.number;
-        self.link = None;
         self.tell(|| "SIGTERM".to_owned());
+        self.receiver_is_asked_to_end();
+        self.link = None;
         self.watch.receiver_ends();
         self.watch.file.daemon_ends();
         // Of an act that hangs or fails nobody can say how it ends.

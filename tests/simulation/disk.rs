@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::render::Content;
 use kuma_prometheus_sd::output::state_machine::{Failure, Inspection};
 
 use crate::dice::{Dice, milliseconds, seconds};
@@ -73,7 +72,7 @@ impl Disk {
 
     pub(crate) fn inspect(
         &mut self,
-        expected: &Content,
+        expected: &[u8],
         dice: &mut Dice,
     ) -> Result<Inspection, String> {
         let fails = match self.manner {
@@ -89,13 +88,13 @@ impl Disk {
         self.is_touched = false;
         Ok(match &self.file {
             None => Inspection::Missing,
-            Some(bytes) if bytes == expected.bytes() && self.has_right_mode => Inspection::Same,
-            Some(bytes) if bytes == expected.bytes() => Inspection::OtherMode(0o600),
+            Some(bytes) if bytes == expected && self.has_right_mode => Inspection::Same,
+            Some(bytes) if bytes == expected => Inspection::OtherMode(0o600),
             Some(bytes) => Inspection::Different(bytes.clone()),
         })
     }
 
-    pub(crate) fn replace(&mut self, content: &Content, dice: &mut Dice) -> Result<(), Failure> {
+    pub(crate) fn replace(&mut self, content: &[u8], dice: &mut Dice) -> Result<(), Failure> {
         let is_full = match self.manner {
             DiskManner::Full => true,
             DiskManner::Flaky => dice.chance(0.3),
@@ -104,7 +103,7 @@ impl Disk {
         if is_full {
             return Err(Failure::Unwritten("no space left on device".to_owned()));
         }
-        self.file = Some(content.bytes().to_vec());
+        self.file = Some(content.to_vec());
         self.has_right_mode = true;
         self.is_touched = false;
         self.is_flushed = false;

@@ -1,5 +1,5 @@
 //! What a control plane has to say: a list of scrape targets, in the wire's form of either
-//! API version, and as the file that must come of it.
+//! API version, and as the file that must come of it. The file is made here, without the program.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::Resource;
-use kuma_prometheus_sd::output::render::render;
 use kuma_prometheus_sd::snapshot::Target;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -48,7 +47,7 @@ impl List {
 
     fn of(data_planes: Vec<DataPlane>) -> Self {
         let targets: Vec<Target> = data_planes.iter().filter_map(DataPlane::target).collect();
-        let file = render(&targets).bytes().into();
+        let file = expected_file(&targets).into_bytes().into();
         Self { data_planes, file }
     }
 
@@ -65,9 +64,12 @@ impl List {
                 let index = dice.below(data_planes.len());
                 data_planes[index].address = address(dice);
             }
+            7 if !data_planes.is_empty() && data_planes.len() < MOST_TARGETS => {
+                data_planes.push(data_planes[dice.below(data_planes.len())].clone());
+            }
             _ if data_planes.len() < MOST_TARGETS => data_planes.push(DataPlane {
                 service: dice.below(SERVICES),
-                name: format!("dp-{}", dice.below(1000)),
+                name: name(dice),
                 address: address(dice),
             }),
             _ => data_planes.truncate(2),
@@ -92,6 +94,51 @@ impl List {
                 (ApiVersion::V1alpha1, _) => data_plane.v1alpha1(),
             })
             .collect()
+    }
+}
+
+/// The file that must come of targets: one group a line, by mesh, service, instance, address and then
+/// all labels; equal ones once.
+pub(crate) fn expected_file(targets: &[Target]) -> String {
+    let line = |target: &Target| {
+        let labels = target.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
+            .collect();
+        let address = quoted(&target.address);
+        format!(
+            "{{\"targets\":[{address}],\"labels\":{{{}}}}}",
+            labels.join(",")
+        )
+    };
+    let place = |target: &Target| {
+        let label = |name: &str| target.labels.get(name).cloned().unwrap_or_default();
+        let order = ["mesh", "service", "instance"].map(label);
+        (order, target.address.clone(), target.labels.clone())
+    };
+    let lines: BTreeMap<_, String> = targets
+        .iter()
+        .map(|target| (place(target), line(target)))
+        .collect();
+    let lines: Vec<String> = lines.into_values().collect();
+    match lines.is_empty() {
+        true => "[]\n".to_owned(),
+        false => format!("[\n{}\n]\n", lines.join(",\n")),
+    }
+}
+
+/// A JSON string, of text without control characters.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Mostly as a control plane has them; now and then one that JSON has to quote, or that has been there.
+fn name(dice: &mut Dice) -> String {
+    let number = dice.below(1000);
+    match dice.below(10) {
+        0 => format!("dp \"{number}\" C:\\ é"),
+        1 => "dp".to_owned(),
+        _ => format!("dp-{number}"),
     }
 }
 

@@ -12,6 +12,7 @@ mod daemon;
 mod dice;
 mod disk;
 mod fault;
+mod faulty;
 mod list;
 mod network;
 mod planted;

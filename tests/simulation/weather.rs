@@ -147,11 +147,7 @@ impl World {
         self.way = Way::Good;
         self.control_plane.heal(&mut self.dice);
         self.set_disk(DiskManner::Healthy);
-        if self
-            .daemon
-            .as_ref()
-            .is_none_or(|daemon| daemon.ending.is_some())
-        {
+        if self.daemon.as_ref().is_none_or(|daemon| daemon.is_stopping) {
             self.daemon_is_killed();
             self.daemon_starts();
         }
@@ -189,7 +185,7 @@ impl World {
                 self.tell(|| format!("somebody {act} the file"));
                 self.watch.file.meddled_with(self.now);
             }
-            25 => self.hang_up(),
+            25 => self.reconnect(),
             26 if self.dice.chance(0.5) => self.daemon_is_killed(),
             26 => {
                 // In the midst of changes there is something left to write.

@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub(crate) control_plane: ControlPlane,
     pub(crate) way: Way,
     pub(crate) link: Option<Link>,
+    /// What is known of the response that the receiver deals with at present.
+    pub(crate) sent: Option<Sent>,
     pub(crate) disk: Disk,
     /// `None` between a daemon's end and the start of the next one.
     pub(crate) daemon: Option<Daemon>,
@@ -121,6 +123,7 @@ impl World {
             control_plane: ControlPlane::new(&mut dice),
             way: Way::default(),
             link: None,
+            sent: None,
             disk: Disk::new(&mut dice),
             daemon: None,
             weather: Weather::default(),

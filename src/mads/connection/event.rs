@@ -28,12 +28,23 @@ pub enum Event {
     /// The answer to `Action::Diagnose`: what was found out, for an operator.
     Diagnosed(Option<&'static str>),
     /// Connect anew at once.
-    HangUp,
+    Reconnect,
 }
 
 /// What to do.
 #[derive(Debug)]
 pub enum Action {
+    /// Do something over the network.
+    Network(NetworkAction),
+    /// Give the newest list to the writer.
+    HandOver(Snapshot),
+    /// Log what happened.
+    Report(Report),
+}
+
+/// What to do over the network.
+#[derive(Debug)]
+pub enum NetworkAction {
     /// Find out where MADS is, and answer with `Event::Resolved`.
     Resolve,
     /// Open a source and send it a first request.
@@ -42,10 +53,12 @@ pub enum Action {
     Diagnose(Endpoint),
     /// Send a request over the open source.
     Send(Request),
-    /// Give the newest list to the writer.
-    HandOver(Snapshot),
     /// Drop the source; nothing that it still says counts.
     Close,
-    /// Tell what happened.
-    Report(Report),
+}
+
+impl From<NetworkAction> for Action {
+    fn from(action: NetworkAction) -> Self {
+        Self::Network(action)
+    }
 }

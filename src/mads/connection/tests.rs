@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use log::Level;
 use serde_json::value::RawValue;
 
-use super::{Action, Connection, Event};
+use super::{Action, Connection, Event, NetworkAction};
+use crate::common::machine::Machine;
 use crate::mads::api_version::ApiVersion;
 use crate::mads::assignment::Resource;
 use crate::mads::endpoint::{Endpoint, Origin, Silence, WithoutMads};
@@ -86,8 +87,8 @@ impl Story {
 
 fn in_words(action: &Action) -> String {
     match action {
-        Action::Resolve => "resolve".to_owned(),
-        Action::Open(endpoint, protocol, request) => {
+        Action::Network(NetworkAction::Resolve) => "resolve".to_owned(),
+        Action::Network(NetworkAction::Open(endpoint, protocol, request)) => {
             assert!(request.nonce.is_empty(), "a first request has no nonce");
             assert_eq!(request.api_version, protocol.api_version());
             let authority = endpoint.authority();
@@ -96,10 +97,10 @@ fn in_words(action: &Action) -> String {
                 request.version
             )
         }
-        Action::Send(request) => request_in_words(request),
+        Action::Network(NetworkAction::Send(request)) => request_in_words(request),
         Action::HandOver(snapshot) => format!("hand over {}", snapshot.targets.len()),
-        Action::Diagnose(_) => "diagnose".to_owned(),
-        Action::Close => "close".to_owned(),
+        Action::Network(NetworkAction::Diagnose(_)) => "diagnose".to_owned(),
+        Action::Network(NetworkAction::Close) => "close".to_owned(),
         Action::Report(_) => unreachable!("reports are kept apart"),
     }
 }
@@ -703,7 +704,7 @@ fn a_hang_up_reconnects_soon_in_any_state() {
         for event in events {
             story.step(0.0, event);
         }
-        assert_eq!(story.step(0.5, Event::HangUp), ["close"], "{state}");
+        assert_eq!(story.step(0.5, Event::Reconnect), ["close"], "{state}");
         assert_eq!(story.deadline(), Some(1.6), "{state}");
         assert_eq!(story.step(1.6, Event::Time), ["resolve"], "{state}");
     }
@@ -711,7 +712,7 @@ fn a_hang_up_reconnects_soon_in_any_state() {
     let mut story = third_attempt(Pins::default());
     let pause = pause_after(&mut story, 3.0);
     assert!(pause > 2.0, "{pause} s");
-    story.step(3.1, Event::HangUp);
+    story.step(3.1, Event::Reconnect);
     assert_eq!(story.deadline(), Some(4.2));
 }
 
@@ -719,8 +720,8 @@ fn a_hang_up_reconnects_soon_in_any_state() {
 fn one_hang_up_after_another_does_not_put_the_attempt_off() {
     let mut story = connected();
     story.play(vec![
-        (10.0, Event::HangUp, &["close"]),
-        (11.0, Event::HangUp, &["close"]),
+        (10.0, Event::Reconnect, &["close"]),
+        (11.0, Event::Reconnect, &["close"]),
         (11.1, Event::Time, &["resolve"]),
     ]);
 }
@@ -729,7 +730,7 @@ fn one_hang_up_after_another_does_not_put_the_attempt_off() {
 fn a_hang_up_on_a_good_connection_is_told_and_is_no_outage() {
     let mut story = connected();
     story.play(vec![
-        (10.0, Event::HangUp, &["close"]),
+        (10.0, Event::Reconnect, &["close"]),
         (11.1, Event::Time, &["resolve"]),
         (11.1, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
         (11.1, Event::Ready, &[]),

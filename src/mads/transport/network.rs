@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::mads::connection::Event;
+use crate::mads::connection::{Event, NetworkAction};
 use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{End, EndKind, Protocol};
 use crate::mads::session::Request;
@@ -77,14 +77,34 @@ impl Network {
         }
     }
 
-    /// Begins to find out where MADS is; the answer is an `Event::Resolved`.
-    pub fn resolve(&mut self) -> Option<Event> {
+    /// Does one thing. What comes of it is said by `poll`, unless it fails at once.
+    pub fn perform(&mut self, action: NetworkAction) -> Option<Event> {
+        match action {
+            NetworkAction::Resolve => self.resolve(),
+            NetworkAction::Diagnose(endpoint) => self.diagnose(endpoint),
+            NetworkAction::Open(endpoint, protocol, request) => {
+                self.open(&endpoint, protocol, request)
+            }
+            NetworkAction::Send(request) => {
+                if let UnderWay::Source(source) = &mut self.under_way {
+                    source.send(request);
+                }
+                None
+            }
+            NetworkAction::Close => {
+                self.under_way = UnderWay::Nothing;
+                None
+            }
+        }
+    }
+
+    fn resolve(&mut self) -> Option<Event> {
         let resolver = self.resolver.clone();
         let spawned = Background::spawn("resolver", self.waker.clone(), move |events| {
-            let tell = |question| {
-                events.send(Event::Asked(question));
+            let log = |probe| {
+                events.send(Event::Asked(probe));
             };
-            let resolved = resolver.resolve(tell).map_err(|error| error.to_string());
+            let resolved = resolver.resolve(log).map_err(|error| error.to_string());
             events.send(Event::Resolved(resolved));
         });
         match spawned {
@@ -98,8 +118,7 @@ impl Network {
         }
     }
 
-    /// Begins to look why a server hung up; the answer is an `Event::Diagnosed`.
-    pub fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
+    fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
         if !self.is_direct(&endpoint.host, endpoint.port, endpoint.security) {
             return Some(Event::Diagnosed(None));
         }
@@ -128,13 +147,7 @@ impl Network {
         matches!(proxies.on_the_way_to(host, port, security), Ok(None))
     }
 
-    /// Opens a source. Where that fails at once, says how.
-    pub fn open(
-        &mut self,
-        endpoint: &Endpoint,
-        protocol: Protocol,
-        request: Request,
-    ) -> Option<Event> {
+    fn open(&mut self, endpoint: &Endpoint, protocol: Protocol, request: Request) -> Option<Event> {
         match self.open_source(endpoint, protocol, request) {
             Ok(source) => {
                 self.under_way = UnderWay::Source(source);
@@ -183,17 +196,5 @@ impl Network {
                     .map_err(|error| format!("cannot start a thread: {error}"))
             }
         }
-    }
-
-    /// Sends a request over the open source.
-    pub fn send(&mut self, request: Request) {
-        if let UnderWay::Source(source) = &mut self.under_way {
-            source.send(request);
-        }
-    }
-
-    /// Drops whatever is under way.
-    pub fn close(&mut self) {
-        self.under_way = UnderWay::Nothing;
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::{Action, Event, Failure, Inspection, Output, Report};
+use crate::common::machine::Machine;
 use crate::output::render::{Content, render};
 use crate::output::report::Moved;
 use crate::snapshot::Target;

@@ -38,6 +38,9 @@ pub(crate) struct FileWatch {
     /// What the file holds, as far as the output can know.
     held: Option<Vec<u8>>,
     replacements: VecDeque<Duration>,
+    /// Whether the list that it was told of last is new, and whether anything is done about that.
+    is_new: bool,
+    has_acted: bool,
     is_ending: bool,
     is_disk_bad: bool,
     /// Until then the disk's trouble may still be felt.
@@ -113,68 +116,65 @@ impl FileWatch {
         );
     }
 
-    /// What the output is told and what it wants, and whether the disk holds that already.
-    pub(crate) fn step(
-        &mut self,
-        now: Duration,
-        event: &Told,
-        actions: &[Action],
-        verdict: &mut Verdict,
-    ) {
-        let is_new = match event {
+    /// The output is told something.
+    pub(crate) fn event(&mut self, now: Duration, event: Told, verdict: &mut Verdict) {
+        self.is_new = false;
+        self.has_acted = false;
+        match event {
             Told::Wanted(content) => {
-                let is_new = self.held.as_deref() != Some(content);
-                self.wanted = Some(content.clone());
+                self.is_new = self.held.as_ref() != Some(&content);
                 // The channel holds the newest list only.
                 let invariant = if content == EMPTY {
                     Invariant::EmptyOnlyWhenSaid
                 } else {
                     Invariant::WritesTheNewestList
                 };
-                verdict.require(self.newest.as_deref() == Some(content), invariant, || {
+                verdict.require(self.newest.as_deref() == Some(&*content), invariant, || {
                     "the writer takes another list than the newest".to_owned()
                 });
-                is_new
+                self.wanted = Some(content);
             }
             Told::Failed => {
                 let pause = self.backoff.next_pause();
                 self.retry_not_before = Some(now + *pause.start());
                 self.held = None;
-                false
             }
             Told::Works => {
                 self.backoff = ExpectedBackoff::default();
                 self.held.clone_from(&self.wanted);
-                false
             }
-            Told::Other => false,
-        };
-        let mut acts = false;
-        for action in actions {
-            match action {
-                Action::Inspect(_) | Action::Flush => acts = true,
-                Action::Replace(content) => {
-                    acts = true;
-                    self.replace(now, content, verdict);
-                }
-                Action::Report(_) => {}
-            }
+            Told::Other => {}
         }
-        if acts && let Some(earliest) = self.retry_not_before.take() {
+    }
+
+    /// The output wants something done.
+    pub(crate) fn action(&mut self, now: Duration, action: &Action, verdict: &mut Verdict) {
+        match action {
+            Action::Inspect(_) | Action::Flush => {}
+            Action::Replace(content) => self.replace(now, content, verdict),
+            Action::Report(_) => return,
+        }
+        self.has_acted = true;
+        if let Some(earliest) = self.retry_not_before.take() {
             verdict.require(
                 self.is_ending || now >= earliest,
                 Invariant::WritesBackOff,
                 || format!("{:?} too early", earliest - now),
             );
         }
+    }
+
+    /// The output has said all that it has to say about an event.
+    pub(crate) fn after_step(&mut self, now: Duration, verdict: &mut Verdict) {
         let last = self.replacements.back();
         let may_be_at_once = self.retry_not_before.is_none()
             && last.is_none_or(|last| now >= *last + REPLACEMENT_INTERVAL);
         verdict.require(
-            !is_new || acts || !may_be_at_once || self.is_ending,
+            !self.is_new || self.has_acted || !may_be_at_once || self.is_ending,
             Invariant::FirstReplacementIsAtOnce,
             || "a new list waits without need".to_owned(),
         );
+        self.is_new = false;
     }
 
     fn replace(&mut self, now: Duration, content: &Content, verdict: &mut Verdict) {
@@ -221,11 +221,6 @@ impl FileWatch {
             Invariant::WrittenBeforeTheEnd,
             || "the newest list is not in the file".to_owned(),
         );
-    }
-
-    /// Whether a failed write waits for its next attempt.
-    pub(crate) fn is_retrying(&self) -> bool {
-        self.retry_not_before.is_some()
     }
 
     /// Whether trouble with the disk may still be felt.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use kuma_prometheus_sd::mads::connection::{Action, Event};
+use kuma_prometheus_sd::mads::connection::{Action, Event, NetworkAction};
 use kuma_prometheus_sd::mads::negotiation::Protocol;
 use kuma_prometheus_sd::mads::report::Report;
 
@@ -127,7 +127,7 @@ impl PaceWatch {
 
     /// The connection is told of an event.
     pub(crate) fn event(&mut self, now: Duration, event: &Event, sent: Option<&Sent>) {
-        if let Event::HangUp = event {
+        if let Event::Reconnect = event {
             self.backoff = ExpectedBackoff::default();
             self.idle = None;
             self.nack = None;
@@ -181,17 +181,17 @@ impl PaceWatch {
     /// The connection wants something done.
     pub(crate) fn action(&mut self, now: Duration, action: &Action, verdict: &mut Verdict) {
         match action {
-            Action::Diagnose(_) => {
+            Action::Network(NetworkAction::Diagnose(_)) => {
                 self.question = Some(("why a server hung up", now, DIAGNOSIS_LIMIT));
             }
-            Action::Resolve => {
+            Action::Network(NetworkAction::Resolve) => {
                 self.is_busy = true;
                 self.question = Some(("where MADS is", now, RESOLVE_LIMIT));
                 if let Some((since, pause)) = self.idle.take() {
                     paused(now - since, *pause.start()..=Duration::MAX, verdict);
                 }
             }
-            Action::Open(_, protocol, _) => {
+            Action::Network(NetworkAction::Open(_, protocol, _)) => {
                 self.question = None;
                 self.source = Some(Source {
                     protocol: *protocol,
@@ -202,7 +202,7 @@ impl PaceWatch {
                     last_poll: now,
                 });
             }
-            Action::Send(request) => {
+            Action::Network(NetworkAction::Send(request)) => {
                 if request.rejection.is_some()
                     && let Some((since, pause)) = self.nack.take()
                 {
@@ -215,10 +215,13 @@ impl PaceWatch {
                 };
                 self.sent(now, invariant, verdict);
             }
-            Action::Close => {
+            Action::Network(NetworkAction::Close) => {
                 self.question = None;
-                self.source = None;
                 self.nack = None;
+                // It may also have been given up because its deadline has passed.
+                if self.source.take().is_some_and(|source| source.is_good(now)) {
+                    self.backoff = ExpectedBackoff::default();
+                }
             }
             Action::Report(Report::Trouble { retry_in, .. }) => {
                 self.is_busy = false;
