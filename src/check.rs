@@ -14,8 +14,8 @@ use crate::cli::config::Config;
 use crate::common::machine::{self, Effects, Machine};
 use crate::common::sanitize::sanitize;
 use crate::mads::connection::{Action, Connection, Event};
-use crate::mads::endpoint::Silence;
-use crate::mads::report::{Report, WayNote};
+use crate::mads::endpoint::LocationUnknown;
+use crate::mads::report::{EndpointWarning, Report};
 use crate::mads::session::Session;
 use crate::mads::transport::address::Security;
 use crate::mads::transport::background::BackgroundDied;
@@ -182,12 +182,12 @@ impl<W: Write> Check<'_, W> {
 
     fn report(&mut self, report: Report) {
         match report {
-            Report::Trouble { reason, .. } => {
-                show(self.out, &format!("no connection: {reason}"));
+            Report::Disconnected { error, .. } => {
+                show(self.out, &format!("no connection: {error}"));
                 self.outcome = Some(Outcome::Failed);
             }
             // The failure of a probe is shown with the failure of the attempt.
-            Report::Asked(question) if !question.is_answered => {}
+            Report::ProbeFinished(question) if !question.is_answered => {}
             Report::Rejected { reason, .. } => {
                 let reason = sanitize(&reason.to_string());
                 show(self.out, &format!("the list cannot be used: {reason}"));
@@ -265,8 +265,8 @@ impl<W: Write> Effects<Connection> for Check<'_, W> {
 fn is_of_a_refused_token(report: &Report) -> bool {
     matches!(
         report,
-        Report::Way(WayNote::Guessed {
-            silence: Silence::TokenRefused { .. },
+        Report::EndpointWarning(EndpointWarning::Guessed {
+            silence: LocationUnknown::TokenRefused { .. },
             ..
         })
     )

@@ -89,3 +89,6 @@ pub fn step<M: Machine>(machine: &mut M, effects: &mut impl Effects<M>, event: M
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod story;

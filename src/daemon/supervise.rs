@@ -254,24 +254,24 @@ fn spawn(
 ) -> Result<(), RunError> {
     let builder = thread::Builder::new().name(name.to_owned());
     let thread = move || {
-        let mut farewell = Farewell {
+        let mut guard = ExitGuard {
             name,
             ends,
             source: None,
         };
-        farewell.source = work().err();
+        guard.source = work().err();
     };
     builder.spawn(thread).map(drop).map_err(RunError::Start)
 }
 
 /// Tells of the end of its thread when it is dropped, be it by a panic.
-struct Farewell {
+struct ExitGuard {
     name: &'static str,
     ends: Sender<ThreadEnd>,
     source: Option<BackgroundDied>,
 }
 
-impl Drop for Farewell {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
         // Where nobody listens any more, the process is ending anyway.
         let _ = self.ends.send(ThreadEnd {

@@ -104,10 +104,7 @@ impl Effects<Output> for WriterEffects {
 
     fn perform(&mut self, action: Action) -> Vec<Event> {
         let event = match action {
-            Action::Inspect(expected) => {
-                let inspected = self.file.inspect(&expected);
-                Event::Inspected(inspected.map_err(|error| error.to_string()))
-            }
+            Action::Inspect(expected) => Event::Inspected(self.file.inspect(&expected)),
             Action::Replace(content) => Event::Replaced(self.file.replace(&content)),
             Action::Flush => Event::Replaced(self.file.flush()),
             Action::Report(report) => {

@@ -6,22 +6,26 @@
 //! is and what it serves, so that a control plane may change its API version under a running
 //! daemon.
 
+mod error;
 mod event;
 mod open;
 mod target_warnings;
 
 use std::time::{Duration, Instant};
 
-use crate::common::backoff::{Backoff, RateLimit, Reminder};
+use crate::common::backoff::{Backoff, RateLimit};
 use crate::common::machine::Machine;
 use crate::mads::endpoint::Endpoint;
-use crate::mads::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
+use crate::mads::negotiation::{
+    End, EndKind, Negotiation, NegotiationError, Pins, Protocol, UnreadyAttempts,
+};
 use crate::mads::outage::Outage;
 use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
-use crate::mads::report::{Report, WayNote};
+use crate::mads::report::{EndpointWarning, Report};
 use crate::mads::session::{Accepted, Rejected, Response, Session};
 use crate::mads::transport::address::Security;
 use crate::snapshot::Snapshot;
+pub use error::ConnectionError;
 pub use event::{Action, Event, NetworkAction};
 use open::{Open, Phase};
 use target_warnings::TargetWarnings;
@@ -39,11 +43,11 @@ const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(5);
 /// A stream that has been up for this long was a good one, even if nothing came over it.
 const GOOD_STREAM: Duration = Duration::from_secs(60);
 
-/// So many rejections are told at once; after that, one a minute.
-const REJECTIONS_TOLD_AT_ONCE: u32 = 2;
+/// So many rejections are logged at once; after that, one a minute.
+const REJECTIONS_LOGGED_AT_ONCE: u32 = 2;
 
-/// So many notes about the way to MADS are told at once; after that, one a minute.
-const WAYS_TOLD_AT_ONCE: u32 = 2;
+/// So many warnings about where MADS is are logged at once; after that, one a minute.
+const ENDPOINT_WARNINGS_AT_ONCE: u32 = 2;
 
 /// The state machine.
 #[derive(Debug)]
@@ -55,12 +59,11 @@ pub struct Connection {
     backoff: Backoff,
     unready_attempts: UnreadyAttempts,
     outage: Outage,
-    rejection_rate_limit: RateLimit,
-    rejection_is_told: bool,
-    untold_rejections: u32,
+    rejections: RateLimit,
     target_warnings: TargetWarnings,
-    told_way: Option<WayNote>,
-    way_rate_limit: RateLimit,
+    /// The warning about where MADS is that was logged last, while it holds.
+    endpoint_warning: Option<EndpointWarning>,
+    endpoint_warnings: RateLimit,
 }
 
 #[derive(Debug)]
@@ -73,7 +76,7 @@ enum State {
     Open(Box<Open>),
     /// The attempt has failed for this reason, and since then it is being looked whether more can
     /// be found out.
-    Diagnosing(String, Instant),
+    Diagnosing(NegotiationError, Instant),
 }
 
 impl Machine for Connection {
@@ -104,32 +107,26 @@ impl Machine for Connection {
                 self.state = State::Resolving(now);
                 vec![NetworkAction::Resolve.into()]
             }
-            (State::Resolving(_), Event::Resolved(resolved)) => {
-                self.resolved(now, random, resolved)
+            (State::Resolving(_), Event::Resolved(Ok(endpoint))) => {
+                self.resolved(now, random, endpoint)
             }
-            (State::Resolving(since), Event::Asked(question)) => {
+            (State::Resolving(_), Event::Resolved(Err(error))) => {
+                self.unresolved(now, random, ConnectionError::Resolve(error))
+            }
+            (State::Resolving(since), Event::ProbeFinished(question)) => {
                 self.state = State::Resolving(since);
-                vec![Action::Report(Report::Asked(question))]
+                vec![Action::Report(Report::ProbeFinished(question))]
             }
             (State::Resolving(since), Event::Time) if since + RESOLVE_DEADLINE <= now => {
-                let reason = format!(
-                    "it was not found out where MADS is within {} s; does a file for the token or \
-                     for TLS lie on a disk that hangs?",
-                    RESOLVE_DEADLINE.as_secs()
-                );
-                self.resolved(now, random, Err(reason))
+                let error = ConnectionError::ResolveTimeout(RESOLVE_DEADLINE);
+                self.unresolved(now, random, error)
             }
-            (State::Diagnosing(reason, _), Event::Diagnosed(diagnosis)) => {
-                let reason = match diagnosis {
-                    Some(diagnosis) => format!("{reason}; {diagnosis}"),
-                    None => reason,
-                };
-                self.fail(now, random, reason)
+            (State::Diagnosing(error, _), Event::Diagnosed(diagnosis)) => {
+                self.fail(now, random, ConnectionError::NotServed { error, diagnosis })
             }
-            (State::Diagnosing(reason, since), Event::Time)
-                if since + DIAGNOSIS_DEADLINE <= now =>
-            {
-                self.fail(now, random, reason)
+            (State::Diagnosing(error, since), Event::Time) if since + DIAGNOSIS_DEADLINE <= now => {
+                let diagnosis = None;
+                self.fail(now, random, ConnectionError::NotServed { error, diagnosis })
             }
             (State::Open(open), event) => self.step_open(now, random, open, event),
             // What an abandoned attempt still has to say does not count.
@@ -153,16 +150,10 @@ impl Connection {
             backoff: Backoff::default(),
             unready_attempts: UnreadyAttempts::default(),
             outage: Outage::new(start),
-            rejection_rate_limit: RateLimit::new(
-                REJECTIONS_TOLD_AT_ONCE,
-                Reminder::INTERVAL,
-                start,
-            ),
-            rejection_is_told: false,
-            untold_rejections: 0,
+            rejections: RateLimit::reminders(REJECTIONS_LOGGED_AT_ONCE),
             target_warnings: TargetWarnings::default(),
-            told_way: None,
-            way_rate_limit: RateLimit::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
+            endpoint_warning: None,
+            endpoint_warnings: RateLimit::reminders(ENDPOINT_WARNINGS_AT_ONCE),
         }
     }
 
@@ -198,9 +189,10 @@ impl Connection {
                 self.unchanged(now, open)
             }
             Event::Ended(end) => self.ended(now, random, *open, end),
-            Event::Asked(_) | Event::Resolved(_) | Event::Diagnosed(_) | Event::Reconnect => {
-                self.keep(open, Vec::new())
-            }
+            Event::ProbeFinished(_)
+            | Event::Resolved(_)
+            | Event::Diagnosed(_)
+            | Event::Reconnect => self.keep(open, Vec::new()),
         }
     }
 
@@ -218,40 +210,33 @@ impl Connection {
             State::Idle(until) => soon.min(*until),
             _ => soon,
         });
-        vec![Action::Report(Report::HungUp), NetworkAction::Close.into()]
+        vec![
+            Action::Report(Report::Reconnecting),
+            NetworkAction::Close.into(),
+        ]
     }
 
-    fn resolved(
-        &mut self,
-        now: Instant,
-        random: f64,
-        resolved: Result<Endpoint, String>,
-    ) -> Vec<Action> {
-        let endpoint = match resolved {
-            Ok(endpoint) => endpoint,
-            Err(reason) => {
-                self.unready_attempts.reset();
-                return self.fail(now, random, reason);
-            }
-        };
+    fn unresolved(&mut self, now: Instant, random: f64, error: ConnectionError) -> Vec<Action> {
+        self.unready_attempts.reset();
+        self.fail(now, random, error)
+    }
+
+    fn resolved(&mut self, now: Instant, random: f64, endpoint: Endpoint) -> Vec<Action> {
         let mut actions = Vec::new();
-        let way = WayNote::about(&endpoint, self.address_security);
+        let warning = EndpointWarning::about(&endpoint, self.address_security);
         // Replicas behind one address may differ in what they say, at every connection anew.
-        if way.is_none() {
-            self.told_way = None;
-        } else if way != self.told_way && self.way_rate_limit.take(now) {
-            self.told_way.clone_from(&way);
-            actions.extend(way.map(|note| Action::Report(Report::Way(note))));
+        if warning.is_none() {
+            self.endpoint_warning = None;
+        } else if warning != self.endpoint_warning && self.endpoint_warnings.take(now) {
+            self.endpoint_warning.clone_from(&warning);
+            actions.extend(warning.map(|warning| Action::Report(Report::EndpointWarning(warning))));
         }
         let authority = endpoint.authority();
         match Negotiation::begin(endpoint, self.pins) {
             Some(negotiation) => actions.extend(self.open(now, negotiation)),
             None => {
-                let reason = format!(
-                    "nothing left to try at {authority}: over TLS, or below a path, only HTTP v1 \
-                     can be spoken, which --api-version or --transport excludes"
-                );
-                actions.extend(self.fail(now, random, reason));
+                let error = ConnectionError::NothingToTry { authority };
+                actions.extend(self.fail(now, random, error));
             }
         }
         actions
@@ -345,13 +330,12 @@ impl Connection {
     ) {
         self.backoff.reset();
         let Accepted { assignments, ack } = accepted;
-        let ends_rejections = self.end_rejections();
         actions.push(Action::Report(Report::Accepted {
             version: ack.version.clone(),
             assignments: assignments.count,
             targets: assignments.targets.len(),
             skipped: assignments.skipped.len(),
-            ends_rejections,
+            ends_rejections: self.rejections.end(),
         }));
         let warnings = self
             .target_warnings
@@ -384,24 +368,11 @@ impl Connection {
             None => open.after_pause(now, self.backoff.next_pause(random)),
         };
         open.due = Some((at, rejected.nack));
-        let is_told = self.rejection_rate_limit.take(now);
-        self.rejection_is_told |= is_told;
-        self.untold_rejections += 1;
-        let held_back = is_told.then(|| std::mem::take(&mut self.untold_rejections) - 1);
         actions.push(Action::Report(Report::Rejected {
             reason: rejected.reason,
             pause: at.saturating_duration_since(now),
-            held_back,
+            suppressed: self.rejections.allow(now),
         }));
-    }
-
-    /// Nothing is rejected any more; says whether that is news.
-    fn end_rejections(&mut self) -> bool {
-        let is_told = std::mem::take(&mut self.rejection_is_told);
-        if is_told {
-            self.untold_rejections = 0;
-        }
-        is_told
     }
 
     fn unchanged(&mut self, now: Instant, mut open: Box<Open>) -> Vec<Action> {
@@ -415,8 +386,9 @@ impl Connection {
             .first_request(open.negotiation.protocol.api_version());
         open.polls.unchanged();
         open.due = Some((open.polls.next(now), poll));
-        let ends_rejections = self.end_rejections();
-        actions.push(Action::Report(Report::Unchanged { ends_rejections }));
+        actions.push(Action::Report(Report::Unchanged {
+            ends_rejections: self.rejections.end(),
+        }));
         self.keep(open, actions)
     }
 
@@ -435,12 +407,12 @@ impl Connection {
     fn connected(&mut self, now: Instant, open: &mut Open, phase: Phase) -> Vec<Action> {
         open.phase = phase;
         self.unready_attempts.reset();
-        let end = self.outage.end(now);
+        let recovery = self.outage.end(now);
         vec![Action::Report(Report::Connected {
             protocol: open.negotiation.protocol,
             endpoint: open.negotiation.endpoint.clone(),
-            outage: end.outage,
-            is_told: end.is_told,
+            outage: recovery.outage,
+            should_log: recovery.should_log,
         })]
     }
 
@@ -453,20 +425,22 @@ impl Connection {
                 if now.saturating_duration_since(since) >= GOOD_STREAM {
                     self.backoff.reset();
                 }
-                return self.fail(now, random, end.reason);
+                return self.fail(now, random, ConnectionError::Lost(end));
             }
         }
         let protocol = open.negotiation.protocol;
         if !open.negotiation.advance(&end, &mut self.unready_attempts) {
             let kind = end.kind;
-            let reason = open.negotiation.failure(end);
+            let endpoint = open.negotiation.endpoint.clone();
+            let error = open.negotiation.failed(end);
             if kind != EndKind::Unready {
-                return self.fail(now, random, reason);
+                let diagnosis = None;
+                return self.fail(now, random, ConnectionError::NotServed { error, diagnosis });
             }
-            self.state = State::Diagnosing(reason, now);
+            self.state = State::Diagnosing(error, now);
             return vec![
                 NetworkAction::Close.into(),
-                NetworkAction::Diagnose(open.negotiation.endpoint).into(),
+                NetworkAction::Diagnose(endpoint).into(),
             ];
         }
         let not_served = Report::NotServed {
@@ -478,12 +452,12 @@ impl Connection {
         actions
     }
 
-    fn fail(&mut self, now: Instant, random: f64, reason: String) -> Vec<Action> {
+    fn fail(&mut self, now: Instant, random: f64, error: ConnectionError) -> Vec<Action> {
         let pause = self.backoff.next_pause(random);
         self.state = State::Idle(now + pause);
         let failure = self.outage.fail(now);
-        let report = Report::Trouble {
-            reason,
+        let report = Report::Disconnected {
+            error,
             retry_in: pause,
             failure,
         };

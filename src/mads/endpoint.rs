@@ -87,12 +87,12 @@ pub enum Origin {
     /// `/config` of the API server (Kuma 0.3 and later).
     Config,
     /// Nobody: the API server keeps it to itself, so MADS is taken to be at its usual port.
-    Guess(Silence),
+    Guess(LocationUnknown),
 }
 
 /// Why an API server does not say where MADS is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Silence {
+pub enum LocationUnknown {
     /// It refused `/config` with this status, 401 or 403.
     Refused(u16),
     /// It refused `/config` although it was shown a token.
@@ -108,7 +108,7 @@ pub enum Silence {
 
 /// A question to the API server, and what came of it, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct Probe {
     /// What was asked.
     pub url: String,
     /// Such as `status 200`.
@@ -253,7 +253,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     require_verdict(*status, location.as_deref(), body)?;
     match *status {
         200..=299 => {}
-        401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
+        401 | 403 => return Ok(guess(address, LocationUnknown::Refused(*status))),
         // What MADS itself, or an ingress to it, answers to a path that it does not know.
         404 | 405 | 410 => return Ok(address.as_mads()),
         _ => return Err(AnswerError::Status(*status)),
@@ -267,7 +267,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     let Some(Object(server)) = config.monitoring_assignment_server else {
         return Ok(Endpoint {
             without_mads,
-            ..guess(address, Silence::NoSection)
+            ..guess(address, LocationUnknown::NoSection)
         });
     };
     if server.enabled == Some(false) {
@@ -299,7 +299,7 @@ fn has_base_path(address: &Address) -> bool {
 }
 
 /// The usual port, reached no less safely than the address itself.
-fn guess(address: &Address, silence: Silence) -> Endpoint {
+fn guess(address: &Address, silence: LocationUnknown) -> Endpoint {
     Endpoint {
         host: address.host.clone(),
         port: MADS_PORT,

@@ -4,7 +4,7 @@
 //! Pure. Only a definite "not here" moves on within an attempt, never an outage: a control plane
 //! that restarts must not be taken for an older one.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::mads::api_version::ApiVersion;
 use crate::mads::endpoint::Endpoint;
@@ -104,7 +104,7 @@ pub struct Negotiation {
     /// What to try where that is not served, in order.
     alternatives: Vec<Protocol>,
     /// What was not served here, and why.
-    refusals: Vec<String>,
+    refusals: Vec<(Protocol, String)>,
     /// Whether the operator leaves anything to negotiation.
     is_pinned: bool,
 }
@@ -130,8 +130,7 @@ impl Negotiation {
 
     /// Moves on to the next protocol where `end` is a definite answer and there is one.
     pub fn advance(&mut self, end: &End, unready: &mut UnreadyAttempts) -> bool {
-        self.refusals
-            .push(format!("{}: {}", self.protocol, end.reason));
+        self.refusals.push((self.protocol, end.reason.clone()));
         let only_http = match end.kind {
             EndKind::UnknownService => false,
             EndKind::UnknownTransport => true,
@@ -153,24 +152,49 @@ impl Negotiation {
         true
     }
 
-    /// Why the attempt failed, with all that was tried.
+    /// The attempt has failed, with this end of the source that was tried last.
     #[must_use]
-    pub fn failure(&self, end: End) -> String {
-        let mut reason = end.reason;
-        if self.refusals.len() > 1 {
-            let (authority, refusals) = (self.endpoint.authority(), self.refusals.join("; "));
-            reason = format!("no MADS at {authority}: {refusals}");
+    pub fn failed(self, end: End) -> NegotiationError {
+        NegotiationError {
+            negotiation: self,
+            end,
         }
-        let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
-        if self.is_pinned && !is_outage {
-            reason.push_str("; --api-version or --transport allows nothing else, leave it out");
-        }
-        if let Some(without_mads) = self.endpoint.without_mads {
-            let _ = write!(reason, "; {without_mads}");
-        }
-        reason
     }
 }
+
+/// Why nothing is spoken at an endpoint, with all that was tried.
+#[derive(Debug)]
+pub struct NegotiationError {
+    negotiation: Negotiation,
+    end: End,
+}
+
+impl fmt::Display for NegotiationError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { negotiation, end } = self;
+        match negotiation.refusals.as_slice() {
+            [] | [_] => formatter.write_str(&end.reason)?,
+            refusals => {
+                let separators = std::iter::once(":").chain(std::iter::repeat(";"));
+                write!(formatter, "no MADS at {}", negotiation.endpoint.authority())?;
+                for ((protocol, reason), separator) in refusals.iter().zip(separators) {
+                    write!(formatter, "{separator} {protocol}: {reason}")?;
+                }
+            }
+        }
+        let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
+        if negotiation.is_pinned && !is_outage {
+            formatter
+                .write_str("; --api-version or --transport allows nothing else, leave it out")?;
+        }
+        match negotiation.endpoint.without_mads {
+            Some(without_mads) => write!(formatter, "; {without_mads}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NegotiationError {}
 
 /// Counts the attempts in a row that found something that accepts connections without speaking
 /// HTTP/2. A control plane that restarts looks like that once; what stays so may speak HTTP only.

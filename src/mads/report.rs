@@ -9,9 +9,10 @@ use std::time::Duration;
 use log::Level;
 
 use crate::common::sanitize::sanitize;
-use crate::common::wording::{Rounded, Targets, write_held_back};
+use crate::common::wording::{Rounded, Targets, write_suppressed};
 use crate::mads::assignment::SkippedTarget;
-use crate::mads::endpoint::{Endpoint, Origin, Question, Silence};
+use crate::mads::connection::ConnectionError;
+use crate::mads::endpoint::{Endpoint, LocationUnknown, Origin, Probe};
 use crate::mads::negotiation::Protocol;
 use crate::mads::outage::Failure;
 use crate::mads::session::Rejection;
@@ -21,10 +22,10 @@ use crate::mads::transport::address::Security;
 const NAMED_TARGETS: usize = 3;
 
 /// One event in the life of the connection.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Report {
     /// A question to the API server was answered, or could not be asked.
-    Asked(Question),
+    ProbeFinished(Probe),
     /// A source is being opened.
     Opening {
         /// Over what.
@@ -48,14 +49,14 @@ pub enum Report {
         /// How long it was away; `None` where nothing went wrong before.
         outage: Option<Duration>,
         /// Whether that is worth a line.
-        is_told: bool,
+        should_log: bool,
     },
     /// The way to MADS is not what `--cp-address` suggests.
-    Way(WayNote),
+    EndpointWarning(EndpointWarning),
     /// There is no connection, and the next attempt is set.
-    Trouble {
-        /// What happened, to what.
-        reason: String,
+    Disconnected {
+        /// Why.
+        error: ConnectionError,
         /// The time until the next attempt.
         retry_in: Duration,
         /// How long there has been none, and whether that is worth a line.
@@ -95,7 +96,7 @@ pub enum Report {
         /// The time until the control plane is told.
         pause: Duration,
         /// Rejections since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        suppressed: Option<u32>,
     },
     /// Targets without an address were left out.
     Skipped {
@@ -115,12 +116,12 @@ pub enum Report {
         quiet: bool,
     },
     /// Somebody asked for a new connection.
-    HungUp,
+    Reconnecting,
 }
 
 /// What an operator should know about the way to MADS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WayNote {
+pub enum EndpointWarning {
     /// The address is https, but MADS is plaintext.
     Plaintext {
         /// `host:port` of MADS.
@@ -129,13 +130,13 @@ pub enum WayNote {
     /// The API server did not say where MADS is.
     Guessed {
         /// Why not.
-        silence: Silence,
+        silence: LocationUnknown,
         /// The address that would say it.
         address: String,
     },
 }
 
-impl WayNote {
+impl EndpointWarning {
     /// What there is to know about an endpoint found by way of an address with this security.
     #[must_use]
     pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
@@ -163,13 +164,15 @@ impl Report {
     pub fn level(&self) -> Level {
         match self {
             Self::Connected {
-                is_told: true,
+                should_log: true,
                 outage: None,
                 ..
             }
-            | Self::HungUp => Level::Info,
+            | Self::Reconnecting => Level::Info,
             // What has begun with a warning ends with one.
-            Self::Connected { is_told: true, .. }
+            Self::Connected {
+                should_log: true, ..
+            }
             | Self::Accepted {
                 ends_rejections: true,
                 ..
@@ -177,15 +180,18 @@ impl Report {
             | Self::Unchanged {
                 ends_rejections: true,
             }
-            | Self::Way(_)
-            | Self::Trouble {
-                failure: Failure {
-                    held_back: Some(_), ..
-                },
+            | Self::EndpointWarning(_)
+            | Self::Disconnected {
+                failure:
+                    Failure {
+                        suppressed: Some(_),
+                        ..
+                    },
                 ..
             }
             | Self::Rejected {
-                held_back: Some(_), ..
+                suppressed: Some(_),
+                ..
             }
             | Self::Skipped { quiet: false, .. }
             | Self::UnknownServices { quiet: false, .. } => Level::Warn,
@@ -197,7 +203,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked(Question { url, outcome, .. }) => write!(formatter, "GET {url}: {outcome}"),
+            Self::ProbeFinished(Probe { url, outcome, .. }) => {
+                write!(formatter, "GET {url}: {outcome}")
+            }
             Self::Opening { protocol, endpoint } => {
                 write!(
                     formatter,
@@ -214,17 +222,17 @@ impl fmt::Display for Report {
                 outage,
                 ..
             } => write_connected(formatter, *protocol, endpoint, *outage),
-            Self::Way(note) => note.fmt(formatter),
-            Self::Trouble {
-                reason,
+            Self::EndpointWarning(note) => note.fmt(formatter),
+            Self::Disconnected {
+                error,
                 retry_in,
                 failure,
             } => {
-                write!(formatter, "no connection to the control plane: {reason}")?;
+                write!(formatter, "no connection to the control plane: {error}")?;
                 if failure.lasting.as_secs() >= 1 {
                     write!(formatter, "; {} without one", Rounded(failure.lasting))?;
                 }
-                write_held_back(formatter, failure.held_back, "failure")?;
+                write_suppressed(formatter, failure.suppressed, "failure")?;
                 write!(
                     formatter,
                     "; the file stays as it is, next attempt in {}",
@@ -271,14 +279,14 @@ impl fmt::Display for Report {
             Self::Rejected {
                 reason,
                 pause,
-                held_back,
+                suppressed,
             } => {
                 let reason = sanitize(&reason.to_string());
                 write!(
                     formatter,
                     "rejected a response, so the last good list stays: {reason}"
                 )?;
-                write_held_back(formatter, *held_back, "rejection")?;
+                write_suppressed(formatter, *suppressed, "rejection")?;
                 write!(formatter, "; asking again in {}", Rounded(*pause))
             }
             Self::Skipped { targets, .. } => write_skipped(formatter, targets),
@@ -290,12 +298,12 @@ impl fmt::Display for Report {
                  kuma.io/workload",
                 Targets(*targets)
             ),
-            Self::HungUp => formatter.write_str("reconnecting, as asked by SIGHUP"),
+            Self::Reconnecting => formatter.write_str("reconnecting, as asked by SIGHUP"),
         }
     }
 }
 
-impl fmt::Display for WayNote {
+impl fmt::Display for EndpointWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plaintext { authority } => write!(
@@ -304,7 +312,7 @@ impl fmt::Display for WayNote {
                  is https; enable TLS for its monitoringAssignmentServer"
             ),
             Self::Guessed {
-                silence: Silence::Refused(status),
+                silence: LocationUnknown::Refused(status),
                 address,
             } => write!(
                 formatter,
@@ -312,7 +320,7 @@ impl fmt::Display for WayNote {
                  its usual port; give --cp-address={address} instead"
             ),
             Self::Guessed {
-                silence: Silence::TokenRefused { status, path },
+                silence: LocationUnknown::TokenRefused { status, path },
                 address,
             } => write!(
                 formatter,
@@ -322,7 +330,7 @@ impl fmt::Display for WayNote {
                 path.display()
             ),
             Self::Guessed {
-                silence: Silence::NoSection,
+                silence: LocationUnknown::NoSection,
                 address,
             } => write!(
                 formatter,

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 pub use event::{Action, Event, Failure, Inspection};
 
-use crate::common::backoff::{Backoff, RateLimit, Reminder};
+use crate::common::backoff::{Backoff, RateLimit};
 use crate::common::machine::Machine;
+use crate::output::file::WriteError;
 use crate::output::render::{self, Changes, Content};
-use crate::output::report::{Foreign, Report};
+use crate::output::report::{ExternalChange, Report};
 
 /// At most ten replacements a second: Prometheus reads the file anew after each.
 const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -23,11 +24,11 @@ const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
 /// within 10 s.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
 
-/// So many writes are told at once; after that, one in each interval.
-const TOLD_AT_ONCE: u32 = 10;
-const TELLING_INTERVAL: Duration = Duration::from_secs(6);
+/// So many writes are logged at once; after that, one in each interval.
+const WRITES_LOGGED_AT_ONCE: u32 = 10;
+const WRITES_LOG_INTERVAL: Duration = Duration::from_secs(6);
 
-/// So many foreign changes are told at once; after that, one a minute.
+/// So many external changes are logged at once; after that, one a minute.
 const WARNINGS_AT_ONCE: u32 = 3;
 
 /// The state machine.
@@ -37,7 +38,7 @@ pub struct Output {
     names_targets: bool,
     /// The newest list; `None` until the first one has come.
     wanted: Option<Arc<Content>>,
-    file: Knowledge,
+    file: FileState,
     /// Whether the last replacement that came into place could not be flushed to the disk.
     flush_is_owed: bool,
     /// How many targets the file had when it last held a list; `None` until it has held one.
@@ -46,15 +47,13 @@ pub struct Output {
     next_replacement: Instant,
     next_inspection: Instant,
     backoff: Backoff,
-    trouble_since: Option<Instant>,
-    trouble_is_told: bool,
-    trouble_reminder: Reminder,
-    written_rate_limit: RateLimit,
-    untold_writes: u32,
-    /// What all untold writes have changed, added up.
-    untold_changes: Changes,
-    foreign_rate_limit: RateLimit,
-    untold_foreign: u32,
+    /// Since when the file cannot be written.
+    failing_since: Option<Instant>,
+    failures: RateLimit,
+    writes: RateLimit,
+    /// What all writes that were not logged have changed, added up.
+    unlogged_changes: Changes,
+    external_changes: RateLimit,
     /// Whether the path has led elsewhere since the file was last known, so that it is no wonder if
     /// that is another one.
     has_moved: bool,
@@ -63,13 +62,13 @@ pub struct Output {
 
 /// What is known of the file.
 #[derive(Debug)]
-enum Knowledge {
+enum FileState {
     /// Nothing: the daemon has just started, or a write failed halfway.
     None,
     /// It holds exactly this.
     Holds(Arc<Content>),
     /// It holds what nobody asked for, or nothing at all.
-    Foreign(Found),
+    Different(Found),
     /// It is being compared with this, which it held when it was last looked at, or may hold.
     Inspecting { content: Arc<Content>, held: bool },
     /// It is being replaced.
@@ -127,12 +126,12 @@ impl Machine for Output {
     fn deadline(&self) -> Option<Instant> {
         let wanted = self.wanted.as_ref()?;
         match &self.file {
-            Knowledge::Inspecting { .. } | Knowledge::Replacing(_) | Knowledge::Flushing(_) => None,
-            Knowledge::Holds(content) if content == wanted => Some(self.next_inspection),
-            Knowledge::None
-            | Knowledge::Holds(_)
-            | Knowledge::Foreign(_)
-            | Knowledge::Unflushed(_) => Some(self.next_replacement),
+            FileState::Inspecting { .. } | FileState::Replacing(_) | FileState::Flushing(_) => None,
+            FileState::Holds(content) if content == wanted => Some(self.next_inspection),
+            FileState::None
+            | FileState::Holds(_)
+            | FileState::Different(_)
+            | FileState::Unflushed(_) => Some(self.next_replacement),
         }
     }
 
@@ -144,8 +143,8 @@ impl Machine for Output {
             Event::Replaced(result) => self.replaced(now, random, result),
             Event::Moved(moved) => {
                 self.has_moved = true;
-                let held_back = self.foreign_held_back(now);
-                vec![Action::Report(Report::Moved { moved, held_back })]
+                let suppressed = self.external_changes.allow(now);
+                vec![Action::Report(Report::Moved { moved, suppressed })]
             }
             Event::Finish => {
                 self.finishing = true;
@@ -163,20 +162,17 @@ impl Output {
         Self {
             names_targets,
             wanted: None,
-            file: Knowledge::None,
+            file: FileState::None,
             flush_is_owed: false,
             targets_before: None,
             next_replacement: start,
             next_inspection: start,
             backoff: Backoff::default(),
-            trouble_since: None,
-            trouble_is_told: false,
-            trouble_reminder: Reminder::default(),
-            written_rate_limit: RateLimit::new(TOLD_AT_ONCE, TELLING_INTERVAL, start),
-            untold_writes: 0,
-            untold_changes: Changes::default(),
-            foreign_rate_limit: RateLimit::new(WARNINGS_AT_ONCE, Reminder::INTERVAL, start),
-            untold_foreign: 0,
+            failing_since: None,
+            failures: RateLimit::reminders(1),
+            writes: RateLimit::new(WRITES_LOGGED_AT_ONCE, WRITES_LOG_INTERVAL),
+            unlogged_changes: Changes::default(),
+            external_changes: RateLimit::reminders(WARNINGS_AT_ONCE),
             has_moved: false,
             finishing: false,
         }
@@ -184,14 +180,14 @@ impl Output {
 
     fn want(&mut self, now: Instant, content: Content) -> Vec<Action> {
         match &self.file {
-            Knowledge::Holds(held) if **held == content => {
+            FileState::Holds(held) if **held == content => {
                 self.wanted = Some(Arc::clone(held));
                 let targets = content.groups();
                 vec![Action::Report(Report::Unchanged {
                     targets,
                     first: false,
-                    trouble: None,
-                    is_told: false,
+                    failed_for: None,
+                    should_log: false,
                 })]
             }
             _ => {
@@ -209,27 +205,27 @@ impl Output {
         let Some(due) = self.deadline() else {
             return Vec::new();
         };
-        let is_settled = matches!(&self.file, Knowledge::Holds(content) if *content == wanted);
+        let is_settled = matches!(&self.file, FileState::Holds(content) if *content == wanted);
         let is_urgent = self.finishing && !is_settled;
         if now < due && !is_urgent {
             return Vec::new();
         }
-        let replacement = match std::mem::replace(&mut self.file, Knowledge::None) {
-            Knowledge::Unflushed(replacement) if replacement.content == wanted => {
-                self.file = Knowledge::Flushing(replacement);
+        let replacement = match std::mem::replace(&mut self.file, FileState::None) {
+            FileState::Unflushed(replacement) if replacement.content == wanted => {
+                self.file = FileState::Flushing(replacement);
                 return vec![Action::Flush];
             }
-            Knowledge::Unflushed(Replacement { content, .. }) => {
+            FileState::Unflushed(Replacement { content, .. }) => {
                 self.replacement(content.bytes(), &wanted)
             }
-            Knowledge::Holds(held) if !is_settled => self.replacement(held.bytes(), &wanted),
-            Knowledge::Foreign(found) => Replacement {
+            FileState::Holds(held) if !is_settled => self.replacement(held.bytes(), &wanted),
+            FileState::Different(found) => Replacement {
                 mode: found.mode,
                 is_quiet: found.is_quiet,
                 ..self.replacement(&found.bytes, &wanted)
             },
             _ => {
-                self.file = Knowledge::Inspecting {
+                self.file = FileState::Inspecting {
                     content: Arc::clone(&wanted),
                     held: is_settled,
                 };
@@ -237,7 +233,7 @@ impl Output {
             }
         };
         self.next_replacement = now + REPLACEMENT_INTERVAL;
-        self.file = Knowledge::Replacing(replacement);
+        self.file = FileState::Replacing(replacement);
         vec![Action::Replace(wanted)]
     }
 
@@ -255,32 +251,34 @@ impl Output {
         }
     }
 
-    fn inspected(&mut self, now: Instant, result: Result<Inspection, String>) -> Vec<Action> {
-        let Knowledge::Inspecting { content, held } = &self.file else {
+    fn inspected(&mut self, now: Instant, result: Result<Inspection, WriteError>) -> Vec<Action> {
+        let FileState::Inspecting { content, held } = &self.file else {
             return Vec::new();
         };
         let (content, held) = (Arc::clone(content), *held);
         let has_moved = std::mem::take(&mut self.has_moved);
         let (bytes, what) = match result {
             Ok(Inspection::Same) => return self.found(now, content, held),
-            Ok(Inspection::OtherMode(mode)) => (content.bytes().to_vec(), Foreign::Mode(mode)),
-            Ok(Inspection::Different(bytes)) => (bytes, Foreign::Changed),
-            Ok(Inspection::Missing) => (Vec::new(), Foreign::Missing),
+            Ok(Inspection::OtherMode(mode)) => {
+                (content.bytes().to_vec(), ExternalChange::Mode(mode))
+            }
+            Ok(Inspection::Different(bytes)) => (bytes, ExternalChange::Changed),
+            Ok(Inspection::Missing) => (Vec::new(), ExternalChange::Missing),
             // It is replaced nevertheless: if that fails too, its error says why.
-            Err(reason) => (Vec::new(), Foreign::Unreadable(reason)),
+            Err(error) => (Vec::new(), ExternalChange::Unreadable(error)),
         };
         let mode = match what {
-            Foreign::Mode(mode) => Some(mode),
+            ExternalChange::Mode(mode) => Some(mode),
             _ => None,
         };
         let mut actions = Vec::new();
         let mut is_quiet = false;
         if held && !has_moved {
-            let held_back = self.foreign_held_back(now);
-            is_quiet = held_back.is_none();
-            actions.push(Action::Report(Report::Foreign { what, held_back }));
+            let suppressed = self.external_changes.allow(now);
+            is_quiet = suppressed.is_none();
+            actions.push(Action::Report(Report::ExternalChange { what, suppressed }));
         }
-        self.file = Knowledge::Foreign(Found {
+        self.file = FileState::Different(Found {
             bytes,
             mode,
             is_quiet,
@@ -292,7 +290,7 @@ impl Output {
     /// The file holds `content`, as it did before where it was `held`.
     fn found(&mut self, now: Instant, content: Arc<Content>, held: bool) -> Vec<Action> {
         if self.flush_is_owed {
-            self.file = Knowledge::Flushing(Replacement::of_nothing(content));
+            self.file = FileState::Flushing(Replacement::of_nothing(content));
             return vec![Action::Flush];
         }
         let is_first = self.targets_before.is_none();
@@ -308,34 +306,35 @@ impl Output {
     fn unchanged(&mut self, now: Instant, content: Arc<Content>, is_first: bool) -> Report {
         let targets = content.groups();
         self.holds(now, content);
-        let trouble = self.recovered(now);
+        let failed_for = self.recovered(now);
         Report::Unchanged {
             targets,
             first: true,
-            trouble,
-            is_told: is_first || trouble.is_some(),
+            failed_for,
+            should_log: is_first || failed_for.is_some(),
         }
     }
 
     fn holds(&mut self, now: Instant, content: Arc<Content>) {
         self.targets_before = Some(content.groups());
-        self.file = Knowledge::Holds(content);
+        self.file = FileState::Holds(content);
         self.next_inspection = now + INSPECTION_INTERVAL;
         self.has_moved = false;
     }
 
     fn replaced(&mut self, now: Instant, random: f64, result: Result<(), Failure>) -> Vec<Action> {
-        let (mut replacement, is_old) = match std::mem::replace(&mut self.file, Knowledge::None) {
-            Knowledge::Replacing(replacement) => (replacement, false),
-            Knowledge::Flushing(replacement) => (replacement, true),
+        let (mut replacement, is_old) = match std::mem::replace(&mut self.file, FileState::None) {
+            FileState::Replacing(replacement) => (replacement, false),
+            FileState::Flushing(replacement) => (replacement, true),
             other => {
                 self.file = other;
                 return Vec::new();
             }
         };
         if !is_old && !matches!(result, Err(Failure::Unwritten(_))) {
-            self.untold_writes += 1;
-            self.untold_changes.add(replacement.changes);
+            // Until it is logged.
+            self.writes.suppress();
+            self.unlogged_changes.add(replacement.changes);
         }
         let named = match &result {
             Err(Failure::Unwritten(_)) => None,
@@ -350,17 +349,17 @@ impl Output {
         actions.extend(match result {
             Ok(()) => self.written(now, replacement, is_old),
             // Over the network a rename may be done and its answer lost, so nothing is known after it.
-            Err(Failure::Unwritten(reason)) => self.failed(now, random, reason),
-            Err(Failure::Unflushed(reason)) => {
-                self.file = Knowledge::Unflushed(replacement);
-                self.failed(now, random, reason)
+            Err(Failure::Unwritten(error)) => self.failed(now, random, error),
+            Err(Failure::Unflushed(error)) => {
+                self.file = FileState::Unflushed(replacement);
+                self.failed(now, random, error)
             }
         });
         actions
     }
 
     fn written(&mut self, now: Instant, replacement: Replacement, is_old: bool) -> Vec<Action> {
-        if is_old && self.untold_writes == 0 {
+        if is_old && self.writes.suppressed() == 0 {
             // The write has been logged; only its flush was owed.
             let report = self.unchanged(now, replacement.content, false);
             self.next_inspection = now;
@@ -374,13 +373,12 @@ impl Output {
             // Nobody has looked at it since it was written, which may be long ago.
             self.next_inspection = now;
         }
-        let trouble = self.recovered(now);
-        let is_worth_a_line =
-            trouble.is_some() || (!replacement.is_quiet && self.written_rate_limit.take(now));
-        let held_back =
-            is_worth_a_line.then(|| std::mem::take(&mut self.untold_writes).saturating_sub(1));
-        let changes = match held_back {
-            Some(_) => std::mem::take(&mut self.untold_changes),
+        let failed_for = self.recovered(now);
+        let should_log = failed_for.is_some() || (!replacement.is_quiet && self.writes.take(now));
+        // This one was among them.
+        let suppressed = should_log.then(|| self.writes.log().saturating_sub(1));
+        let changes = match suppressed {
+            Some(_) => std::mem::take(&mut self.unlogged_changes),
             None => replacement.changes,
         };
         let mut actions = vec![Action::Report(Report::Written {
@@ -388,43 +386,32 @@ impl Output {
             changes,
             emptied: replacement.emptied,
             mode: replacement.mode,
-            trouble,
-            held_back,
+            failed_for,
+            suppressed,
         })];
         actions.extend(self.act(now));
         actions
     }
 
-    fn failed(&mut self, now: Instant, random: f64, reason: String) -> Vec<Action> {
+    fn failed(&mut self, now: Instant, random: f64, error: WriteError) -> Vec<Action> {
         let pause = self.backoff.next_pause(random);
         self.next_replacement = now + pause;
-        self.trouble_since.get_or_insert(now);
+        self.failing_since.get_or_insert(now);
         let retry_in = (!self.finishing).then_some(pause);
-        let held_back = self.trouble_reminder.due(now);
-        self.trouble_is_told |= held_back.is_some();
-        vec![Action::Report(Report::Trouble {
-            reason,
+        let suppressed = self.failures.allow(now);
+        vec![Action::Report(Report::WriteFailed {
+            error,
             retry_in,
-            held_back,
+            suppressed,
         })]
-    }
-
-    /// How many foreign changes were not told, where this one may be.
-    fn foreign_held_back(&mut self, now: Instant) -> Option<u32> {
-        let is_told = self.foreign_rate_limit.take(now);
-        self.untold_foreign += u32::from(!is_told);
-        is_told.then(|| std::mem::take(&mut self.untold_foreign))
     }
 
     /// How long the file could not be written, where that is over now and was logged.
     fn recovered(&mut self, now: Instant) -> Option<Duration> {
         self.backoff.reset();
-        let since = self.trouble_since.take()?;
-        if !std::mem::take(&mut self.trouble_is_told) {
-            return None;
-        }
-        self.trouble_reminder.forget();
-        Some(now.saturating_duration_since(since))
+        let since = self.failing_since.take()?;
+        let was_logged = self.failures.end();
+        was_logged.then(|| now.saturating_duration_since(since))
     }
 }
 

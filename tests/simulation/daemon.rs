@@ -15,10 +15,10 @@ use kuma_prometheus_sd::output::state_machine::{Action, Event as OutputEvent, Ou
 use kuma_prometheus_sd::snapshot::Snapshot;
 
 use crate::control_plane::Sent;
-use crate::dice::{Dice, milliseconds, seconds};
 use crate::disk::DiskManner;
 use crate::fault::Fault;
 use crate::faulty::{FaultyConnection, FaultyOutput};
+use crate::rng::{Rng, milliseconds, seconds};
 use crate::watch::LATENESS;
 use crate::world::{Happening, World};
 
@@ -76,12 +76,12 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     /// When it rings, if it is set for `deadline`.
-    pub(crate) fn set(&mut self, deadline: Option<Duration>, dice: &mut Dice) -> Option<Duration> {
+    pub(crate) fn set(&mut self, deadline: Option<Duration>, rng: &mut Rng) -> Option<Duration> {
         if self.deadline != deadline {
             self.deadline = deadline;
-            let lateness = match dice.below(16) {
-                0 => dice.between(Duration::ZERO, LATENESS),
-                1..8 => dice.between(Duration::ZERO, milliseconds(2)),
+            let lateness = match rng.below(16) {
+                0 => rng.between(Duration::ZERO, LATENESS),
+                1..8 => rng.between(Duration::ZERO, milliseconds(2)),
                 _ => Duration::ZERO,
             };
             self.rings = deadline.map_or(Duration::MAX, |deadline| deadline + lateness);
@@ -100,7 +100,7 @@ impl World {
         if self.daemon.is_some() {
             return;
         }
-        self.tell(|| "the daemon starts".to_owned());
+        self.log(|| "the daemon starts".to_owned());
         let start = self.instant(self.now);
         let session = Session::new("kuma_sd".to_owned());
         let connection = Connection::new(session, Pins::default(), Security::Plaintext, start);
@@ -133,13 +133,13 @@ impl World {
         if self.daemon.take().is_none() {
             return;
         }
-        self.tell(|| "the daemon is gone".to_owned());
+        self.log(|| "the daemon is gone".to_owned());
         self.link = None;
         // Of what it has not flushed, nobody knows any more.
         self.disk.is_flushed = true;
         self.watch.file.daemon_ends();
         self.watch.daemon_starts();
-        let pause = self.dice.about(seconds(2));
+        let pause = self.rng.about(seconds(2));
         self.plan(pause, Happening::DaemonStarts);
     }
 
@@ -156,13 +156,13 @@ impl World {
         daemon.has_finished = has_fault;
         daemon.under_way = None;
         let number = daemon.number;
-        self.tell(|| "SIGTERM".to_owned());
+        self.log(|| "SIGTERM".to_owned());
         self.receiver_is_asked_to_end();
         self.link = None;
         self.watch.receiver_ends();
         self.watch.file.daemon_ends();
         // Of an act that hangs or fails nobody can say how it ends.
-        self.weather.is_end_clean = self.disk.manner == DiskManner::Healthy
+        self.schedule.is_end_clean = self.disk.manner == DiskManner::Healthy
             && !self.disk.is_touched
             && !self.watch.file.is_disk_in_doubt(self.now);
         self.plan(GRACE, Happening::GraceEnds(number));
@@ -171,8 +171,8 @@ impl World {
 
     /// The writer has nothing left to do.
     pub(crate) fn daemon_ends(&mut self) {
-        self.tell(|| "the daemon ends".to_owned());
-        let could_write = self.weather.is_end_clean
+        self.log(|| "the daemon ends".to_owned());
+        let could_write = self.schedule.is_end_clean
             && self.disk.manner == DiskManner::Healthy
             && !self.disk.is_touched;
         let file = self.disk.file.as_deref();

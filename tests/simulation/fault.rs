@@ -9,7 +9,7 @@ pub(crate) enum Fault {
     /// The pause is about 1 s after every failure, as if a rejection reset the backoff.
     BackoffAlwaysReset,
     /// A version is sent whatever API version it was accepted in.
-    VersionOfAnotherGeneration,
+    VersionOfAnotherApiVersion,
     /// The ACK goes out before the list is handed over.
     AckBeforeHandOver,
     /// An ACK carries the nonce of the response before.

@@ -12,8 +12,8 @@ use kuma_prometheus_sd::mads::report::Report;
 use kuma_prometheus_sd::output;
 use kuma_prometheus_sd::output::state_machine::Output;
 
-use crate::dice::{milliseconds, seconds};
 use crate::fault::Fault;
+use crate::rng::{milliseconds, seconds};
 
 /// What is further off than the longest pause is no retry and no poll, but the end of an attempt.
 const SOON: Duration = seconds(31);
@@ -70,7 +70,7 @@ impl FaultyConnection {
                 self.is_asking = false;
                 self.protocol = None;
             }
-            Action::Report(Report::Trouble { .. }) => self.failed = Some(now),
+            Action::Report(Report::Disconnected { .. }) => self.failed = Some(now),
             _ => {}
         }
     }
@@ -79,11 +79,14 @@ impl FaultyConnection {
     fn plant(&mut self, action: &mut Action) {
         match (self.fault, action) {
             (
-                Some(Fault::VersionOfAnotherGeneration),
+                Some(Fault::VersionOfAnotherApiVersion),
                 Action::Network(NetworkAction::Open(_, _, request)),
             ) => request.version.clone_from(&self.sent_before.0),
-            (Some(Fault::EveryFailureLogged), Action::Report(Report::Trouble { failure, .. })) => {
-                failure.held_back = Some(0);
+            (
+                Some(Fault::EveryFailureLogged),
+                Action::Report(Report::Disconnected { failure, .. }),
+            ) => {
+                failure.suppressed = Some(0);
             }
             (
                 Some(Fault::NackWithRejectedVersion),
@@ -215,7 +218,7 @@ impl Machine for FaultyOutput {
         self.last = now;
         for action in &actions {
             match action {
-                Action::Report(Report::Trouble { .. }) => self.is_failing = true,
+                Action::Report(Report::WriteFailed { .. }) => self.is_failing = true,
                 Action::Report(Report::Written { .. } | Report::Unchanged { .. }) => {
                     self.is_failing = false;
                 }

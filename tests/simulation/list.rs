@@ -11,7 +11,7 @@ use kuma_prometheus_sd::snapshot::Target;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 const SERVICES: usize = 3;
 const MOST_TARGETS: usize = 6;
@@ -52,25 +52,25 @@ impl List {
     }
 
     /// The next state of the mesh: something more, something less, or the same as before.
-    pub(crate) fn next(&self, dice: &mut Dice) -> Self {
+    pub(crate) fn next(&self, rng: &mut Rng) -> Self {
         let mut data_planes = self.data_planes.clone();
-        match dice.below(12) {
+        match rng.below(12) {
             0 => data_planes.clear(),
             1 => {}
             2..6 if !data_planes.is_empty() => {
-                data_planes.swap_remove(dice.below(data_planes.len()));
+                data_planes.swap_remove(rng.below(data_planes.len()));
             }
             6 if !data_planes.is_empty() => {
-                let index = dice.below(data_planes.len());
-                data_planes[index].address = address(dice);
+                let index = rng.below(data_planes.len());
+                data_planes[index].address = address(rng);
             }
             7 if !data_planes.is_empty() && data_planes.len() < MOST_TARGETS => {
-                data_planes.push(data_planes[dice.below(data_planes.len())].clone());
+                data_planes.push(data_planes[rng.below(data_planes.len())].clone());
             }
             _ if data_planes.len() < MOST_TARGETS => data_planes.push(DataPlane {
-                service: dice.below(SERVICES),
-                name: name(dice),
-                address: address(dice),
+                service: rng.below(SERVICES),
+                name: name(rng),
+                address: address(rng),
             }),
             _ => data_planes.truncate(2),
         }
@@ -82,10 +82,10 @@ impl List {
         &self,
         api_version: ApiVersion,
         is_json: bool,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Vec<Resource> {
         let mut data_planes = self.data_planes.clone();
-        dice.shuffle(&mut data_planes);
+        rng.shuffle(&mut data_planes);
         data_planes
             .iter()
             .map(|data_plane| match (api_version, is_json) {
@@ -133,20 +133,20 @@ fn quoted(text: &str) -> String {
 }
 
 /// Mostly as a control plane has them; now and then one that JSON has to quote, or that has been there.
-fn name(dice: &mut Dice) -> String {
-    let number = dice.below(1000);
-    match dice.below(10) {
+fn name(rng: &mut Rng) -> String {
+    let number = rng.below(1000);
+    match rng.below(10) {
         0 => format!("dp \"{number}\" C:\\ é"),
         1 => "dp".to_owned(),
         _ => format!("dp-{number}"),
     }
 }
 
-fn address(dice: &mut Dice) -> String {
-    if dice.chance(0.05) {
+fn address(rng: &mut Rng) -> String {
+    if rng.chance(0.05) {
         return String::new();
     }
-    format!("192.168.0.{}:{}", dice.below(250), 5670 + dice.below(3))
+    format!("192.168.0.{}:{}", rng.below(250), 5670 + rng.below(3))
 }
 
 impl DataPlane {

@@ -9,18 +9,18 @@
 
 mod control_plane;
 mod daemon;
-mod dice;
 mod disk;
 mod fault;
+mod fault_schedule;
 mod faulty;
 mod list;
 mod network;
 mod planted;
 mod receiver;
+mod rng;
 mod server;
 mod story;
 mod watch;
-mod weather;
 mod world;
 mod writer;
 
@@ -30,8 +30,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::time::Duration;
 
-use dice::minutes;
 use fault::Fault;
+use rng::minutes;
 use story::Story;
 use watch::{Invariant, Violation};
 use world::World;
@@ -76,7 +76,7 @@ fn play(seed: u64, fault: Option<Fault>) -> Result<(), Violation> {
 }
 
 /// Plays it again, and tells how it ends.
-fn told(seed: u64, fault: Option<Fault>) -> String {
+fn replay(seed: u64, fault: Option<Fault>) -> String {
     let mut world = World::new(seed, fault, Story::new(true));
     let played = catch_unwind(AssertUnwindSafe(|| world.play(LENGTH)));
     let end = match played {
@@ -99,7 +99,7 @@ fn assert_is_well(seed: u64) {
         panic!(
             "{violation}\n\n{}\n\nTo play it again: SIMULATION_SEED={seed} cargo test --test \
              simulation every_story -- --nocapture",
-            told(seed, None)
+            replay(seed, None)
         );
     }
 }
@@ -115,7 +115,7 @@ fn from_environment<T: FromStr>(name: &str) -> Option<T> {
 #[test]
 fn every_story_keeps_all_invariants() {
     if let Some(seed) = from_environment("SIMULATION_SEED") {
-        println!("{}", told(seed, None));
+        println!("{}", replay(seed, None));
         assert_is_well(seed);
         return;
     }

@@ -8,7 +8,7 @@ use kuma_prometheus_sd::mads::endpoint::Endpoint;
 use kuma_prometheus_sd::mads::negotiation::{End, EndKind, Protocol};
 
 use crate::control_plane::Sent;
-use crate::dice::{milliseconds, seconds};
+use crate::rng::{milliseconds, seconds};
 use crate::world::{Happening, World};
 
 /// By when a keepalive notices that the peer is gone: a ping every 30 s, answered within 20 s.
@@ -20,7 +20,7 @@ const HTTP_ANSWER_LIMIT: Duration = seconds(10);
 
 /// How good the way is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     #[default]
     Good,
     Slow,
@@ -83,11 +83,11 @@ impl Link {
 impl World {
     /// How long a message takes on its way.
     pub(crate) fn latency(&mut self) -> Duration {
-        let longest = match self.way {
-            Way::Good => milliseconds(15),
-            Way::Slow => seconds(3),
+        let longest = match self.route {
+            Route::Good => milliseconds(15),
+            Route::Slow => seconds(3),
         };
-        self.dice.between(Duration::from_micros(200), longest)
+        self.rng.between(Duration::from_micros(200), longest)
     }
 
     /// The control plane says something over the present link; messages keep their order.
@@ -127,7 +127,7 @@ impl World {
         link.is_cut = true;
         let number = link.number;
         if link.is_served && link.protocol != Protocol::Http {
-            let pause = self.dice.between(Duration::ZERO, KEEPALIVE);
+            let pause = self.rng.between(Duration::ZERO, KEEPALIVE);
             self.plan(
                 pause,
                 Happening::ToDaemon(number, ended(EndKind::Outage), None),

@@ -34,7 +34,7 @@ found! {
     a_forgotten_retry: ForgottenRetry
         => CalmConverges | FileIsPutRight | BackWithinThreeSeconds;
     a_backoff_that_is_always_reset: BackoffAlwaysReset => PausesGrow;
-    a_version_of_another_generation: VersionOfAnotherGeneration => VersionStaysInItsGeneration;
+    a_version_of_another_api_version: VersionOfAnotherApiVersion => VersionStaysInItsApiVersion;
     an_ack_before_the_hand_over: AckBeforeHandOver => AckAfterHandOver;
     the_nonce_of_the_response_before: NonceOfResponseBefore => AckNamesItsResponse;
     a_nack_with_the_rejected_version: NackWithRejectedVersion => NackKeepsLastAcceptedVersion;

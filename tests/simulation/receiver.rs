@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use kuma_prometheus_sd::common::machine::{Effects, Machine};
 use kuma_prometheus_sd::daemon::receiver::{self, Command, Next};
 use kuma_prometheus_sd::mads::connection::{Action, Event, NetworkAction};
-use kuma_prometheus_sd::mads::endpoint::Question;
+use kuma_prometheus_sd::mads::endpoint::Probe;
 use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::mads::report::Report;
 use kuma_prometheus_sd::snapshot::Snapshot;
 use log::Level;
 
-use crate::control_plane::{Manner, Sent};
+use crate::control_plane::{Manner, Sent, no_answer};
 use crate::daemon::Arrived;
-use crate::dice::{milliseconds, seconds};
 use crate::fault::Fault;
 use crate::faulty::FaultyConnection;
 use crate::network::{Link, ended};
+use crate::rng::{milliseconds, seconds};
 use crate::world::{Happening, World};
 
 /// The longest time for all questions to the API server together.
@@ -35,7 +35,7 @@ impl World {
         let connection = self.daemon.as_ref()?.connection.as_ref()?;
         let deadline = connection.deadline().map(|deadline| self.time(deadline));
         let daemon = self.daemon.as_mut()?;
-        daemon.receiver_alarm.set(deadline, &mut self.dice)
+        daemon.receiver_alarm.set(deadline, &mut self.rng)
     }
 
     pub(crate) fn receiver_wakes(&mut self) {
@@ -134,18 +134,18 @@ impl World {
         };
         let pause = until.saturating_sub(self.now);
         let watch = &mut self.watch;
-        if watch.pace.hung_up(self.now, pause, &mut watch.verdict) {
+        if watch.pace.reconnects(self.now, pause, &mut watch.verdict) {
             watch.reload_spread.first_pause(pause, &mut watch.verdict);
         }
     }
 
     fn watch_connection(&mut self, action: &Action) {
         if !matches!(action, Action::Report(report) if report.level() > Level::Info) {
-            self.tell(|| format!("connection -> {}", action_in_words(action)));
+            self.log(|| format!("connection -> {}", action_in_words(action)));
         }
         let watch = &mut self.watch;
         watch.protocol.action(self.now, action, &mut watch.verdict);
-        if let Action::Report(Report::Trouble { retry_in, .. }) = action
+        if let Action::Report(Report::Disconnected { retry_in, .. }) = action
             && watch.pace.is_first_pause()
         {
             watch
@@ -167,14 +167,14 @@ impl World {
                 if self.question_hangs() {
                     return None;
                 }
-                let pause = self.dice.between(Duration::ZERO, DIAGNOSIS_LIMIT);
+                let pause = self.rng.between(Duration::ZERO, DIAGNOSIS_LIMIT);
                 self.plan(
                     pause,
                     Happening::ToDaemon(number, Event::Diagnosed(None), None),
                 );
             }
             NetworkAction::Open(endpoint, protocol, request) => {
-                if self.weather.is_trouble() && self.dice.chance(0.001) {
+                if self.schedule.has_faults() && self.rng.chance(0.001) {
                     return Some(ended(EndKind::Outage));
                 }
                 let number = self.under_way();
@@ -225,13 +225,13 @@ impl World {
             return;
         }
         daemon.snapshots.0.hand_over(snapshot);
-        let latency = self.dice.between(Duration::ZERO, milliseconds(2));
+        let latency = self.rng.between(Duration::ZERO, milliseconds(2));
         self.plan(latency, Happening::WriterWakes);
     }
 
     /// Whether a thread is never heard of again, as with a token on a disk that hangs.
     fn question_hangs(&mut self) -> bool {
-        self.weather.is_trouble() && self.dice.chance(HANGS)
+        self.schedule.has_faults() && self.rng.chance(HANGS)
     }
 
     fn resolve(&mut self) {
@@ -248,22 +248,22 @@ impl World {
                 ));
         let refuses = asks && self.control_plane.manner == Manner::Refusing;
         let (pause, resolved) = if hangs {
-            (RESOLVE_LIMIT, Err("no answer in time".to_owned()))
+            (RESOLVE_LIMIT, Err(no_answer(504)))
         } else if refuses {
-            (self.latency(), Err("connection refused".to_owned()))
+            (self.latency(), Err(no_answer(502)))
         } else {
             let pause = self.latency() + self.latency();
-            (pause, self.control_plane.endpoint(&mut self.dice))
+            (pause, self.control_plane.endpoint(&mut self.rng))
         };
         if asks {
-            let question = Question {
+            let question = Probe {
                 url: "http://cp:5681/catalog".to_owned(),
                 outcome: format!("{:?}", resolved.is_ok()),
                 is_answered: resolved.is_ok(),
             };
             self.plan(
                 pause,
-                Happening::ToDaemon(number, Event::Asked(question), None),
+                Happening::ToDaemon(number, Event::ProbeFinished(question), None),
             );
         }
         self.plan(
@@ -281,7 +281,7 @@ impl Effects<FaultyConnection> for World {
     }
 
     fn random(&mut self) -> f64 {
-        self.dice.jitter()
+        self.rng.jitter()
     }
 
     fn poll(&mut self) -> Result<Option<Event>, Infallible> {
@@ -303,7 +303,7 @@ impl Effects<FaultyConnection> for World {
             self.sent = None;
         }
         let sent = self.sent.clone();
-        self.tell(|| format!("connection <- {}", in_words(event, sent.as_ref())));
+        self.log(|| format!("connection <- {}", in_words(event, sent.as_ref())));
         if let Some(sent) = &sent {
             self.watch.protocol.response(self.now, sent);
         }
@@ -324,11 +324,11 @@ impl Effects<FaultyConnection> for World {
                 }
                 self.hand_over(snapshot);
             }
-            Action::Report(Report::Trouble { .. }) if self.has(Fault::EmptyWhileAway) => {
+            Action::Report(Report::Disconnected { .. }) if self.has(Fault::EmptyWhileAway) => {
                 let targets = Vec::new();
                 self.hand_over(Snapshot { targets });
             }
-            Action::Report(Report::HungUp) => self.watch_reconnect(),
+            Action::Report(Report::Reconnecting) => self.watch_reconnect(),
             Action::Report(_) => {}
         }
         Vec::new()

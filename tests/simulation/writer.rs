@@ -11,10 +11,10 @@ use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
 use log::Level;
 
 use crate::daemon::Operation;
-use crate::dice::milliseconds;
 use crate::fault::Fault;
 use crate::faulty::FaultyOutput;
-use crate::watch::Told;
+use crate::rng::milliseconds;
+use crate::watch::FileEvent;
 use crate::world::{Happening, World};
 
 /// How long an act on the disk takes to return once it has shown.
@@ -30,7 +30,7 @@ impl World {
         let deadline = daemon.output.as_ref()?.deadline();
         let deadline = deadline.map(|deadline| self.time(deadline));
         let daemon = self.daemon.as_mut()?;
-        daemon.writer_alarm.set(deadline, &mut self.dice)
+        daemon.writer_alarm.set(deadline, &mut self.rng)
     }
 
     pub(crate) fn writer_wakes(&mut self) {
@@ -82,9 +82,9 @@ impl World {
 
     /// Begins an act on the disk.
     fn begin_on_disk(&mut self, action: Action) {
-        self.tell(|| format!("output -> {}", action_in_words(&action)));
+        self.log(|| format!("output -> {}", action_in_words(&action)));
         let number = self.number();
-        let latency = self.disk.latency(&mut self.dice);
+        let latency = self.disk.latency(&mut self.rng);
         self.plan(latency, Happening::DiskActs(number));
         let Some(daemon) = &mut self.daemon else {
             return;
@@ -121,9 +121,7 @@ impl World {
         }
         let outcome = match &operation.action {
             Action::Inspect(expected) => {
-                let found = self
-                    .disk
-                    .inspect(&rendered(expected, fault), &mut self.dice);
+                let found = self.disk.inspect(&rendered(expected, fault), &mut self.rng);
                 Event::Inspected(match (fault, found) {
                     (Some(Fault::InspectionSkipped), _) => Ok(Inspection::Same),
                     (Some(Fault::EqualTakenForDifferent), Ok(Inspection::Same)) => {
@@ -139,7 +137,7 @@ impl World {
                 let holds_it = is_known && self.disk.holds(&content);
                 watch.file.about_to_write(holds_it, &mut watch.verdict);
                 let before = self.disk.file.clone();
-                let mut replaced = self.disk.replace(&content, &mut self.dice);
+                let mut replaced = self.disk.replace(&content, &mut self.rng);
                 if fault == Some(Fault::WrittenInPlace) && self.disk.file != before {
                     self.disk.file = Some(content[..content.len() / 2].to_vec());
                 }
@@ -154,11 +152,11 @@ impl World {
                 Event::Replaced(replaced)
             }
             Action::Flush if fault == Some(Fault::FlushNeverRepeated) => Event::Replaced(Ok(())),
-            Action::Flush => Event::Replaced(self.disk.flush(&mut self.dice)),
+            Action::Flush => Event::Replaced(self.disk.flush(&mut self.rng)),
             Action::Report(_) => return,
         };
         operation.outcome = Some(outcome);
-        let pause = self.dice.between(Duration::ZERO, RETURN);
+        let pause = self.rng.between(Duration::ZERO, RETURN);
         self.plan(pause, Happening::DiskReturns(number));
     }
 
@@ -185,7 +183,7 @@ impl Effects<FaultyOutput> for World {
     }
 
     fn random(&mut self) -> f64 {
-        self.dice.jitter()
+        self.rng.jitter()
     }
 
     fn poll(&mut self) -> Result<Option<Event>, Infallible> {
@@ -193,7 +191,7 @@ impl Effects<FaultyOutput> for World {
     }
 
     fn begin(&mut self, event: &Event) {
-        self.tell(|| format!("output <- {}", in_words(event)));
+        self.log(|| format!("output <- {}", in_words(event)));
         if let Event::Wanted(_) = event {
             self.watch.pace.event_from_outside();
         }
@@ -201,7 +199,7 @@ impl Effects<FaultyOutput> for World {
         watch.pace.step(self.now, &mut watch.verdict);
         watch
             .file
-            .event(self.now, Told::of(event), &mut watch.verdict);
+            .event(self.now, FileEvent::of(event), &mut watch.verdict);
     }
 
     fn perform(&mut self, action: Action) -> Vec<Event> {
@@ -211,7 +209,7 @@ impl Effects<FaultyOutput> for World {
             Action::Report(report) => {
                 watch.log.file(self.now, &report, &mut watch.verdict);
                 if report.level() <= Level::Info {
-                    self.tell(|| format!("output -> log: {report}"));
+                    self.log(|| format!("output -> log: {report}"));
                 }
             }
             action => self.begin_on_disk(action),

@@ -2,10 +2,11 @@
 //!
 //! Pure.
 
-use crate::mads::endpoint::{Endpoint, Question};
+use crate::mads::endpoint::{Endpoint, Probe};
 use crate::mads::negotiation::{End, Protocol};
 use crate::mads::report::Report;
 use crate::mads::session::{Request, Response};
+use crate::mads::transport::resolver::ResolveError;
 use crate::snapshot::Snapshot;
 
 /// What happened.
@@ -14,9 +15,9 @@ pub enum Event {
     /// The time that `deadline` named has come. Harmless at any other time.
     Time,
     /// A question to the API server was answered, or could not be asked.
-    Asked(Question),
-    /// The answer to `Action::Resolve`; an error says what failed, in words.
-    Resolved(Result<Endpoint, String>),
+    ProbeFinished(Probe),
+    /// The answer to `NetworkAction::Resolve`.
+    Resolved(Result<Endpoint, ResolveError>),
     /// The gRPC channel is connected, or the answer to a poll has begun.
     Ready,
     /// A response has come.
@@ -25,7 +26,7 @@ pub enum Event {
     Unchanged,
     /// The source is at its end, or could not begin.
     Ended(End),
-    /// The answer to `Action::Diagnose`: what was found out, for an operator.
+    /// The answer to `NetworkAction::Diagnose`: what was found out, for an operator.
     Diagnosed(Option<&'static str>),
     /// Connect anew at once.
     Reconnect,

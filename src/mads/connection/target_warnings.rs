@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::common::backoff::Reminder;
+use crate::common::backoff::RateLimit;
 use crate::mads::assignment::SkippedTarget;
 use crate::mads::report::Report;
 use crate::snapshot::Target;
@@ -14,13 +14,24 @@ use crate::snapshot::Target;
 const UNKNOWN_SERVICE: &str = "unknown";
 
 /// What has been reported.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TargetWarnings {
     /// The targets without an address that were reported last.
     skipped: Vec<SkippedTarget>,
-    skipped_reminder: Reminder,
+    skipped_reminders: RateLimit,
     unknown_service_is_reported: bool,
-    unknown_service_reminder: Reminder,
+    unknown_service_reminders: RateLimit,
+}
+
+impl Default for TargetWarnings {
+    fn default() -> Self {
+        Self {
+            skipped: Vec::new(),
+            skipped_reminders: RateLimit::reminders(1),
+            unknown_service_is_reported: false,
+            unknown_service_reminders: RateLimit::reminders(1),
+        }
+    }
 }
 
 impl TargetWarnings {
@@ -47,7 +58,7 @@ impl TargetWarnings {
             self.skipped = skipped;
             return None;
         }
-        let quiet = self.skipped_reminder.due(now).is_none();
+        let quiet = self.skipped_reminders.allow(now).is_none();
         if !quiet {
             self.skipped.clone_from(&skipped);
         }
@@ -70,7 +81,7 @@ impl TargetWarnings {
         if self.unknown_service_is_reported {
             return None;
         }
-        let quiet = self.unknown_service_reminder.due(now).is_none();
+        let quiet = self.unknown_service_reminders.allow(now).is_none();
         self.unknown_service_is_reported = !quiet;
         Some(Report::UnknownServices {
             unknown,

@@ -16,7 +16,7 @@ use crate::mads::transport::diagnosis::diagnose;
 #[cfg(feature = "grpc")]
 use crate::mads::transport::grpc;
 use crate::mads::transport::http_client::Client;
-use crate::mads::transport::resolver::Resolver;
+use crate::mads::transport::resolver::{ResolveError, Resolver};
 use crate::mads::transport::{Source, http};
 
 /// Whatever is under way on behalf of the connection.
@@ -31,7 +31,7 @@ pub struct Network {
 
 enum UnderWay {
     Nothing,
-    Question(Background),
+    LookUp(Background),
     Source(Source),
 }
 
@@ -72,7 +72,7 @@ impl Network {
     pub fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
         match &mut self.under_way {
             UnderWay::Nothing => Ok(None),
-            UnderWay::Question(background) => background.poll(),
+            UnderWay::LookUp(background) => background.poll(),
             UnderWay::Source(source) => source.poll(),
         }
     }
@@ -102,19 +102,16 @@ impl Network {
         let resolver = self.resolver.clone();
         let spawned = Background::spawn("resolver", self.waker.clone(), move |events| {
             let log = |probe| {
-                events.send(Event::Asked(probe));
+                events.send(Event::ProbeFinished(probe));
             };
-            let resolved = resolver.resolve(log).map_err(|error| error.to_string());
-            events.send(Event::Resolved(resolved));
+            events.send(Event::Resolved(resolver.resolve(log)));
         });
         match spawned {
             Ok(background) => {
-                self.under_way = UnderWay::Question(background);
+                self.under_way = UnderWay::LookUp(background);
                 None
             }
-            Err(error) => Some(Event::Resolved(Err(format!(
-                "cannot start a thread: {error}"
-            )))),
+            Err(error) => Some(Event::Resolved(Err(ResolveError::Thread(error)))),
         }
     }
 
@@ -133,7 +130,7 @@ impl Network {
         });
         match spawned {
             Ok(background) => {
-                self.under_way = UnderWay::Question(background);
+                self.under_way = UnderWay::LookUp(background);
                 None
             }
             Err(_) => Some(Event::Diagnosed(None)),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 
 use crate::mads::endpoint::{
-    Answer, AnswerError, Endpoint, Origin, Question, Silence, from_catalog, from_config,
+    Answer, AnswerError, Endpoint, LocationUnknown, Origin, Probe, from_catalog, from_config,
 };
 use crate::mads::transport::address::{Address, Security};
 use crate::mads::transport::diagnosis::diagnose;
@@ -56,8 +56,10 @@ pub enum ResolveError {
         /// What is wrong with the answer.
         source: AnswerError,
     },
-    /// The question cannot be asked at all.
+    /// Nothing can be asked at all.
     Setup(SetupError),
+    /// The system refused a thread to ask from.
+    Thread(io::Error),
     /// The token cannot be read.
     Token {
         /// Its file.
@@ -80,6 +82,7 @@ impl fmt::Display for ResolveError {
             }
             Self::Answer { url, source } => write!(formatter, "GET {url}: {source}"),
             Self::Setup(error) => error.fmt(formatter),
+            Self::Thread(error) => write!(formatter, "cannot start a thread: {error}"),
             Self::Token { path, source } => {
                 write!(
                     formatter,
@@ -98,7 +101,7 @@ impl Resolver {
     ///
     /// # Errors
     /// Where the API server, or whatever is there, cannot be reached or leads nowhere.
-    pub fn resolve(&self, mut tell: impl FnMut(Question)) -> Result<Endpoint, ResolveError> {
+    pub fn resolve(&self, mut tell: impl FnMut(Probe)) -> Result<Endpoint, ResolveError> {
         let address = &self.address;
         if !address.may_be_api_server() {
             return Ok(address.as_mads());
@@ -134,10 +137,10 @@ impl Resolver {
 
     /// An API server that refuses whoever shows it a token, refuses the token.
     fn with_token_refused(&self, mut endpoint: Endpoint) -> Endpoint {
-        if let (Origin::Guess(Silence::Refused(status)), Some(path)) =
+        if let (Origin::Guess(LocationUnknown::Refused(status)), Some(path)) =
             (&endpoint.origin, &self.token_file)
         {
-            endpoint.origin = Origin::Guess(Silence::TokenRefused {
+            endpoint.origin = Origin::Guess(LocationUnknown::TokenRefused {
                 status: *status,
                 path: path.clone(),
             });
@@ -158,7 +161,7 @@ fn read_token(path: &Path) -> Result<String, ResolveError> {
         return unusable("it is empty");
     }
     if token.contains(|character: char| !character.is_ascii_graphic()) {
-        return unusable("it is no bearer token");
+        return unusable("not a valid bearer token");
     }
     Ok(token.to_owned())
 }
@@ -177,7 +180,7 @@ impl Asking<'_> {
         &self,
         path: &str,
         token: Option<&str>,
-        tell: &mut impl FnMut(Question),
+        tell: &mut impl FnMut(Probe),
     ) -> Result<(String, Answer), ResolveError> {
         let url = self.address.url(self.address.scheme.text(), path);
         let result = self.get(&url, token);
@@ -188,7 +191,7 @@ impl Asking<'_> {
             Err(error) => describe(error),
         };
         let is_answered = result.is_ok();
-        tell(Question {
+        tell(Probe {
             url: url.clone(),
             outcome,
             is_answered,

@@ -124,7 +124,8 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    pub(super) fn new(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// `act` is a verb, such as `read`, that failed on `path`.
+    pub fn new(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { act, path, source }
     }

@@ -9,7 +9,7 @@ use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
 
 use super::pace::{ExpectedBackoff, LATENESS};
 use super::{Invariant, Verdict};
-use crate::dice::{milliseconds, seconds};
+use crate::rng::{milliseconds, seconds};
 
 /// The file of an empty list.
 const EMPTY: &[u8] = b"[]\n";
@@ -117,11 +117,11 @@ impl FileWatch {
     }
 
     /// The output is told something.
-    pub(crate) fn event(&mut self, now: Duration, event: Told, verdict: &mut Verdict) {
+    pub(crate) fn event(&mut self, now: Duration, event: FileEvent, verdict: &mut Verdict) {
         self.is_new = false;
         self.has_acted = false;
         match event {
-            Told::Wanted(content) => {
+            FileEvent::Wanted(content) => {
                 self.is_new = self.held.as_ref() != Some(&content);
                 // The channel holds the newest list only.
                 let invariant = if content == EMPTY {
@@ -134,16 +134,16 @@ impl FileWatch {
                 });
                 self.wanted = Some(content);
             }
-            Told::Failed => {
+            FileEvent::Failed => {
                 let pause = self.backoff.next_pause();
                 self.retry_not_before = Some(now + *pause.start());
                 self.held = None;
             }
-            Told::Works => {
+            FileEvent::Works => {
                 self.backoff = ExpectedBackoff::default();
                 self.held.clone_from(&self.wanted);
             }
-            Told::Other => {}
+            FileEvent::Other => {}
         }
     }
 
@@ -231,14 +231,14 @@ impl FileWatch {
 
 /// What the output is told, as far as it matters here.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum FileEvent {
     Wanted(Vec<u8>),
     Failed,
     Works,
     Other,
 }
 
-impl Told {
+impl FileEvent {
     pub(crate) fn of(event: &Event) -> Self {
         match event {
             Event::Wanted(content) => Self::Wanted(content.bytes().to_vec()),

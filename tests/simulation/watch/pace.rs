@@ -9,7 +9,7 @@ use kuma_prometheus_sd::mads::report::Report;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;
-use crate::dice::{milliseconds, seconds};
+use crate::rng::{milliseconds, seconds};
 
 const CONNECT_LIMIT: Duration = seconds(10);
 const FIRST_POLL_LIMIT: Duration = seconds(35);
@@ -162,7 +162,7 @@ impl PaceWatch {
 
     /// A new connection was asked for, and nothing is tried for `pause`. Returns whether that is a
     /// pause of its own: one that goes on already may end earlier.
-    pub(crate) fn hung_up(
+    pub(crate) fn reconnects(
         &mut self,
         now: Duration,
         pause: Duration,
@@ -223,7 +223,7 @@ impl PaceWatch {
                     self.backoff = ExpectedBackoff::default();
                 }
             }
-            Action::Report(Report::Trouble { retry_in, .. }) => {
+            Action::Report(Report::Disconnected { retry_in, .. }) => {
                 self.is_busy = false;
                 let pause = self.backoff.next_pause();
                 paused(*retry_in, pause.clone(), verdict);
@@ -301,7 +301,7 @@ pub(crate) struct SpreadWatch<const FLEET: usize, const MOST: usize> {
 }
 
 /// After a lost connection, half may be of one length. That is not the tenth of the real binary's
-/// test: the dice give the shortest and the longest pause far more often than chance does, as those
+/// test: the rng give the shortest and the longest pause far more often than chance does, as those
 /// are what breaks.
 pub(crate) type OutageSpread = SpreadWatch<40, 20>;
 

@@ -9,8 +9,8 @@ use kuma_prometheus_sd::mads::session::Request;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;
-use crate::dice::milliseconds;
 use crate::list::expected_file;
+use crate::rng::milliseconds;
 
 const SHORTEST_PAUSE: Duration = milliseconds(200);
 
@@ -110,7 +110,7 @@ impl ProtocolWatch {
             });
         verdict.require(
             !is_of_another,
-            Invariant::VersionStaysInItsGeneration,
+            Invariant::VersionStaysInItsApiVersion,
             || format!("{:?} is sent in {}", request.version, request.api_version),
         );
     }
