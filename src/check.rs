@@ -4,10 +4,8 @@
 
 use std::env;
 use std::io::Write;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
 use x509_parser::parse_x509_certificate;
 
 use crate::cli::config::Config;
@@ -18,67 +16,56 @@ use crate::mads::endpoint::LocationUnknown;
 use crate::mads::report::{EndpointWarning, Report};
 use crate::mads::session::Session;
 use crate::mads::transport::address::Security;
-use crate::mads::transport::background::BackgroundDied;
+use crate::mads::transport::background::{BackgroundDied, done_by};
 use crate::mads::transport::diagnosis::{self, peer_certificate};
 use crate::mads::transport::network::Network;
 use crate::output::file::{self, ClaimError, Warning};
 
-/// The longest time for the way to the control plane.
+/// The longest time for the check of the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest time for a look at the files for TLS.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
-/// How the way to the control plane ended.
+/// Prints a line. Where nobody reads, the exit code still says how the check went.
+macro_rules! show {
+    ($out:expr, $($line:tt)*) => {{
+        let _ = writeln!($out, $($line)*);
+    }};
+}
+
+/// How the check of the control plane ended.
 enum Outcome {
     /// With a list.
     Answered,
     /// With a stream on which nothing has come.
     Silent,
-    /// With a failure, told already.
+    /// With a failure, which has been shown.
     Failed,
 }
 
-/// Checks the control plane and the output, and tells about it on `out`. Says whether both are
-/// well.
+/// Checks the control plane and the output, and shows each step on `out`. Says whether both are well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
     let output = file::check(&config.output_file);
     let outcome = connect(config, out);
     match &output {
-        Ok(path) => show(
+        Ok(path) => show!(
             out,
-            &format!(
-                "the output {} can probably be written: rights and room were looked at, nothing \
+            "the output {} can probably be written: rights and room were looked at, nothing \
                  was written",
-                path.display()
-            ),
+            path.display(),
         ),
         Err(ClaimError::Held { process, .. }) => {
             let process =
                 process.map_or_else(String::new, |process| format!(", process {process}"));
-            show(
-                out,
-                &format!("the output is held by a running daemon{process}"),
-            );
+            show!(out, "the output is held by a running daemon{process}");
         }
-        Err(error) => show(out, &error.to_string()),
+        Err(error) => show!(out, "{error}"),
     }
     let is_well = matches!(outcome, Outcome::Answered | Outcome::Silent)
         && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
-    show(
-        out,
-        if is_well {
-            "check passed"
-        } else {
-            "check failed"
-        },
-    );
+    show!(out, "check {}", if is_well { "passed" } else { "failed" });
     is_well
-}
-
-/// Where nobody reads, the exit code still tells.
-fn show(out: &mut impl Write, line: &str) {
-    let _ = writeln!(out, "{line}");
 }
 
 /// What the connection's actions are done with here: each step is shown.
@@ -98,23 +85,24 @@ struct Check<'a, W> {
     out: &'a mut W,
 }
 
-/// Follows the way to the control plane once.
+/// Tests the connection to the control plane once.
 fn connect(config: Config, out: &mut impl Write) -> Outcome {
     let address = config.resolver.address.clone();
-    show(
-        out,
-        &format!("control plane {address}, as {:?}", config.name),
-    );
+    show!(out, "control plane {address}, as {:?}", config.name);
     for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
-        show(out, &warning);
+        show!(out, "{warning}");
     }
     let limit = Instant::now() + LIMIT;
     let settings = config.clone();
-    if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
-        show(out, &warning);
+    let look_limit = limit.min(Instant::now() + LOOK_LIMIT);
+    let warning = done_by("tls-files", look_limit, move || {
+        settings.tls_files_warning()
+    });
+    if let Ok(Some(warning)) = warning {
+        show!(out, "{warning}");
     }
     if let Some(warning) = Warning::about_name(&config.output_file) {
-        show(out, &warning.to_string());
+        show!(out, "{warning}");
     }
     let session = Session::new(config.name);
     let connection = Connection::new(session, config.pins, address.security(), Instant::now());
@@ -133,7 +121,7 @@ fn connect(config: Config, out: &mut impl Write) -> Outcome {
         Ok(outcome) if !check.is_token_refused => outcome,
         Ok(_) => Outcome::Failed,
         Err(error) => {
-            show(check.out, &format!("{error}; please report this"));
+            show!(check.out, "{error}; please report this");
             Outcome::Failed
         }
     }
@@ -163,39 +151,34 @@ impl<W: Write> Check<'_, W> {
     fn give_up(&mut self) -> Outcome {
         let seconds = LIMIT.as_secs();
         if self.is_connected {
-            show(
+            show!(
                 self.out,
-                &format!(
-                    "no list has come within {seconds} s; with named MeshMetric backends that \
+                "no list has come within {seconds} s; with named MeshMetric backends that \
                      are all for other clients this is normal, see --name"
-                ),
             );
             return Outcome::Silent;
         }
         let waiting_for = &self.waiting_for;
-        show(
-            self.out,
-            &format!("{waiting_for}: no answer within {seconds} s"),
-        );
+        show!(self.out, "{waiting_for}: no answer within {seconds} s");
         Outcome::Failed
     }
 
     fn report(&mut self, report: Report) {
         match report {
             Report::Disconnected { error, .. } => {
-                show(self.out, &format!("no connection: {error}"));
+                show!(self.out, "no connection: {error}");
                 self.outcome = Some(Outcome::Failed);
             }
             // The failure of a probe is shown with the failure of the attempt.
-            Report::ProbeFinished(question) if !question.is_answered => {}
+            Report::ProbeFinished(probe) if !probe.is_answered => {}
             Report::Rejected { reason, .. } => {
                 let reason = sanitize(&reason.to_string());
-                show(self.out, &format!("the list cannot be used: {reason}"));
+                show!(self.out, "the list cannot be used: {reason}");
                 self.outcome = Some(Outcome::Failed);
             }
             Report::Opening { ref endpoint, .. } => {
                 self.waiting_for = format!("MADS at {}", endpoint.authority());
-                show(self.out, &report.to_string());
+                show!(self.out, "{report}");
                 self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
             }
             Report::Accepted {
@@ -204,13 +187,12 @@ impl<W: Write> Check<'_, W> {
                 skipped,
                 ..
             } => {
-                let line = format!(
-                    "a list has come: {assignments} assignments with {targets} targets, \
-                     {skipped} skipped"
+                show!(
+                    self.out,
+                    "a list has come: {assignments} assignments with {targets} targets, {skipped} skipped"
                 );
-                show(self.out, &line);
                 if targets == 0 {
-                    show(
+                    show!(
                         self.out,
                         "the list is empty: either nothing is to be scraped, or no MeshMetric backend has \
                          this client name; see --name and the mesh's metrics settings",
@@ -221,7 +203,7 @@ impl<W: Write> Check<'_, W> {
             other => {
                 self.is_connected |= matches!(other, Report::Connected { .. });
                 self.is_token_refused |= is_of_a_refused_token(&other);
-                show(self.out, &other.to_string());
+                show!(self.out, "{other}");
             }
         }
     }
@@ -236,7 +218,7 @@ impl<W: Write> Check<'_, W> {
         // Where there is no handshake at all, the steps that follow say why.
         let deadline = self.limit.min(Instant::now() + diagnosis::LIMIT);
         if let Ok(certificate) = peer_certificate(host, port, deadline) {
-            show(self.out, &describe_certificate(host, &certificate));
+            show!(self.out, "{}", describe_certificate(host, &certificate));
         }
     }
 }
@@ -247,8 +229,6 @@ impl<W: Write> Effects<Connection> for Check<'_, W> {
     fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
         self.network.poll()
     }
-
-    fn begin(&mut self, _: &Event) {}
 
     fn perform(&mut self, action: Action) -> Vec<Event> {
         match action {
@@ -266,23 +246,10 @@ fn is_of_a_refused_token(report: &Report) -> bool {
     matches!(
         report,
         Report::EndpointWarning(EndpointWarning::Guessed {
-            silence: LocationUnknown::TokenRefused { .. },
+            why: LocationUnknown::TokenRefused { .. },
             ..
         })
     )
-}
-
-/// The result of what knows no limit of its own, such as reading a file, and is left behind where it
-/// takes too long.
-fn done_by<T: Send + 'static>(
-    limit: Instant,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = bounded(1);
-    // Where the system refuses a thread, there is no result either.
-    let _ = thread::Builder::new().spawn(move || sender.send(work()));
-    let limit = limit.min(Instant::now() + LOOK_LIMIT);
-    receiver.recv_deadline(limit).ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

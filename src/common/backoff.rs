@@ -36,7 +36,6 @@ impl Backoff {
     }
 
     /// The pause after a first failure, also for whoever reconnects without one.
-    #[must_use]
     pub fn first_pause(random: f64) -> Duration {
         let (shortest, longest) = Self::FIRST_SECONDS.into_inner();
         Duration::from_secs_f64(shortest + (longest - shortest) * random)
@@ -65,9 +64,15 @@ pub struct RateLimit {
     has_logged: bool,
 }
 
+/// One a minute.
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::reminders(1)
+    }
+}
+
 impl RateLimit {
     /// Nothing was logged yet. `at_once` is at least 1.
-    #[must_use]
     pub const fn new(at_once: u32, interval: Duration) -> Self {
         Self {
             at_once,
@@ -79,7 +84,6 @@ impl RateLimit {
     }
 
     /// For messages about what may last: several at once, then one a minute.
-    #[must_use]
     pub const fn reminders(at_once: u32) -> Self {
         Self::new(at_once, REMINDER_INTERVAL)
     }
@@ -115,13 +119,11 @@ impl RateLimit {
     }
 
     /// How many messages were suppressed since the last one that was logged.
-    #[must_use]
     pub fn suppressed(&self) -> u32 {
         self.suppressed
     }
 
     /// Whether a message was logged since the last `end`.
-    #[must_use]
     pub fn has_logged(&self) -> bool {
         self.has_logged
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// A state machine: it knows no clock and does nothing itself.
 pub trait Machine {
-    /// What it is told.
+    /// What can happen to it.
     type Event;
     /// What it wants done.
     type Action;
@@ -45,8 +45,8 @@ pub trait Effects<M: Machine> {
     /// Where nothing will ever happen again.
     fn poll(&mut self) -> Result<Option<M::Event>, Self::Error>;
 
-    /// The machine is about to be told of an event.
-    fn begin(&mut self, event: &M::Event);
+    /// An event is about to be dealt with.
+    fn begin(&mut self, _event: &M::Event) {}
 
     /// Does one thing; what comes of it at once are the next events.
     fn perform(&mut self, action: M::Action) -> Vec<M::Event>;

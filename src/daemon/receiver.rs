@@ -34,7 +34,6 @@ pub struct SnapshotSender {
 
 /// The channel from the receiver to the writer. The writer sees it closed when the sender is
 /// dropped.
-#[must_use]
 pub fn snapshot_channel() -> (SnapshotSender, Receiver<Snapshot>) {
     let (sender, receiver) = bounded(1);
     (
@@ -70,7 +69,7 @@ fn size(response: &Response) -> usize {
 pub struct ReceiverEffects {
     /// Everything but the list and the reports.
     pub network: Network,
-    /// The way to the writer.
+    /// The channel to the writer.
     pub snapshots: SnapshotSender,
     /// What the main thread is to know.
     pub notes: Sender<Note>,

@@ -1,7 +1,7 @@
 //! The life of the process: claims the output, starts the threads, and sees to their end.
 //!
-//! The main thread hears of signals and of the end of every thread, by panic too; a daemon that lives
-//! on with half its threads would look healthy and be useless. It also tells the service manager.
+//! The main thread receives signals and the end of every thread, by panic too; a daemon that lives
+//! on with half its threads would look healthy and be useless. It also notifies the service manager.
 
 use std::convert::Infallible;
 use std::env;
@@ -56,7 +56,7 @@ pub enum RunError {
     ThreadEnded {
         /// Its name.
         name: &'static str,
-        /// What it said; `None` where it panicked and so has told already.
+        /// Why; `None` where it panicked, which has been printed.
         source: Option<BackgroundDied>,
     },
 }
@@ -81,7 +81,7 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// The end of a thread, told by the thread itself, on whichever way it ends.
+/// The end of a thread, sent by the thread itself, however it ends.
 struct ThreadEnd {
     name: &'static str,
     source: Option<BackgroundDied>,
@@ -113,17 +113,17 @@ pub fn run(config: Config) -> Result<(), RunError> {
             },
             recv(threads.ended) -> end => return Err(match end {
                 Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
-                // Each thread tells of its end before it is gone, so one of them has done so.
+                // Each thread reports its end before it is gone, so one of them has done so.
                 Err(_) => panicked("last"),
             }),
             recv(threads.notes) -> note => {
-                // Where nobody tells any more, the end of all threads is on its way.
+                // Where there is no sender any more, the end of all threads is on its way.
                 let note = note.ok().into_iter().chain(threads.notes.try_iter());
                 note.for_each(|note| status.take(Timestamp::now(), note));
                 manager.status(status.to_string());
             }
             recv(ticks) -> _ => {
-                // Again, where the manager could not be told the last time.
+                // Again, where the manager could not be notified the last time.
                 manager.ready();
                 manager.status(status.to_string());
                 if watchdog.look(Instant::now()) {
@@ -138,7 +138,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Claims the output, and tells what is to be followed.
+/// Claims the output, and logs what is to be followed.
 fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
     let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
@@ -246,7 +246,7 @@ fn panicked(name: &'static str) -> RunError {
     RunError::ThreadEnded { name, source: None }
 }
 
-/// Starts a thread whose end is told on `ends`.
+/// Starts a thread whose end is reported on `ends`.
 fn spawn(
     name: &'static str,
     ends: Sender<ThreadEnd>,
@@ -264,7 +264,7 @@ fn spawn(
     builder.spawn(thread).map(drop).map_err(RunError::Start)
 }
 
-/// Tells of the end of its thread when it is dropped, be it by a panic.
+/// Reports the end of its thread when it is dropped, be it by a panic.
 struct ExitGuard {
     name: &'static str,
     ends: Sender<ThreadEnd>,
@@ -325,7 +325,7 @@ mod tests {
     use crossbeam_channel::unbounded;
 
     #[test]
-    fn the_end_of_a_thread_is_told_by_panic_too() {
+    fn the_end_of_a_thread_is_reported_by_panic_too() {
         let (ends, ended) = unbounded();
         spawn("receiver", ends.clone(), || Ok(())).unwrap();
         let ThreadEnd { name, source } = ended.recv().unwrap();
@@ -334,6 +334,6 @@ mod tests {
         spawn("writer", ends, || panic!("as this test wants it")).unwrap();
         let ThreadEnd { name, source } = ended.recv().unwrap();
         assert_eq!((name, source.is_none()), ("writer", true));
-        assert!(ended.recv().is_err(), "each end is told once");
+        assert!(ended.recv().is_err(), "each end is reported once");
     }
 }

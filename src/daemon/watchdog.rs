@@ -20,13 +20,12 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// For threads that are about to start; the writer's is to write `output`.
-    #[must_use]
     pub fn new(start: Instant, output: &Path) -> Self {
         Self {
             receiver: Heartbeat::new(start),
             writer: Heartbeat::new(start),
             output: output.to_owned(),
-            reminders: RateLimit::reminders(1),
+            reminders: RateLimit::default(),
         }
     }
 

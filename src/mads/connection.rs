@@ -1,10 +1,9 @@
 //! The connection to the control plane, as a state machine: when to connect, over what, what to
-//! answer and when, how long to wait after a failure, and what to tell about it.
+//! answer and when, how long to wait after a failure, and what to log about it.
 //!
-//! Pure: no I/O, no clock, no log. `step` is told what happened and when, and answers what to do;
-//! the receiver thread does it. Every connection starts from the top, with finding out where MADS
-//! is and what it serves, so that a control plane may change its API version under a running
-//! daemon.
+//! Pure: no I/O, no clock, no log. `step` takes in what happened and when, and answers what to do. Every
+//! connection starts from the top, with finding out where MADS is and what it serves, so that a control
+//! plane may change its API version under a running daemon.
 
 mod error;
 mod event;
@@ -102,7 +101,7 @@ impl Machine for Connection {
         // Each arm sets the state that follows; what stands here meanwhile does not matter.
         let state = std::mem::replace(&mut self.state, State::Idle(now));
         match (state, event) {
-            (state, Event::Reconnect) => self.hang_up(now, random, &state),
+            (state, Event::Reconnect) => self.reconnect(now, random, &state),
             (State::Idle(until), Event::Time) if until <= now => {
                 self.state = State::Resolving(now);
                 vec![NetworkAction::Resolve.into()]
@@ -113,9 +112,9 @@ impl Machine for Connection {
             (State::Resolving(_), Event::Resolved(Err(error))) => {
                 self.unresolved(now, random, ConnectionError::Resolve(error))
             }
-            (State::Resolving(since), Event::ProbeFinished(question)) => {
+            (State::Resolving(since), Event::ProbeFinished(probe)) => {
                 self.state = State::Resolving(since);
-                vec![Action::Report(Report::ProbeFinished(question))]
+                vec![Action::Report(Report::ProbeFinished(probe))]
             }
             (State::Resolving(since), Event::Time) if since + RESOLVE_DEADLINE <= now => {
                 let error = ConnectionError::ResolveTimeout(RESOLVE_DEADLINE);
@@ -140,7 +139,6 @@ impl Machine for Connection {
 
 impl Connection {
     /// A machine that wants to connect at `start`.
-    #[must_use]
     pub fn new(session: Session, pins: Pins, address_security: Security, start: Instant) -> Self {
         Self {
             pins,
@@ -159,7 +157,6 @@ impl Connection {
 
     /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
     /// tried in that attempt already.
-    #[must_use]
     pub fn single_attempt(mut self) -> Self {
         self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
         self
@@ -172,37 +169,39 @@ impl Connection {
         mut open: Box<Open>,
         event: Event,
     ) -> Vec<Action> {
-        match event {
-            Event::Time => self.time(now, random, open),
+        let result = match event {
+            Event::Time => self.time(now, &mut open),
             Event::Ready => {
                 self.unready_attempts.reset();
                 if matches!(open.phase, Phase::Opening(_)) {
                     open.phase = Phase::Ready(now);
                 }
-                self.keep(open, Vec::new())
+                Ok(Vec::new())
             }
-            Event::Response(response) => self.response(now, random, open, response),
-            Event::Unchanged => self.unchanged(now, open),
+            Event::Response(response) => Ok(self.response(now, random, &mut open, response)),
+            Event::Unchanged => Ok(self.unchanged(now, &mut open)),
             Event::Ended(end)
                 if end.kind == EndKind::GatewayTimeout && open.is_cut_by_proxy(now) =>
             {
-                self.unchanged(now, open)
+                Ok(self.unchanged(now, &mut open))
             }
-            Event::Ended(end) => self.ended(now, random, *open, end),
+            Event::Ended(end) => Err(end),
             Event::ProbeFinished(_)
             | Event::Resolved(_)
             | Event::Diagnosed(_)
-            | Event::Reconnect => self.keep(open, Vec::new()),
+            | Event::Reconnect => Ok(Vec::new()),
+        };
+        match result {
+            Ok(actions) => {
+                self.state = State::Open(open);
+                actions
+            }
+            Err(end) => self.ended(now, random, *open, end),
         }
     }
 
-    fn keep(&mut self, open: Box<Open>, actions: Vec<Action>) -> Vec<Action> {
-        self.state = State::Open(open);
-        actions
-    }
-
     /// Not at once: a whole fleet may have been asked to reconnect at one moment.
-    fn hang_up(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
+    fn reconnect(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
         self.backoff.reset();
         self.outage.reload();
         let soon = now + Backoff::first_pause(random);
@@ -227,7 +226,7 @@ impl Connection {
         // Replicas behind one address may differ in what they say, at every connection anew.
         if warning.is_none() {
             self.endpoint_warning = None;
-        } else if warning != self.endpoint_warning && self.endpoint_warnings.take(now) {
+        } else if warning != self.endpoint_warning && self.endpoint_warnings.allow(now).is_some() {
             self.endpoint_warning.clone_from(&warning);
             actions.extend(warning.map(|warning| Action::Report(Report::EndpointWarning(warning))));
         }
@@ -260,83 +259,57 @@ impl Connection {
         ]
     }
 
-    fn time(&mut self, now: Instant, random: f64, mut open: Box<Open>) -> Vec<Action> {
+    /// # Errors
+    /// Where the source is given up.
+    fn time(&mut self, now: Instant, open: &mut Open) -> Result<Vec<Action>, End> {
         if open
             .phase_deadline()
             .is_some_and(|deadline| deadline <= now)
         {
-            return self.phase_is_over(now, random, open);
+            return match open.phase {
+                Phase::Ready(since) => Ok(self.connected(now, open, Phase::Assumed(since))),
+                _ => Err(open.timed_out(now)),
+            };
         }
-        match open.due.take_if(|(due, _)| *due <= now) {
-            Some((_, mut request)) => {
-                request.hold = open.polls.start(now);
-                self.keep(open, vec![NetworkAction::Send(request).into()])
-            }
-            None => self.keep(open, Vec::new()),
-        }
-    }
-
-    fn phase_is_over(&mut self, now: Instant, random: f64, mut open: Box<Open>) -> Vec<Action> {
-        if let Phase::Ready(since) = open.phase {
-            let actions = self.connected(now, &mut open, Phase::Assumed(since));
-            return self.keep(open, actions);
-        }
-        let (authority, elapsed) = (
-            open.negotiation.endpoint.authority(),
-            open.polls.elapsed(now).as_secs(),
-        );
-        let end = match open.phase {
-            Phase::Opening(_) => End {
-                kind: EndKind::Unready,
-                reason: format!("{authority} did not become ready within {elapsed} s"),
-            },
-            _ => End {
-                kind: EndKind::Outage,
-                reason: format!("{authority} did not answer a poll within {elapsed} s"),
-            },
-        };
-        self.ended(now, random, *open, end)
+        let due = open.due.take_if(|(due, _)| *due <= now);
+        let send = due.map(|(_, mut request)| {
+            request.hold = open.polls.start(now);
+            NetworkAction::Send(request).into()
+        });
+        Ok(send.into_iter().collect())
     }
 
     fn response(
         &mut self,
         now: Instant,
         random: f64,
-        mut open: Box<Open>,
+        open: &mut Open,
         response: Response,
     ) -> Vec<Action> {
-        let mut actions = self.heard(now, &mut open);
+        let mut actions = self.heard(now, open);
         actions.push(Action::Report(Report::Received {
             version: response.version.clone(),
             nonce: response.nonce.clone(),
             resources: response.resources.len(),
         }));
-        match self
-            .session
-            .receive(open.negotiation.protocol.api_version(), response)
-        {
-            Ok(accepted) => self.accept(now, &mut open, accepted, &mut actions),
-            Err(rejected) => self.reject(now, random, &mut open, *rejected, &mut actions),
-        }
-        self.keep(open, actions)
+        let api_version = open.negotiation.protocol.api_version();
+        actions.extend(match self.session.receive(api_version, response) {
+            Ok(accepted) => self.accept(now, open, accepted),
+            Err(rejected) => vec![self.reject(now, random, open, *rejected)],
+        });
+        actions
     }
 
-    fn accept(
-        &mut self,
-        now: Instant,
-        open: &mut Open,
-        accepted: Accepted,
-        actions: &mut Vec<Action>,
-    ) {
+    fn accept(&mut self, now: Instant, open: &mut Open, accepted: Accepted) -> Vec<Action> {
         self.backoff.reset();
         let Accepted { assignments, ack } = accepted;
-        actions.push(Action::Report(Report::Accepted {
+        let mut actions = vec![Action::Report(Report::Accepted {
             version: ack.version.clone(),
             assignments: assignments.count,
             targets: assignments.targets.len(),
             skipped: assignments.skipped.len(),
             ends_rejections: self.rejections.end(),
-        }));
+        })];
         let warnings = self
             .target_warnings
             .about(now, &assignments.targets, assignments.skipped);
@@ -351,16 +324,10 @@ impl Connection {
             Protocol::Grpc(_) => actions.push(NetworkAction::Send(ack).into()),
             Protocol::Http => open.due = Some((open.polls.next(now), ack)),
         }
+        actions
     }
 
-    fn reject(
-        &mut self,
-        now: Instant,
-        random: f64,
-        open: &mut Open,
-        rejected: Rejected,
-        actions: &mut Vec<Action>,
-    ) {
+    fn reject(&mut self, now: Instant, random: f64, open: &mut Open, rejected: Rejected) -> Action {
         open.polls.rejected();
         // A NACK that already waits is replaced, not delayed further.
         let at = match open.due {
@@ -368,15 +335,15 @@ impl Connection {
             None => open.after_pause(now, self.backoff.next_pause(random)),
         };
         open.due = Some((at, rejected.nack));
-        actions.push(Action::Report(Report::Rejected {
+        Action::Report(Report::Rejected {
             reason: rejected.reason,
             pause: at.saturating_duration_since(now),
             suppressed: self.rejections.allow(now),
-        }));
+        })
     }
 
-    fn unchanged(&mut self, now: Instant, mut open: Box<Open>) -> Vec<Action> {
-        let mut actions = self.heard(now, &mut open);
+    fn unchanged(&mut self, now: Instant, open: &mut Open) -> Vec<Action> {
+        let mut actions = self.heard(now, open);
         // An answer that nothing is new, at once and every time, is no sign of health.
         if open.polls.elapsed(now) >= POLL_INTERVAL {
             self.backoff.reset();
@@ -389,7 +356,7 @@ impl Connection {
         actions.push(Action::Report(Report::Unchanged {
             ends_rejections: self.rejections.end(),
         }));
-        self.keep(open, actions)
+        actions
     }
 
     /// The server has answered, so it serves this protocol; says so where that is news.

@@ -1,6 +1,6 @@
 //! Where MADS is: what the API server of any Kuma says about it, and what to make of that.
 //!
-//! Pure. `transport/resolver.rs` asks the questions.
+//! Pure. `transport/resolver.rs` probes the API server.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub struct Endpoint {
     pub host: String,
     /// The port of MADS.
     pub port: u16,
-    /// How safe the way there is.
+    /// Whether it is reached over TLS.
     pub security: Security,
     /// What comes before the path of the HTTP API; empty where there is none.
     pub base_path: String,
@@ -56,7 +56,6 @@ impl fmt::Display for WithoutMads {
 
 impl Address {
     /// This address taken as MADS itself.
-    #[must_use]
     pub fn as_mads(&self) -> Endpoint {
         Endpoint {
             host: self.host.clone(),
@@ -71,7 +70,6 @@ impl Address {
 
 impl Endpoint {
     /// `host:port`, with the brackets that IPv6 needs.
-    #[must_use]
     pub fn authority(&self) -> String {
         authority(&self.host, self.port)
     }
@@ -106,10 +104,10 @@ pub enum LocationUnknown {
     NoSection,
 }
 
-/// A question to the API server, and what came of it, in words.
+/// A request to the API server, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// What was asked.
+    /// What was requested.
     pub url: String,
     /// Such as `status 200`.
     pub outcome: String,
@@ -196,7 +194,7 @@ impl fmt::Display for AnswerError {
 
 impl std::error::Error for AnswerError {}
 
-/// What `/catalog` says: where MADS is, or `None` where the next question is to be asked.
+/// What `/catalog` says: where MADS is, or `None` where `/config` is to be asked.
 ///
 /// # Errors
 /// Where the answer is no verdict on the address.
@@ -222,10 +220,10 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     else {
         return Ok(None);
     };
-    let told: Address = url
+    let location: Address = url
         .parse()
         .map_err(|_| AnswerError::CatalogUrl(url.clone()))?;
-    let mut endpoint = told.as_mads();
+    let mut endpoint = location.as_mads();
     endpoint.origin = Origin::Catalog;
     if is_own_view(&endpoint.host) {
         endpoint.host.clone_from(&address.host);
@@ -299,13 +297,13 @@ fn has_base_path(address: &Address) -> bool {
 }
 
 /// The usual port, reached no less safely than the address itself.
-fn guess(address: &Address, silence: LocationUnknown) -> Endpoint {
+fn guess(address: &Address, why: LocationUnknown) -> Endpoint {
     Endpoint {
         host: address.host.clone(),
         port: MADS_PORT,
         security: address.security(),
         base_path: String::new(),
-        origin: Origin::Guess(silence),
+        origin: Origin::Guess(why),
         without_mads: None,
     }
 }

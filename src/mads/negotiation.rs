@@ -25,7 +25,6 @@ pub enum Protocol {
 
 impl Protocol {
     /// The API version of the assignments that it brings.
-    #[must_use]
     pub fn api_version(self) -> ApiVersion {
         match self {
             Self::Grpc(api_version) => api_version,
@@ -70,6 +69,14 @@ pub struct End {
     pub reason: String,
 }
 
+impl End {
+    /// One that says nothing about what is served.
+    pub(crate) fn outage(reason: String) -> Self {
+        let kind = EndKind::Outage;
+        Self { kind, reason }
+    }
+}
+
 /// What the end of a source says about the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndKind {
@@ -88,7 +95,6 @@ pub enum EndKind {
 
 impl EndKind {
     /// Whether it is a definite answer that this protocol is not served.
-    #[must_use]
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::UnknownService | Self::UnknownTransport)
     }
@@ -112,7 +118,6 @@ pub struct Negotiation {
 impl Negotiation {
     /// An attempt that begins with the first protocol that may be served at `endpoint`; `None`
     /// where the pins exclude all of them.
-    #[must_use]
     pub fn begin(endpoint: Endpoint, pins: Pins) -> Option<Self> {
         let mut alternatives = protocols(&endpoint, pins);
         if alternatives.is_empty() {
@@ -153,7 +158,6 @@ impl Negotiation {
     }
 
     /// The attempt has failed, with this end of the source that was tried last.
-    #[must_use]
     pub fn failed(self, end: End) -> NegotiationError {
         NegotiationError {
             negotiation: self,
@@ -203,7 +207,6 @@ pub struct UnreadyAttempts(u32);
 
 impl UnreadyAttempts {
     /// For whoever has one attempt only: HTTP is worth a try in the first one.
-    #[must_use]
     pub fn of_a_single_attempt() -> Self {
         Self(UNREADY_ATTEMPTS - 1)
     }

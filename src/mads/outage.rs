@@ -45,14 +45,13 @@ pub struct Failure {
 
 impl Outage {
     /// The control plane has not been there yet.
-    #[must_use]
     pub fn new(start: Instant) -> Self {
         Self {
             since: Some(start),
             is_reloading: false,
             was_ever_there: false,
             beginnings: RateLimit::reminders(LOGGED_AT_ONCE),
-            failures: RateLimit::reminders(1),
+            failures: RateLimit::default(),
         }
     }
 

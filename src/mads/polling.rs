@@ -14,7 +14,7 @@ pub const FIRST_HOLD: Duration = Duration::from_secs(1);
 
 /// The hold of all later polls. Proxies and load balancers cut requests that are silent for longer
 /// than their limit, which is 15 s in Envoy unless configured otherwise. It also bounds how late
-/// Kuma from 2.7 on tells of a new MeshMetric, as that does not end a hold.
+/// Kuma from 2.7 on sends a new MeshMetric, as that does not end a hold.
 const LATER_HOLD: Duration = Duration::from_secs(10);
 
 /// A proxy with the same limit cuts a poll a little after its hold, by our clock: the request has to
@@ -47,7 +47,6 @@ pub struct PollSchedule {
 
 impl PollSchedule {
     /// The first poll of a connection starts.
-    #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
             started: now,
@@ -66,19 +65,16 @@ impl PollSchedule {
     }
 
     /// When the poll that is under way, or was the last one, started.
-    #[must_use]
     pub fn started(&self) -> Instant {
         self.started
     }
 
     /// For how long the last poll has been under way.
-    #[must_use]
     pub fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
     }
 
     /// When the next poll may start, at `now` or later.
-    #[must_use]
     pub fn next(&self, now: Instant) -> Instant {
         now.max(self.started + self.interval())
     }

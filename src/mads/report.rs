@@ -1,7 +1,7 @@
-//! What the connection to the control plane has to tell: one event, one line.
+//! What the connection to the control plane reports: one event, one line.
 //!
-//! Pure. The connection decides what is worth telling and how loudly; here are the words. Text
-//! from the network is made harmless by whoever quotes it here.
+//! Pure. The connection decides what is logged; here are the texts and levels. Untrusted text is
+//! escaped by whoever quotes it here.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const NAMED_TARGETS: usize = 3;
 /// One event in the life of the connection.
 #[derive(Debug)]
 pub enum Report {
-    /// A question to the API server was answered, or could not be asked.
+    /// A probe of the API server was answered, or failed.
     ProbeFinished(Probe),
     /// A source is being opened.
     Opening {
@@ -51,7 +51,7 @@ pub enum Report {
         /// Whether that is worth a line.
         should_log: bool,
     },
-    /// The way to MADS is not what `--cp-address` suggests.
+    /// MADS is not where, or not as safe, as `--cp-address` suggests.
     EndpointWarning(EndpointWarning),
     /// There is no connection, and the next attempt is set.
     Disconnected {
@@ -81,7 +81,7 @@ pub enum Report {
         targets: usize,
         /// How many more have no address.
         skipped: usize,
-        /// Whether rejections were told of before it.
+        /// Whether rejections were logged before it.
         ends_rejections: bool,
     },
     /// Nothing new came within a poll over HTTP.
@@ -93,7 +93,7 @@ pub enum Report {
     Rejected {
         /// Why.
         reason: Rejection,
-        /// The time until the control plane is told.
+        /// The time until the NACK.
         pause: Duration,
         /// Rejections since the last such line, where this one is worth a line; `None` else.
         suppressed: Option<u32>,
@@ -102,7 +102,7 @@ pub enum Report {
     Skipped {
         /// All of them.
         targets: Vec<SkippedTarget>,
-        /// Whether this was told not long ago.
+        /// Whether this was logged not long ago.
         quiet: bool,
     },
     /// Targets have the service `unknown`: what newer control planes say where a Dataplane does not
@@ -112,14 +112,14 @@ pub enum Report {
         unknown: usize,
         /// How many targets there are in all.
         targets: usize,
-        /// Whether this was told not long ago.
+        /// Whether this was logged not long ago.
         quiet: bool,
     },
     /// Somebody asked for a new connection.
     Reconnecting,
 }
 
-/// What an operator should know about the way to MADS.
+/// What an operator should know about where MADS was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointWarning {
     /// The address is https, but MADS is plaintext.
@@ -130,24 +130,23 @@ pub enum EndpointWarning {
     /// The API server did not say where MADS is.
     Guessed {
         /// Why not.
-        silence: LocationUnknown,
+        why: LocationUnknown,
         /// The address that would say it.
         address: String,
     },
 }
 
 impl EndpointWarning {
-    /// What there is to know about an endpoint found by way of an address with this security.
-    #[must_use]
+    /// What is odd about an endpoint that was located by an address with this security.
     pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
-        if let Origin::Guess(silence) = &endpoint.origin {
-            let silence = silence.clone();
+        if let Origin::Guess(why) = &endpoint.origin {
+            let why = why.clone();
             let scheme = match endpoint.security {
                 Security::Plaintext => "grpc",
                 Security::Tls => "grpcs",
             };
             let address = format!("{scheme}://{}", endpoint.authority());
-            return Some(Self::Guessed { silence, address });
+            return Some(Self::Guessed { why, address });
         }
         if address_security == Security::Tls && endpoint.security == Security::Plaintext {
             return Some(Self::Plaintext {
@@ -159,8 +158,7 @@ impl EndpointWarning {
 }
 
 impl Report {
-    /// How loudly to tell it.
-    #[must_use]
+    /// How important it is.
     pub fn level(&self) -> Level {
         match self {
             Self::Connected {
@@ -311,32 +309,33 @@ impl fmt::Display for EndpointWarning {
                 "the control plane serves MADS at {authority} in plaintext, although --cp-address \
                  is https; enable TLS for its monitoringAssignmentServer"
             ),
-            Self::Guessed {
-                silence: LocationUnknown::Refused(status),
-                address,
-            } => write!(
-                formatter,
-                "the API server refuses /config with status {status}, so MADS is taken to be at \
-                 its usual port; give --cp-address={address} instead"
-            ),
-            Self::Guessed {
-                silence: LocationUnknown::TokenRefused { status, path },
-                address,
-            } => write!(
-                formatter,
-                "the API server refuses the token in {} with status {status}, so MADS is taken to \
-                 be at its usual port; put a token there that it accepts, or give \
-                 --cp-address={address}",
-                path.display()
-            ),
-            Self::Guessed {
-                silence: LocationUnknown::NoSection,
-                address,
-            } => write!(
-                formatter,
-                "the API server's /config does not say where MADS is, so it is taken to be at its \
-                 usual port; give --cp-address={address} instead"
-            ),
+            Self::Guessed { why, address } => {
+                match why {
+                    LocationUnknown::Refused(status) => write!(
+                        formatter,
+                        "the API server refuses /config with status {status}"
+                    ),
+                    LocationUnknown::TokenRefused { status, path } => write!(
+                        formatter,
+                        "the API server refuses the token in {} with status {status}",
+                        path.display()
+                    ),
+                    LocationUnknown::NoSection => {
+                        formatter.write_str("the API server's /config does not say where MADS is")
+                    }
+                }?;
+                let remedy = match why {
+                    LocationUnknown::TokenRefused { .. } => {
+                        "put a token there that it accepts, or "
+                    }
+                    _ => "",
+                };
+                write!(
+                    formatter,
+                    ", so MADS is taken to be at its usual port; {remedy}give \
+                     --cp-address={address} instead"
+                )
+            }
         }
     }
 }

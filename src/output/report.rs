@@ -18,7 +18,7 @@ pub enum Report {
     Written {
         /// How many target groups it has now.
         targets: usize,
-        /// What this write has changed, or, where it is told, all writes since the last such line.
+        /// What this write has changed, or, where it is logged, all writes since the last such line.
         changes: Changes,
         /// How many targets the list had before, where it has become empty.
         emptied: Option<usize>,
@@ -40,7 +40,7 @@ pub enum Report {
         /// Whether that is worth a line.
         should_log: bool,
     },
-    /// Which targets a write has changed, in words.
+    /// Which targets a write has changed.
     Named(String),
     /// The file is not what it was left as.
     ExternalChange {
@@ -90,8 +90,7 @@ pub struct Moved {
 }
 
 impl Report {
-    /// How loudly to tell it.
-    #[must_use]
+    /// How important it is.
     pub fn level(&self) -> Level {
         match self {
             Self::Written {

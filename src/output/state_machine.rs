@@ -1,8 +1,7 @@
 //! The output file, as a state machine: when to write, when to look whether the file is still
-//! ours, when to try again, and what to tell about it.
+//! ours, when to try again, and what to log about it.
 //!
-//! Pure: no I/O, no clock, no log. `step` is told what happened and when, and answers what to do;
-//! the writer thread does it.
+//! Pure: no I/O, no clock, no log. `step` takes in what happened and when, and answers what to do.
 
 mod event;
 
@@ -157,7 +156,6 @@ impl Machine for Output {
 impl Output {
     /// A machine that knows nothing of the file yet. `names_targets` says whether to name those that a
     /// write changes, which takes time.
-    #[must_use]
     pub fn new(start: Instant, names_targets: bool) -> Self {
         Self {
             names_targets,
@@ -169,7 +167,7 @@ impl Output {
             next_inspection: start,
             backoff: Backoff::default(),
             failing_since: None,
-            failures: RateLimit::reminders(1),
+            failures: RateLimit::default(),
             writes: RateLimit::new(WRITES_LOGGED_AT_ONCE, WRITES_LOG_INTERVAL),
             unlogged_changes: Changes::default(),
             external_changes: RateLimit::reminders(WARNINGS_AT_ONCE),
@@ -331,30 +329,27 @@ impl Output {
                 return Vec::new();
             }
         };
-        if !is_old && !matches!(result, Err(Failure::Unwritten(_))) {
+        let failure = match result {
+            Ok(()) => None,
+            Err(Failure::Unflushed(error)) => Some(error),
+            // Over the network a rename may be done and its answer lost, so nothing is known after it.
+            Err(Failure::Unwritten(error)) => return vec![self.failed(now, random, error)],
+        };
+        self.flush_is_owed = failure.is_some();
+        if !is_old {
             // Until it is logged.
             self.writes.suppress();
             self.unlogged_changes.add(replacement.changes);
         }
-        let named = match &result {
-            Err(Failure::Unwritten(_)) => None,
-            _ => replacement.names.take().map(Report::Named),
-        };
-        match &result {
-            Ok(()) => self.flush_is_owed = false,
-            Err(Failure::Unflushed(_)) => self.flush_is_owed = true,
-            Err(Failure::Unwritten(_)) => {}
-        }
+        let named = replacement.names.take().map(Report::Named);
         let mut actions: Vec<Action> = named.map(Action::Report).into_iter().collect();
-        actions.extend(match result {
-            Ok(()) => self.written(now, replacement, is_old),
-            // Over the network a rename may be done and its answer lost, so nothing is known after it.
-            Err(Failure::Unwritten(error)) => self.failed(now, random, error),
-            Err(Failure::Unflushed(error)) => {
+        match failure {
+            None => actions.extend(self.written(now, replacement, is_old)),
+            Some(error) => {
                 self.file = FileState::Unflushed(replacement);
-                self.failed(now, random, error)
+                actions.push(self.failed(now, random, error));
             }
-        });
+        }
         actions
     }
 
@@ -393,17 +388,17 @@ impl Output {
         actions
     }
 
-    fn failed(&mut self, now: Instant, random: f64, error: WriteError) -> Vec<Action> {
+    fn failed(&mut self, now: Instant, random: f64, error: WriteError) -> Action {
         let pause = self.backoff.next_pause(random);
         self.next_replacement = now + pause;
         self.failing_since.get_or_insert(now);
         let retry_in = (!self.finishing).then_some(pause);
         let suppressed = self.failures.allow(now);
-        vec![Action::Report(Report::WriteFailed {
+        Action::Report(Report::WriteFailed {
             error,
             retry_in,
             suppressed,
-        })]
+        })
     }
 
     /// How long the file could not be written, where that is over now and was logged.

@@ -1,4 +1,4 @@
-//! What the connection is told, and what it answers.
+//! The events and actions of the connection.
 //!
 //! Pure.
 
@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 pub enum Event {
     /// The time that `deadline` named has come. Harmless at any other time.
     Time,
-    /// A question to the API server was answered, or could not be asked.
+    /// A probe of the API server was answered, or failed.
     ProbeFinished(Probe),
     /// The answer to `NetworkAction::Resolve`.
     Resolved(Result<Endpoint, ResolveError>),

@@ -14,24 +14,13 @@ use crate::snapshot::Target;
 const UNKNOWN_SERVICE: &str = "unknown";
 
 /// What has been reported.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct TargetWarnings {
     /// The targets without an address that were reported last.
     skipped: Vec<SkippedTarget>,
     skipped_reminders: RateLimit,
     unknown_service_is_reported: bool,
     unknown_service_reminders: RateLimit,
-}
-
-impl Default for TargetWarnings {
-    fn default() -> Self {
-        Self {
-            skipped: Vec::new(),
-            skipped_reminders: RateLimit::reminders(1),
-            unknown_service_is_reported: false,
-            unknown_service_reminders: RateLimit::reminders(1),
-        }
-    }
 }
 
 impl TargetWarnings {

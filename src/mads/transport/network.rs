@@ -1,6 +1,7 @@
 //! The connection's hands: does over the network what the machine wants done, one thing at a
 //! time, and brings back what happens.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -8,10 +9,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::mads::connection::{Event, NetworkAction};
 use crate::mads::endpoint::Endpoint;
-use crate::mads::negotiation::{End, EndKind, Protocol};
+use crate::mads::negotiation::{End, Protocol};
 use crate::mads::session::Request;
 use crate::mads::transport::address::Security;
-use crate::mads::transport::background::{Background, BackgroundDied};
+use crate::mads::transport::background::{Background, BackgroundDied, Events};
 use crate::mads::transport::diagnosis::diagnose;
 #[cfg(feature = "grpc")]
 use crate::mads::transport::grpc;
@@ -46,7 +47,6 @@ impl Wake for ChannelWaker {
 
 impl Network {
     /// Nothing is under way.
-    #[must_use]
     pub fn new(resolver: Resolver) -> Self {
         let (sender, woken) = bounded(1);
         Self {
@@ -60,7 +60,6 @@ impl Network {
     }
 
     /// Has a message whenever `poll` may have more to say.
-    #[must_use]
     pub fn woken(&self) -> &Receiver<()> {
         &self.woken
     }
@@ -100,45 +99,38 @@ impl Network {
 
     fn resolve(&mut self) -> Option<Event> {
         let resolver = self.resolver.clone();
-        let spawned = Background::spawn("resolver", self.waker.clone(), move |events| {
-            let log = |probe| {
+        let started = self.look_up("resolver", move |events| {
+            let report = |probe| {
                 events.send(Event::ProbeFinished(probe));
             };
-            events.send(Event::Resolved(resolver.resolve(log)));
+            events.send(Event::Resolved(resolver.resolve(report)));
         });
-        match spawned {
-            Ok(background) => {
-                self.under_way = UnderWay::LookUp(background);
-                None
-            }
-            Err(error) => Some(Event::Resolved(Err(ResolveError::Thread(error)))),
-        }
+        let error = started.err()?;
+        Some(Event::Resolved(Err(ResolveError::Thread(error))))
     }
 
     fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
-        if !self.is_direct(&endpoint.host, endpoint.port, endpoint.security) {
-            return Some(Event::Diagnosed(None));
-        }
-        let spawned = Background::spawn("diagnosis", self.waker.clone(), move |events| {
-            let Endpoint {
-                host,
-                port,
-                security,
-                ..
-            } = endpoint;
-            events.send(Event::Diagnosed(diagnose(&host, port, security)));
-        });
-        match spawned {
-            Ok(background) => {
-                self.under_way = UnderWay::LookUp(background);
-                None
-            }
-            Err(_) => Some(Event::Diagnosed(None)),
-        }
+        let is_started = self.is_direct(&endpoint.host, endpoint.port, endpoint.security)
+            && self
+                .look_up("diagnosis", move |events| {
+                    let diagnosis = diagnose(&endpoint.host, endpoint.port, endpoint.security);
+                    events.send(Event::Diagnosed(diagnosis));
+                })
+                .is_ok();
+        (!is_started).then_some(Event::Diagnosed(None))
+    }
+
+    fn look_up(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&Events) + Send + 'static,
+    ) -> io::Result<()> {
+        let background = Background::spawn(name, self.waker.clone(), work)?;
+        self.under_way = UnderWay::LookUp(background);
+        Ok(())
     }
 
     /// Whether a server is reached without a proxy, so that it can be looked at directly.
-    #[must_use]
     pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
         let proxies = &self.resolver.http.proxies;
         matches!(proxies.on_the_way_to(host, port, security), Ok(None))
@@ -150,10 +142,7 @@ impl Network {
                 self.under_way = UnderWay::Source(source);
                 None
             }
-            Err(reason) => Some(Event::Ended(End {
-                kind: EndKind::Outage,
-                reason,
-            })),
+            Err(end) => Some(Event::Ended(end)),
         }
     }
 
@@ -162,35 +151,27 @@ impl Network {
         endpoint: &Endpoint,
         protocol: Protocol,
         request: Request,
-    ) -> Result<Source, String> {
+    ) -> Result<Source, End> {
         let waker = self.waker.clone();
-        let Endpoint {
-            host,
-            port,
-            security,
-            ..
-        } = endpoint;
+        let http = &self.resolver.http;
+        let (host, port, security) = (&endpoint.host, endpoint.port, endpoint.security);
         match protocol {
             #[cfg(feature = "grpc")]
             Protocol::Grpc(api_version) => {
                 let runtime = self.grpc.get_or_insert_with(grpc::Runtime::start);
-                let proxy = self
-                    .resolver
-                    .http
-                    .proxies
-                    .on_the_way_to(host, *port, *security)
-                    .map_err(|error| error.to_string())?;
+                let proxy = http.proxies.on_the_way_to(host, port, security);
+                let proxy = proxy.map_err(|error| End::outage(error.to_string()))?;
                 grpc::Stream::open(runtime, endpoint, proxy, api_version, &request, waker)
                     .map(|stream| Source::Grpc(Box::new(stream)))
-                    .map_err(|error| format!("{}: {error}", endpoint.authority()))
+                    .map_err(|error| End::outage(format!("{}: {error}", endpoint.authority())))
             }
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
             Protocol::Http => {
-                let client = Client::new(&self.resolver.http, host, *port, *security);
+                let client = Client::new(http, host, port, security);
                 http::Poller::open(endpoint, client, request, waker)
                     .map(Source::Http)
-                    .map_err(|error| format!("cannot start a thread: {error}"))
+                    .map_err(|error| End::outage(format!("cannot start a thread: {error}")))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Asks the API server where MADS is.
+//! Locates MADS: probes the API server.
 
 use std::fmt;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::mads::transport::http_client::{
     ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http,
 };
 
-/// The longest time for all questions together.
+/// The longest time for all probes together.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Kuma up to 1.8 answers 406 to `application/json` alone, whatever it would send.
@@ -40,7 +40,7 @@ pub struct Resolver {
 /// Why it could not be found out where MADS is. All of it may pass.
 #[derive(Debug)]
 pub enum ResolveError {
-    /// The question could not be asked, or was not answered.
+    /// A probe failed, or was not answered.
     Request {
         /// What was asked.
         url: String,
@@ -97,11 +97,11 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {}
 
 impl Resolver {
-    /// Where MADS is, by way of the address. Each question is told when it is answered.
+    /// Where MADS is, by way of the address. Each probe is reported when it is finished.
     ///
     /// # Errors
     /// Where the API server, or whatever is there, cannot be reached or leads nowhere.
-    pub fn resolve(&self, mut tell: impl FnMut(Probe)) -> Result<Endpoint, ResolveError> {
+    pub fn resolve(&self, mut report: impl FnMut(Probe)) -> Result<Endpoint, ResolveError> {
         let address = &self.address;
         if !address.may_be_api_server() {
             return Ok(address.as_mads());
@@ -110,15 +110,15 @@ impl Resolver {
             .http
             .agent(&address.host, address.port, address.security())
             .map_err(ResolveError::Setup)?;
-        let asking = Asking {
+        let prober = Prober {
             agent,
             address,
-            way: self
+            route: self
                 .http
                 .way(&address.host, address.port, address.security()),
             deadline: Instant::now() + RESOLVE_LIMIT,
         };
-        let (catalog, answer) = asking.ask("/catalog", None, &mut tell)?;
+        let (catalog, answer) = prober.probe("/catalog", None, &mut report)?;
         let found = from_catalog(address, &answer).map_err(|source| ResolveError::Answer {
             url: catalog,
             source,
@@ -127,7 +127,7 @@ impl Resolver {
             return Ok(endpoint);
         }
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let (config, answer) = asking.ask("/config", token.as_deref(), &mut tell)?;
+        let (config, answer) = prober.probe("/config", token.as_deref(), &mut report)?;
         let endpoint = from_config(address, &answer).map_err(|source| ResolveError::Answer {
             url: config,
             source,
@@ -166,32 +166,32 @@ fn read_token(path: &Path) -> Result<String, ResolveError> {
     Ok(token.to_owned())
 }
 
-/// Questions to one server, within one time.
-struct Asking<'a> {
+/// Probes one server, within one time.
+struct Prober<'a> {
     agent: Agent,
     address: &'a Address,
-    /// How it is reached, in words to follow its URL.
-    way: String,
+    /// How it is reached, to follow its URL in a message.
+    route: String,
     deadline: Instant,
 }
 
-impl Asking<'_> {
-    fn ask(
+impl Prober<'_> {
+    fn probe(
         &self,
         path: &str,
         token: Option<&str>,
-        tell: &mut impl FnMut(Probe),
+        report: &mut impl FnMut(Probe),
     ) -> Result<(String, Answer), ResolveError> {
         let url = self.address.url(self.address.scheme.text(), path);
         let result = self.get(&url, token);
-        let url = format!("{url}{}", self.way);
+        let url = format!("{url}{}", self.route);
         let outcome = match &result {
             Ok(Answer::Http { status, .. }) => format!("status {status}"),
             Ok(Answer::NotHttp) => "no HTTP is spoken there".to_owned(),
             Err(error) => describe(error),
         };
         let is_answered = result.is_ok();
-        tell(Probe {
+        report(Probe {
             url: url.clone(),
             outcome,
             is_answered,
@@ -201,7 +201,7 @@ impl Asking<'_> {
             Err(source) => {
                 let Address { host, port, .. } = self.address;
                 let is_tls = self.address.security() == Security::Tls;
-                let may_be_looked_at = is_tls && is_not_http(&source) && self.way.is_empty();
+                let may_be_looked_at = is_tls && is_not_http(&source) && self.route.is_empty();
                 let diagnosis = may_be_looked_at
                     .then(|| diagnose(host, *port, Security::Tls))
                     .flatten();

@@ -24,11 +24,11 @@ pub enum ClaimError {
     Held {
         /// The file it holds locked.
         lock: PathBuf,
-        /// Its number, where the system tells.
+        /// Its number, where the system shows it.
         process: Option<u32>,
     },
     /// Another user has left the lock file, or has a daemon that holds it: which of them, the system
-    /// does not tell.
+    /// does not show.
     AnotherUsers {
         /// The lock file.
         lock: PathBuf,
@@ -65,7 +65,6 @@ pub enum Warning {
 
 impl Warning {
     /// What there is to say about the name of an output.
-    #[must_use]
     pub fn about_name(path: &Path) -> Option<Self> {
         let path_bytes = path.as_os_str().as_encoded_bytes();
         let is_known = ENDINGS
@@ -76,8 +75,7 @@ impl Warning {
         })
     }
 
-    /// How loudly to tell it.
-    #[must_use]
+    /// How important it is.
     pub fn level(&self) -> Level {
         match self {
             Self::Full(_) => Level::Error,

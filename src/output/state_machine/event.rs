@@ -1,4 +1,4 @@
-//! What the file's state machine is told, and what it answers.
+//! The events and actions of the file's state machine.
 //!
 //! Pure.
 

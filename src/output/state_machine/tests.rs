@@ -351,7 +351,7 @@ fn a_tug_of_war_over_the_file_is_logged_three_times_and_then_once_a_minute() {
         assert_eq!(story.step(seconds, different("x")), ["replace by ab"]);
         story.step(seconds, written());
     }
-    // Ten minutes; what was written is told no more often.
+    // Ten minutes; what was written is logged no more often.
     assert_eq!(story.warnings, 3 + 9, "{:#?}", story.logged);
     assert!(story.logged.len() <= 30, "{:#?}", story.logged);
     let last = story
