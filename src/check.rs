@@ -34,20 +34,10 @@ macro_rules! show {
     }};
 }
 
-/// How the check of the control plane ended.
-enum Outcome {
-    /// With a list.
-    Answered,
-    /// With a stream on which nothing has come.
-    Silent,
-    /// With a failure, which has been shown.
-    Failed,
-}
-
 /// Checks the control plane and the output, and shows each step on `out`. Says whether both are well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
     let output = file::check(&config.output_file);
-    let outcome = connect(config, out);
+    let is_connected = connect(config, out);
     match &output {
         Ok(path) => show!(
             out,
@@ -62,8 +52,7 @@ pub fn run(config: Config, out: &mut impl Write) -> bool {
         }
         Err(error) => show!(out, "{error}"),
     }
-    let is_well = matches!(outcome, Outcome::Answered | Outcome::Silent)
-        && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
+    let is_well = is_connected && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
     show!(out, "check {}", if is_well { "passed" } else { "failed" });
     is_well
 }
@@ -80,13 +69,13 @@ struct Check<'a, W> {
     waiting_for: String,
     /// When to give up.
     limit: Instant,
-    /// `None` until the check of the control plane is over.
-    outcome: Option<Outcome>,
+    /// Whether the control plane passes; `None` until that is known.
+    outcome: Option<bool>,
     out: &'a mut W,
 }
 
-/// Tests the connection to the control plane once.
-fn connect(config: Config, out: &mut impl Write) -> Outcome {
+/// Tests the connection to the control plane once; says whether it passes.
+fn connect(config: Config, out: &mut impl Write) -> bool {
     let address = config.resolver.address.clone();
     show!(out, "control plane {address}, as {:?}", config.name);
     for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
@@ -118,17 +107,16 @@ fn connect(config: Config, out: &mut impl Write) -> Outcome {
     };
     check.show_certificate(&address.host, address.port, address.security());
     match check.run(connection.single_attempt()) {
-        Ok(outcome) if !check.is_token_refused => outcome,
-        Ok(_) => Outcome::Failed,
+        Ok(is_connected) => is_connected && !check.is_token_refused,
         Err(error) => {
             show!(check.out, "{error}; please report this");
-            Outcome::Failed
+            false
         }
     }
 }
 
 impl<W: Write> Check<'_, W> {
-    fn run(&mut self, mut connection: Connection) -> Result<Outcome, BackgroundDied> {
+    fn run(&mut self, mut connection: Connection) -> Result<bool, BackgroundDied> {
         loop {
             let is_busy = machine::turn(&mut connection, self, None)?;
             if let Some(outcome) = self.outcome.take() {
@@ -148,7 +136,7 @@ impl<W: Write> Check<'_, W> {
         !is_woken && wake_at == self.limit
     }
 
-    fn give_up(&mut self) -> Outcome {
+    fn give_up(&mut self) -> bool {
         let seconds = LIMIT.as_secs();
         if self.is_connected {
             show!(
@@ -156,25 +144,25 @@ impl<W: Write> Check<'_, W> {
                 "no list has come within {seconds} s; with named MeshMetric backends that \
                      are all for other clients this is normal, see --name"
             );
-            return Outcome::Silent;
+            return true;
         }
         let waiting_for = &self.waiting_for;
         show!(self.out, "{waiting_for}: no answer within {seconds} s");
-        Outcome::Failed
+        false
     }
 
     fn report(&mut self, report: Report) {
         match report {
             Report::Disconnected { error, .. } => {
                 show!(self.out, "no connection: {error}");
-                self.outcome = Some(Outcome::Failed);
+                self.outcome = Some(false);
             }
             // The failure of a probe is shown with the failure of the attempt.
             Report::ProbeFinished(probe) if !probe.is_answered => {}
             Report::Rejected { reason, .. } => {
                 let reason = sanitize(&reason.to_string());
                 show!(self.out, "the list cannot be used: {reason}");
-                self.outcome = Some(Outcome::Failed);
+                self.outcome = Some(false);
             }
             Report::Opening { ref endpoint, .. } => {
                 self.waiting_for = format!("MADS at {}", endpoint.authority());
@@ -235,7 +223,7 @@ impl<W: Write> Effects<Connection> for Check<'_, W> {
             // Nothing that follows is of interest.
             _ if self.outcome.is_some() => {}
             Action::Network(action) => return self.network.perform(action).into_iter().collect(),
-            Action::HandOver(_) => self.outcome = Some(Outcome::Answered),
+            Action::HandOver(_) => self.outcome = Some(true),
             Action::Report(report) => self.report(report),
         }
         Vec::new()

@@ -47,9 +47,6 @@ impl Backoff {
     }
 }
 
-/// The shortest time between two messages about one lasting trouble.
-pub const REMINDER_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Lets so many messages through at once, and after that one in each interval: all of them in
 /// ordinary life, and a bounded number in a flood. It counts those that it suppresses.
 #[derive(Debug, Clone)]
@@ -85,7 +82,7 @@ impl RateLimit {
 
     /// For messages about what may last: several at once, then one a minute.
     pub const fn reminders(at_once: u32) -> Self {
-        Self::new(at_once, REMINDER_INTERVAL)
+        Self::new(at_once, Duration::from_secs(60))
     }
 
     /// One more message: where it may be logged, how many were suppressed since the last one that was.

@@ -39,11 +39,13 @@ pub trait Effects<M: Machine> {
         fastrand::f64()
     }
 
-    /// One thing that has happened, if anything has.
+    /// One thing that has happened, where things happen that the machine has not asked for.
     ///
     /// # Errors
     /// Where nothing will ever happen again.
-    fn poll(&mut self) -> Result<Option<M::Event>, Self::Error>;
+    fn poll(&mut self) -> Result<Option<M::Event>, Self::Error> {
+        Ok(None)
+    }
 
     /// An event is about to be dealt with.
     fn begin(&mut self, _event: &M::Event) {}
@@ -65,10 +67,8 @@ pub fn turn<M: Machine, E: Effects<M>>(
     if let Some(event) = event {
         step(machine, effects, event);
     }
-    if machine
-        .deadline()
-        .is_some_and(|deadline| deadline <= effects.now())
-    {
+    let now = effects.now();
+    if machine.deadline().is_some_and(|deadline| deadline <= now) {
         step(machine, effects, M::TIME);
     }
     let event = effects.poll()?;

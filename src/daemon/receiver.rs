@@ -17,12 +17,9 @@ use crate::mads::transport::background::BackgroundDied;
 use crate::mads::transport::network::Network;
 use crate::snapshot::Snapshot;
 
-/// What the main thread asks of the receiver. It ends when the channel of these is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Connect anew.
-    Reconnect,
-}
+/// What the main thread asks of the receiver: to connect anew. It ends when the channel is closed.
+#[derive(Debug)]
+pub struct Reconnect;
 
 /// Hands snapshots to the writer without ever waiting for it: only the newest one is kept.
 #[derive(Debug)]
@@ -77,40 +74,6 @@ pub struct ReceiverEffects {
     pub heartbeat: Heartbeat,
 }
 
-/// What comes after a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Another turn, at once.
-    Turn,
-    /// A wait for the network, a command or the deadline.
-    Wait,
-    /// Nothing: the main thread has closed the channel of commands.
-    End,
-}
-
-/// One turn of the receiver, which waits for nothing: a command, a deadline, and one event of the
-/// network.
-///
-/// # Errors
-/// Where the network is of no more use.
-pub fn turn<M, E>(
-    connection: &mut M,
-    effects: &mut E,
-    commands: &Receiver<Command>,
-) -> Result<Next, E::Error>
-where
-    M: Machine<Event = Event>,
-    E: Effects<M>,
-{
-    let command = match commands.try_recv() {
-        Ok(Command::Reconnect) => Some(Event::Reconnect),
-        Err(TryRecvError::Empty) => None,
-        Err(TryRecvError::Disconnected) => return Ok(Next::End),
-    };
-    let is_busy = machine::turn(connection, effects, command)?;
-    Ok(if is_busy { Next::Turn } else { Next::Wait })
-}
-
 /// The receiver thread. It runs until `commands` is disconnected.
 ///
 /// # Errors
@@ -118,20 +81,24 @@ where
 pub fn run(
     mut connection: Connection,
     mut effects: ReceiverEffects,
-    commands: &Receiver<Command>,
+    commands: &Receiver<Reconnect>,
 ) -> Result<(), BackgroundDied> {
     loop {
-        match turn(&mut connection, &mut effects, commands)? {
-            Next::Turn => {}
-            Next::Wait => effects.wait(connection.deadline(), commands),
-            Next::End => return Ok(()),
+        let command = match commands.try_recv() {
+            Ok(Reconnect) => Some(Event::Reconnect),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => return Ok(()),
+        };
+        let is_busy = machine::turn(&mut connection, &mut effects, command)?;
+        if !is_busy {
+            effects.wait(connection.deadline(), commands);
         }
     }
 }
 
 impl ReceiverEffects {
     /// Waits until there is something to do, or to give a sign of life.
-    fn wait(&self, deadline: Option<Instant>, commands: &Receiver<Command>) {
+    fn wait(&self, deadline: Option<Instant>, commands: &Receiver<Reconnect>) {
         let wake_at = self.heartbeat.waiting(Instant::now(), deadline);
         let mut ready = Select::new();
         ready.recv(self.network.woken());

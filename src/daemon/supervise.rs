@@ -20,7 +20,7 @@ use signal_hook::iterator::Signals;
 
 use crate::cli::config::Config;
 use crate::common::logging;
-use crate::daemon::receiver::{self, Command, ReceiverEffects, snapshot_channel};
+use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
 use crate::daemon::status::{Note, Status};
 use crate::daemon::watchdog::Watchdog;
@@ -53,12 +53,15 @@ pub enum RunError {
     /// The system refused a signal handler or a thread.
     Start(io::Error),
     /// A thread ended, which none does unasked.
-    ThreadEnded {
-        /// Its name.
-        name: &'static str,
-        /// Why; `None` where it panicked, which has been printed.
-        source: Option<BackgroundDied>,
-    },
+    ThreadEnded(ThreadEnd),
+}
+
+/// The end of a thread, sent by the thread itself, however it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadEnd {
+    name: &'static str,
+    /// Why; `None` where it panicked, which has been printed, or was asked to.
+    source: Option<BackgroundDied>,
 }
 
 impl fmt::Display for RunError {
@@ -66,26 +69,15 @@ impl fmt::Display for RunError {
         match self {
             Self::Claim(error) => error.fmt(formatter),
             Self::Start(error) => write!(formatter, "cannot start: {error}"),
-            Self::ThreadEnded {
-                name,
-                source: Some(source),
-            } => {
-                write!(formatter, "the {name} thread ended: {source}")
-            }
-            Self::ThreadEnded { name, source: None } => {
-                write!(formatter, "the {name} thread panicked; please report this")
-            }
+            Self::ThreadEnded(ThreadEnd { name, source }) => match source {
+                Some(source) => write!(formatter, "the {name} thread ended: {source}"),
+                None => write!(formatter, "the {name} thread panicked; please report this"),
+            },
         }
     }
 }
 
 impl std::error::Error for RunError {}
-
-/// The end of a thread, sent by the thread itself, however it ends.
-struct ThreadEnd {
-    name: &'static str,
-    source: Option<BackgroundDied>,
-}
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
@@ -112,7 +104,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 Err(_) => return Err(panicked("signals")),
             },
             recv(threads.ended) -> end => return Err(match end {
-                Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
+                Ok(end) => RunError::ThreadEnded(end),
                 // Each thread reports its end before it is gone, so one of them has done so.
                 Err(_) => panicked("last"),
             }),
@@ -175,7 +167,7 @@ fn warn_of_tls_files(config: &Config) -> Result<(), RunError> {
 
 /// The receiver and the writer, from the main thread's side.
 struct Threads {
-    commands: Sender<Command>,
+    commands: Sender<Reconnect>,
     /// Dropped to stop the writer.
     stop_writer: Sender<Infallible>,
     ended: Receiver<ThreadEnd>,
@@ -222,7 +214,7 @@ impl Threads {
 
     fn reconnect(&self) {
         // Where the receiver is no more, its end is on its way.
-        let _ = self.commands.send(Command::Reconnect);
+        let _ = self.commands.send(Reconnect);
     }
 
     /// First the receiver, so that nothing more is acknowledged, then the writer, which still writes
@@ -243,7 +235,7 @@ impl Threads {
 }
 
 fn panicked(name: &'static str) -> RunError {
-    RunError::ThreadEnded { name, source: None }
+    RunError::ThreadEnded(ThreadEnd { name, source: None })
 }
 
 /// Starts a thread whose end is reported on `ends`.
@@ -254,30 +246,20 @@ fn spawn(
 ) -> Result<(), RunError> {
     let builder = thread::Builder::new().name(name.to_owned());
     let thread = move || {
-        let mut guard = ExitGuard {
-            name,
-            ends,
-            source: None,
-        };
-        guard.source = work().err();
+        let source = None;
+        let mut guard = ExitGuard(ends, ThreadEnd { name, source });
+        guard.1.source = work().err();
     };
     builder.spawn(thread).map(drop).map_err(RunError::Start)
 }
 
 /// Reports the end of its thread when it is dropped, be it by a panic.
-struct ExitGuard {
-    name: &'static str,
-    ends: Sender<ThreadEnd>,
-    source: Option<BackgroundDied>,
-}
+struct ExitGuard(Sender<ThreadEnd>, ThreadEnd);
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
         // Where nobody listens any more, the process is ending anyway.
-        let _ = self.ends.send(ThreadEnd {
-            name: self.name,
-            source: self.source.take(),
-        });
+        let _ = self.0.send(self.1);
     }
 }
 

@@ -1,7 +1,6 @@
 //! The writer thread: runs the output's state machine over the file.
 
 use std::convert::Infallible;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
@@ -26,28 +25,25 @@ pub struct WriterEffects {
 }
 
 /// One turn of the writer, which waits for nothing but the file: the newest snapshot, or a deadline.
-/// Where no more snapshots will come, or no more are waited for (`is_stopping`), what is still to be
-/// written is, and it breaks.
+/// Where no more snapshots will come, or no more are waited for (`is_stopping`), it writes what is
+/// still to be written. Says whether that was the last turn.
 pub fn turn<M, E>(
     output: &mut M,
     effects: &mut E,
     snapshots: &Receiver<Snapshot>,
     is_stopping: bool,
-) -> ControlFlow<()>
+) -> bool
 where
     M: Machine<Event = Event>,
     E: Effects<M, Error = Infallible>,
 {
-    let (event, flow) = match snapshots.try_recv() {
-        Ok(snapshot) => (
-            Some(Event::Wanted(render(&snapshot.targets))),
-            ControlFlow::Continue(()),
-        ),
-        Err(TryRecvError::Empty) if !is_stopping => (None, ControlFlow::Continue(())),
-        Err(_) => (Some(Event::Finish), ControlFlow::Break(())),
+    let (event, is_over) = match snapshots.try_recv() {
+        Ok(snapshot) => (Some(Event::Wanted(render(&snapshot.targets))), false),
+        Err(TryRecvError::Empty) if !is_stopping => (None, false),
+        Err(_) => (Some(Event::Finish), true),
     };
     let Ok(_) = machine::turn(output, effects, event);
-    flow
+    is_over
 }
 
 /// The writer thread. It runs until `snapshots` is disconnected or `stop` is.
@@ -60,7 +56,7 @@ pub fn run(
     loop {
         effects.wait(output.deadline(), snapshots, stop);
         let is_stopping = stop.try_recv() == Err(TryRecvError::Disconnected);
-        if turn(&mut output, &mut effects, snapshots, is_stopping).is_break() {
+        if turn(&mut output, &mut effects, snapshots, is_stopping) {
             return;
         }
     }
@@ -92,11 +88,6 @@ impl WriterEffects {
 
 impl Effects<Output> for WriterEffects {
     type Error = Infallible;
-
-    /// Nothing happens to the file that the machine does not ask about.
-    fn poll(&mut self) -> Result<Option<Event>, Infallible> {
-        Ok(None)
-    }
 
     fn begin(&mut self, _: &Event) {
         self.heartbeat.working(Instant::now());

@@ -374,12 +374,10 @@ impl Connection {
     fn connected(&mut self, now: Instant, open: &mut Open, phase: Phase) -> Vec<Action> {
         open.phase = phase;
         self.unready_attempts.reset();
-        let recovery = self.outage.end(now);
         vec![Action::Report(Report::Connected {
             protocol: open.negotiation.protocol,
             endpoint: open.negotiation.endpoint.clone(),
-            outage: recovery.outage,
-            should_log: recovery.should_log,
+            recovery: self.outage.end(now),
         })]
     }
 

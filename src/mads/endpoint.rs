@@ -176,14 +176,12 @@ impl fmt::Display for AnswerError {
                     sanitize(url)
                 )
             }
-            Self::Disabled(None) => formatter.write_str(
-                "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there",
-            ),
-            Self::Disabled(Some(without_mads)) => {
-                write!(
-                    formatter,
-                    "the control plane has MADS disabled; {without_mads}"
-                )
+            Self::Disabled(without_mads) => {
+                formatter.write_str("the control plane has MADS disabled; ")?;
+                match without_mads {
+                    Some(without_mads) => without_mads.fmt(formatter),
+                    None => formatter.write_str("set monitoringAssignmentServer.enabled there"),
+                }
             }
             Self::NoPort => formatter.write_str(
                 "monitoringAssignmentServer has no port; give the address of MADS as --cp-address",
@@ -214,10 +212,8 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     if !(200..300).contains(status) {
         return Ok(None);
     }
-    let Some(url) = serde_json::from_str::<Object<Catalog>>(body)
-        .ok()
-        .and_then(|Object(catalog)| catalog.mads_url())
-    else {
+    let catalog = serde_json::from_str::<Object<Catalog>>(body).ok();
+    let Some(url) = catalog.and_then(|Object(catalog)| catalog.mads_url()) else {
         return Ok(None);
     };
     let location: Address = url
@@ -275,15 +271,13 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         .into_iter()
         .flatten()
         .find(|port| *port > 0);
-    let security = if server.tls_enabled == Some(true) {
-        Security::Tls
-    } else {
-        Security::Plaintext
-    };
     Ok(Endpoint {
         host: address.host.clone(),
         port: port.ok_or(AnswerError::NoPort)?,
-        security,
+        security: match server.tls_enabled {
+            Some(true) => Security::Tls,
+            _ => Security::Plaintext,
+        },
         base_path: String::new(),
         origin: Origin::Config,
         without_mads,
@@ -355,12 +349,9 @@ struct CatalogEntry {
 
 impl Catalog {
     fn mads_url(self) -> Option<String> {
-        self.apis?
-            .0
-            .monitoring_assignment?
-            .0
-            .url
-            .filter(|url| !url.is_empty())
+        let Object(apis) = self.apis?;
+        let Object(entry) = apis.monitoring_assignment?;
+        entry.url.filter(|url| !url.is_empty())
     }
 }
 

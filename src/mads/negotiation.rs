@@ -4,6 +4,7 @@
 //! Pure. Only a definite "not here" moves on within an attempt, never an outage: a control plane
 //! that restarts must not be taken for an older one.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use crate::mads::api_version::ApiVersion;
@@ -108,7 +109,7 @@ pub struct Negotiation {
     /// What is being tried, or was found.
     pub protocol: Protocol,
     /// What to try where that is not served, in order.
-    alternatives: Vec<Protocol>,
+    alternatives: VecDeque<Protocol>,
     /// What was not served here, and why.
     refusals: Vec<(Protocol, String)>,
     /// Whether the operator leaves anything to negotiation.
@@ -120,13 +121,9 @@ impl Negotiation {
     /// where the pins exclude all of them.
     pub fn begin(endpoint: Endpoint, pins: Pins) -> Option<Self> {
         let mut alternatives = protocols(&endpoint, pins);
-        if alternatives.is_empty() {
-            return None;
-        }
-        let protocol = alternatives.remove(0);
         Some(Self {
             endpoint,
-            protocol,
+            protocol: alternatives.pop_front()?,
             alternatives,
             refusals: Vec::new(),
             is_pinned: pins != Pins::default(),
@@ -150,11 +147,9 @@ impl Negotiation {
             self.alternatives
                 .retain(|protocol| *protocol == Protocol::Http);
         }
-        if self.alternatives.is_empty() {
-            return false;
-        }
-        self.protocol = self.alternatives.remove(0);
-        true
+        let next = self.alternatives.pop_front();
+        self.protocol = next.unwrap_or(self.protocol);
+        next.is_some()
     }
 
     /// The attempt has failed, with this end of the source that was tried last.
@@ -179,11 +174,11 @@ impl fmt::Display for NegotiationError {
         match negotiation.refusals.as_slice() {
             [] | [_] => formatter.write_str(&end.reason)?,
             refusals => {
-                let separators = std::iter::once(":").chain(std::iter::repeat(";"));
-                write!(formatter, "no MADS at {}", negotiation.endpoint.authority())?;
-                for ((protocol, reason), separator) in refusals.iter().zip(separators) {
-                    write!(formatter, "{separator} {protocol}: {reason}")?;
-                }
+                let in_words =
+                    |(protocol, reason): &(Protocol, String)| format!("{protocol}: {reason}");
+                let refusals: Vec<String> = refusals.iter().map(in_words).collect();
+                let authority = negotiation.endpoint.authority();
+                write!(formatter, "no MADS at {authority}: {}", refusals.join("; "))?;
             }
         }
         let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
@@ -227,7 +222,7 @@ impl UnreadyAttempts {
 ///
 /// Kuma's gRPC server negotiates no ALPN, on which C-core insists, so TLS means HTTPS; and gRPC
 /// knows no base path.
-fn protocols(endpoint: &Endpoint, pins: Pins) -> Vec<Protocol> {
+fn protocols(endpoint: &Endpoint, pins: Pins) -> VecDeque<Protocol> {
     let grpc_is_possible = cfg!(feature = "grpc")
         && endpoint.security == Security::Plaintext
         && endpoint.base_path.is_empty();

@@ -14,7 +14,7 @@ use crate::mads::assignment::SkippedTarget;
 use crate::mads::connection::ConnectionError;
 use crate::mads::endpoint::{Endpoint, LocationUnknown, Origin, Probe};
 use crate::mads::negotiation::Protocol;
-use crate::mads::outage::Failure;
+use crate::mads::outage::{Failure, Recovery};
 use crate::mads::session::Rejection;
 use crate::mads::transport::address::Security;
 
@@ -46,10 +46,8 @@ pub enum Report {
         protocol: Protocol,
         /// Where.
         endpoint: Endpoint,
-        /// How long it was away; `None` where nothing went wrong before.
-        outage: Option<Duration>,
-        /// Whether that is worth a line.
-        should_log: bool,
+        /// How long it was away, and whether that is worth a line.
+        recovery: Recovery,
     },
     /// MADS is not where, or not as safe, as `--cp-address` suggests.
     EndpointWarning(EndpointWarning),
@@ -160,41 +158,29 @@ impl EndpointWarning {
 impl Report {
     /// How important it is.
     pub fn level(&self) -> Level {
-        match self {
-            Self::Connected {
-                should_log: true,
-                outage: None,
-                ..
+        let (level, should_log) = match self {
+            Self::Reconnecting => (Level::Info, true),
+            Self::Connected { recovery, .. } => match recovery.outage {
+                None => (Level::Info, recovery.should_log),
+                // What has begun with a warning ends with one.
+                Some(_) => (Level::Warn, recovery.should_log),
+            },
+            Self::Accepted {
+                ends_rejections, ..
             }
-            | Self::Reconnecting => Level::Info,
-            // What has begun with a warning ends with one.
-            Self::Connected {
-                should_log: true, ..
+            | Self::Unchanged { ends_rejections } => (Level::Warn, *ends_rejections),
+            Self::EndpointWarning(_) => (Level::Warn, true),
+            Self::Disconnected { failure, .. } => (Level::Warn, failure.suppressed.is_some()),
+            Self::Rejected { suppressed, .. } => (Level::Warn, suppressed.is_some()),
+            Self::Skipped { quiet, .. } | Self::UnknownServices { quiet, .. } => {
+                (Level::Warn, !quiet)
             }
-            | Self::Accepted {
-                ends_rejections: true,
-                ..
-            }
-            | Self::Unchanged {
-                ends_rejections: true,
-            }
-            | Self::EndpointWarning(_)
-            | Self::Disconnected {
-                failure:
-                    Failure {
-                        suppressed: Some(_),
-                        ..
-                    },
-                ..
-            }
-            | Self::Rejected {
-                suppressed: Some(_),
-                ..
-            }
-            | Self::Skipped { quiet: false, .. }
-            | Self::UnknownServices { quiet: false, .. } => Level::Warn,
-            _ => Level::Debug,
-        }
+            Self::ProbeFinished(_)
+            | Self::Opening { .. }
+            | Self::NotServed { .. }
+            | Self::Received { .. } => (Level::Debug, true),
+        };
+        if should_log { level } else { Level::Debug }
     }
 }
 
@@ -217,9 +203,8 @@ impl fmt::Display for Report {
             Self::Connected {
                 protocol,
                 endpoint,
-                outage,
-                ..
-            } => write_connected(formatter, *protocol, endpoint, *outage),
+                recovery,
+            } => write_connected(formatter, *protocol, endpoint, recovery.outage),
             Self::EndpointWarning(note) => note.fmt(formatter),
             Self::Disconnected {
                 error,
@@ -265,15 +250,13 @@ impl fmt::Display for Report {
                     sanitize(version)
                 )
             }
-            Self::Unchanged {
-                ends_rejections: false,
-            } => formatter.write_str("nothing new at the control plane"),
-            Self::Unchanged {
-                ends_rejections: true,
-            } => formatter.write_str(
-                "the control plane is back at the list that was accepted, so nothing is rejected \
-                 any more",
-            ),
+            Self::Unchanged { ends_rejections } => formatter.write_str(match ends_rejections {
+                false => "nothing new at the control plane",
+                true => {
+                    "the control plane is back at the list that was accepted, so nothing is \
+                     rejected any more"
+                }
+            }),
             Self::Rejected {
                 reason,
                 pause,
@@ -372,10 +355,8 @@ fn write_connected(
 }
 
 fn write_skipped(formatter: &mut fmt::Formatter<'_>, targets: &[SkippedTarget]) -> fmt::Result {
-    match targets.len() {
-        1 => formatter.write_str("skipped 1 target without an address: ")?,
-        count => write!(formatter, "skipped {count} targets without an address: ")?,
-    }
+    let count = Targets(targets.len());
+    write!(formatter, "skipped {count} without an address: ")?;
     for (index, target) in targets.iter().take(NAMED_TARGETS).enumerate() {
         let separator = if index > 0 { ", " } else { "" };
         write!(formatter, "{separator}{}", sanitize(&target.to_string()))?;

@@ -92,41 +92,30 @@ pub struct Moved {
 impl Report {
     /// How important it is.
     pub fn level(&self) -> Level {
-        match self {
+        // Who reads warnings has read of a failure, and is to read of its end.
+        let warn_if = |is_warning| if is_warning { Level::Warn } else { Level::Info };
+        let (level, should_log) = match self {
             Self::Written {
-                emptied: Some(_),
-                suppressed: Some(_),
+                emptied,
+                failed_for,
+                suppressed,
                 ..
-            }
-            // Who reads warnings has read of the failure, and is to read of its end.
-            | Self::Written {
-                failed_for: Some(_),
-                suppressed: Some(_),
+            } => (
+                warn_if(emptied.is_some() || failed_for.is_some()),
+                suppressed.is_some(),
+            ),
+            Self::Unchanged {
+                failed_for,
+                should_log,
                 ..
+            } => (warn_if(failed_for.is_some()), *should_log),
+            Self::ExternalChange { suppressed, .. } | Self::Moved { suppressed, .. } => {
+                (Level::Warn, suppressed.is_some())
             }
-            | Self::Unchanged {
-                failed_for: Some(_), ..
-            }
-            | Self::ExternalChange {
-                suppressed: Some(_), ..
-            }
-            | Self::Moved {
-                suppressed: Some(_), ..
-            } => Level::Warn,
-            Self::Written {
-                suppressed: Some(_), ..
-            }
-            | Self::Unchanged { should_log: true, .. } => Level::Info,
-            Self::WriteFailed {
-                suppressed: Some(_), ..
-            } => Level::Error,
-            Self::Written { .. }
-            | Self::Unchanged { .. }
-            | Self::Named(_)
-            | Self::ExternalChange { .. }
-            | Self::Moved { .. }
-            | Self::WriteFailed { .. } => Level::Debug,
-        }
+            Self::WriteFailed { suppressed, .. } => (Level::Error, suppressed.is_some()),
+            Self::Named(_) => (Level::Debug, true),
+        };
+        if should_log { level } else { Level::Debug }
     }
 }
 

@@ -135,9 +135,10 @@ impl Machine for Output {
     }
 
     fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
-        match event {
-            Event::Time => self.act(now),
-            Event::Wanted(content) => self.want(now, content),
+        let has_failed = matches!(event, Event::Replaced(Err(_)));
+        let mut actions = match event {
+            Event::Time => Vec::new(),
+            Event::Wanted(content) => self.want(content).into_iter().collect(),
             Event::Inspected(result) => self.inspected(now, result),
             Event::Replaced(result) => self.replaced(now, random, result),
             Event::Moved(moved) => {
@@ -147,9 +148,14 @@ impl Machine for Output {
             }
             Event::Finish => {
                 self.finishing = true;
-                self.act(now)
+                Vec::new()
             }
+        };
+        // What has failed is not tried again at once, not even at the end.
+        if !has_failed {
+            actions.extend(self.act(now));
         }
+        actions
     }
 }
 
@@ -176,42 +182,38 @@ impl Output {
         }
     }
 
-    fn want(&mut self, now: Instant, content: Content) -> Vec<Action> {
+    fn want(&mut self, content: Content) -> Option<Action> {
+        let report = Report::Unchanged {
+            targets: content.groups(),
+            first: false,
+            failed_for: None,
+            should_log: false,
+        };
         match &self.file {
             FileState::Holds(held) if **held == content => {
                 self.wanted = Some(Arc::clone(held));
-                let targets = content.groups();
-                vec![Action::Report(Report::Unchanged {
-                    targets,
-                    first: false,
-                    failed_for: None,
-                    should_log: false,
-                })]
+                Some(Action::Report(report))
             }
             _ => {
                 self.wanted = Some(Arc::new(content));
-                self.act(now)
+                None
             }
         }
     }
 
     /// Does what is due.
-    fn act(&mut self, now: Instant) -> Vec<Action> {
-        let Some(wanted) = self.wanted.clone() else {
-            return Vec::new();
-        };
-        let Some(due) = self.deadline() else {
-            return Vec::new();
-        };
+    fn act(&mut self, now: Instant) -> Option<Action> {
+        let wanted = self.wanted.clone()?;
+        let due = self.deadline()?;
         let is_settled = matches!(&self.file, FileState::Holds(content) if *content == wanted);
         let is_urgent = self.finishing && !is_settled;
         if now < due && !is_urgent {
-            return Vec::new();
+            return None;
         }
         let replacement = match std::mem::replace(&mut self.file, FileState::None) {
             FileState::Unflushed(replacement) if replacement.content == wanted => {
                 self.file = FileState::Flushing(replacement);
-                return vec![Action::Flush];
+                return Some(Action::Flush);
             }
             FileState::Unflushed(Replacement { content, .. }) => {
                 self.replacement(content.bytes(), &wanted)
@@ -227,12 +229,12 @@ impl Output {
                     content: Arc::clone(&wanted),
                     held: is_settled,
                 };
-                return vec![Action::Inspect(wanted)];
+                return Some(Action::Inspect(wanted));
             }
         };
         self.next_replacement = now + REPLACEMENT_INTERVAL;
         self.file = FileState::Replacing(replacement);
-        vec![Action::Replace(wanted)]
+        Some(Action::Replace(wanted))
     }
 
     fn replacement(&self, before: &[u8], wanted: &Arc<Content>) -> Replacement {
@@ -269,20 +271,18 @@ impl Output {
             ExternalChange::Mode(mode) => Some(mode),
             _ => None,
         };
-        let mut actions = Vec::new();
-        let mut is_quiet = false;
-        if held && !has_moved {
-            let suppressed = self.external_changes.allow(now);
-            is_quiet = suppressed.is_none();
-            actions.push(Action::Report(Report::ExternalChange { what, suppressed }));
-        }
+        // What was not there before, or not at this path, is nobody's change.
+        let is_change = held && !has_moved;
+        let suppressed = is_change
+            .then(|| self.external_changes.allow(now))
+            .flatten();
         self.file = FileState::Different(Found {
             bytes,
             mode,
-            is_quiet,
+            is_quiet: is_change && suppressed.is_none(),
         });
-        actions.extend(self.act(now));
-        actions
+        let report = Action::Report(Report::ExternalChange { what, suppressed });
+        is_change.then_some(report).into_iter().collect()
     }
 
     /// The file holds `content`, as it did before where it was `held`.
@@ -293,12 +293,8 @@ impl Output {
         }
         let is_first = self.targets_before.is_none();
         let report = self.unchanged(now, content, is_first);
-        let mut actions: Vec<Action> = (!held)
-            .then_some(Action::Report(report))
-            .into_iter()
-            .collect();
-        actions.extend(self.act(now));
-        actions
+        let report = (!held).then_some(Action::Report(report));
+        report.into_iter().collect()
     }
 
     fn unchanged(&mut self, now: Instant, content: Arc<Content>, is_first: bool) -> Report {
@@ -342,50 +338,46 @@ impl Output {
             self.unlogged_changes.add(replacement.changes);
         }
         let named = replacement.names.take().map(Report::Named);
-        let mut actions: Vec<Action> = named.map(Action::Report).into_iter().collect();
-        match failure {
-            None => actions.extend(self.written(now, replacement, is_old)),
+        let named = named.map(Action::Report).into_iter();
+        let outcome = match failure {
+            None => Action::Report(self.written(now, replacement, is_old)),
             Some(error) => {
                 self.file = FileState::Unflushed(replacement);
-                actions.push(self.failed(now, random, error));
+                self.failed(now, random, error)
             }
-        }
-        actions
+        };
+        named.chain([outcome]).collect()
     }
 
-    fn written(&mut self, now: Instant, replacement: Replacement, is_old: bool) -> Vec<Action> {
-        if is_old && self.writes.suppressed() == 0 {
-            // The write has been logged; only its flush was owed.
-            let report = self.unchanged(now, replacement.content, false);
-            self.next_inspection = now;
-            let mut actions = vec![Action::Report(report)];
-            actions.extend(self.act(now));
-            return actions;
-        }
+    fn written(&mut self, now: Instant, replacement: Replacement, is_old: bool) -> Report {
         let targets = replacement.content.groups();
-        self.holds(now, replacement.content);
+        let report = if is_old && self.writes.suppressed() == 0 {
+            // The write has been logged; only its flush was owed.
+            self.unchanged(now, replacement.content, false)
+        } else {
+            self.holds(now, replacement.content);
+            let failed_for = self.recovered(now);
+            let should_log =
+                failed_for.is_some() || (!replacement.is_quiet && self.writes.take(now));
+            // This one was among them.
+            let suppressed = should_log.then(|| self.writes.log().saturating_sub(1));
+            Report::Written {
+                targets,
+                changes: match suppressed {
+                    Some(_) => std::mem::take(&mut self.unlogged_changes),
+                    None => replacement.changes,
+                },
+                emptied: replacement.emptied,
+                mode: replacement.mode,
+                failed_for,
+                suppressed,
+            }
+        };
         if is_old {
             // Nobody has looked at it since it was written, which may be long ago.
             self.next_inspection = now;
         }
-        let failed_for = self.recovered(now);
-        let should_log = failed_for.is_some() || (!replacement.is_quiet && self.writes.take(now));
-        // This one was among them.
-        let suppressed = should_log.then(|| self.writes.log().saturating_sub(1));
-        let changes = match suppressed {
-            Some(_) => std::mem::take(&mut self.unlogged_changes),
-            None => replacement.changes,
-        };
-        let mut actions = vec![Action::Report(Report::Written {
-            targets,
-            changes,
-            emptied: replacement.emptied,
-            mode: replacement.mode,
-            failed_for,
-            suppressed,
-        })];
-        actions.extend(self.act(now));
-        actions
+        report
     }
 
     fn failed(&mut self, now: Instant, random: f64, error: WriteError) -> Action {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use kuma_prometheus_sd::daemon::receiver::{Command, SnapshotSender, snapshot_channel};
+use crossbeam_channel::Receiver;
+use kuma_prometheus_sd::daemon::receiver::{SnapshotSender, snapshot_channel};
 use kuma_prometheus_sd::mads::connection::{Connection, Event};
 use kuma_prometheus_sd::mads::negotiation::Pins;
 use kuma_prometheus_sd::mads::session::Session;
@@ -31,8 +31,6 @@ pub(crate) struct Daemon {
     number: u64,
     /// `None` once the receiver thread has ended.
     pub(crate) connection: Option<FaultyConnection>,
-    /// From the main thread, which drops its end to end the receiver.
-    pub(crate) commands: (Option<Sender<Command>>, Receiver<Command>),
     /// What has come over the network, and is not taken in yet.
     pub(crate) arrived: VecDeque<Arrived>,
     /// The connection's own deadline, for the watchers.
@@ -105,12 +103,10 @@ impl World {
         let session = Session::new("kuma_sd".to_owned());
         let connection = Connection::new(session, Pins::default(), Security::Plaintext, start);
         let connection = FaultyConnection::new(connection, self.fault, start);
-        let (commands, command_receiver) = unbounded();
         self.daemon = Some(Daemon {
             number: self.number(),
             own_deadline: Rc::clone(&connection.own_deadline),
             connection: Some(connection),
-            commands: (Some(commands), command_receiver),
             arrived: VecDeque::new(),
             receiver_alarm: Alarm::default(),
             under_way: None,
@@ -154,10 +150,10 @@ impl World {
         }
         daemon.is_stopping = true;
         daemon.has_finished = has_fault;
+        daemon.connection = None;
         daemon.under_way = None;
         let number = daemon.number;
         self.log(|| "SIGTERM".to_owned());
-        self.receiver_is_asked_to_end();
         self.link = None;
         self.watch.receiver_ends();
         self.watch.file.daemon_ends();

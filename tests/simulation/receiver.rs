@@ -3,8 +3,7 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use kuma_prometheus_sd::common::machine::{Effects, Machine};
-use kuma_prometheus_sd::daemon::receiver::{self, Command, Next};
+use kuma_prometheus_sd::common::machine::{self, Effects, Machine};
 use kuma_prometheus_sd::mads::connection::{Action, Event, NetworkAction};
 use kuma_prometheus_sd::mads::endpoint::Probe;
 use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
@@ -42,7 +41,7 @@ impl World {
         if let Some(daemon) = &mut self.daemon {
             daemon.receiver_alarm.reset();
         }
-        self.receiver_goes_on();
+        self.receiver_turns(None);
     }
 
     /// Something comes over the network; from an abandoned link nobody listens to it any more.
@@ -60,53 +59,32 @@ impl World {
         if let Some(link) = self.link.as_mut().filter(|link| link.number == number) {
             link.poll_is_answered();
         }
-        self.receiver_goes_on();
+        self.receiver_turns(None);
     }
 
     /// SIGHUP.
     pub(crate) fn reconnect(&mut self) {
-        let commands = self
-            .daemon
-            .as_ref()
-            .and_then(|daemon| daemon.commands.0.as_ref());
-        if let Some(commands) = commands {
-            commands.send(Command::Reconnect).unwrap();
-            self.event_from_outside();
-            self.receiver_goes_on();
-        }
-    }
-
-    /// SIGTERM.
-    pub(crate) fn receiver_is_asked_to_end(&mut self) {
-        if let Some(daemon) = &mut self.daemon {
-            daemon.commands.0 = None;
-        }
-        self.receiver_goes_on();
+        self.event_from_outside();
+        self.receiver_turns(Some(Event::Reconnect));
     }
 
     /// The thread takes its turns until it would wait.
-    fn receiver_goes_on(&mut self) {
+    fn receiver_turns(&mut self, mut command: Option<Event>) {
         loop {
-            let is_stream = self
-                .link
-                .as_ref()
-                .is_some_and(|link| link.protocol != Protocol::Http);
-            let is_flooded = is_stream && self.control_plane.manner == Manner::Flooding;
-            let Some(daemon) = &mut self.daemon else {
-                return;
-            };
-            let Some(mut connection) = daemon.connection.take() else {
+            let is_stream = |link: &Link| link.protocol != Protocol::Http;
+            let is_flooded = self.control_plane.manner == Manner::Flooding
+                && self.link.as_ref().is_some_and(is_stream);
+            let daemon = self.daemon.as_mut();
+            let Some(mut connection) = daemon.and_then(|daemon| daemon.connection.take()) else {
                 return;
             };
             connection.is_flooded = is_flooded;
-            let commands = daemon.commands.1.clone();
-            let Ok(next) = receiver::turn(&mut connection, self, &commands);
+            let Ok(is_busy) = machine::turn(&mut connection, self, command.take());
             self.watch.protocol.after_step(&mut self.watch.verdict);
-            let Some(daemon) = &mut self.daemon else {
-                return;
-            };
-            daemon.connection = (next != Next::End).then_some(connection);
-            if next == Next::Wait {
+            if let Some(daemon) = &mut self.daemon {
+                daemon.connection = Some(connection);
+            }
+            if !is_busy {
                 return;
             }
         }

@@ -52,9 +52,8 @@ impl World {
             let is_stopping = daemon.is_stopping;
             let snapshots = daemon.snapshots.1.clone();
             let is_last = snapshots.is_empty() && !is_stopping;
-            let has_finished = self.output_steps(|output, world| {
-                writer::turn(output, world, &snapshots, is_stopping).is_break()
-            });
+            let has_finished = self
+                .output_steps(|output, world| writer::turn(output, world, &snapshots, is_stopping));
             if let Some(daemon) = &mut self.daemon {
                 daemon.has_finished = has_finished;
             }
@@ -184,10 +183,6 @@ impl Effects<FaultyOutput> for World {
 
     fn random(&mut self) -> f64 {
         self.rng.jitter()
-    }
-
-    fn poll(&mut self) -> Result<Option<Event>, Infallible> {
-        Ok(None)
     }
 
     fn begin(&mut self, event: &Event) {

@@ -19,7 +19,6 @@ pub(super) struct TargetWarnings {
     /// The targets without an address that were reported last.
     skipped: Vec<SkippedTarget>,
     skipped_reminders: RateLimit,
-    unknown_service_is_reported: bool,
     unknown_service_reminders: RateLimit,
 }
 
@@ -43,18 +42,13 @@ impl TargetWarnings {
         if skipped == self.skipped {
             return None;
         }
-        if skipped.is_empty() {
-            self.skipped = skipped;
-            return None;
-        }
-        let quiet = self.skipped_reminders.allow(now).is_none();
+        let is_report = !skipped.is_empty();
+        let quiet = is_report && self.skipped_reminders.allow(now).is_none();
         if !quiet {
             self.skipped.clone_from(&skipped);
         }
-        Some(Report::Skipped {
-            targets: skipped,
-            quiet,
-        })
+        let targets = skipped;
+        is_report.then_some(Report::Skipped { targets, quiet })
     }
 
     /// Targets with the service that stands for none are reported once, until there are none.
@@ -64,14 +58,13 @@ impl TargetWarnings {
         };
         let unknown = targets.iter().filter(|target| is_unknown(target)).count();
         if unknown == 0 {
-            self.unknown_service_is_reported = false;
+            self.unknown_service_reminders.end();
             return None;
         }
-        if self.unknown_service_is_reported {
+        if self.unknown_service_reminders.has_logged() {
             return None;
         }
         let quiet = self.unknown_service_reminders.allow(now).is_none();
-        self.unknown_service_is_reported = !quiet;
         Some(Report::UnknownServices {
             unknown,
             targets: targets.len(),

@@ -56,7 +56,7 @@ pub struct Events {
 struct WakingAtTheEnd(Waker);
 
 /// A thread ended without having said so, which only a panic does.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct BackgroundDied {
     name: &'static str,
 }

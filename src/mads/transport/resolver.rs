@@ -118,34 +118,18 @@ impl Resolver {
                 .way(&address.host, address.port, address.security()),
             deadline: Instant::now() + RESOLVE_LIMIT,
         };
-        let (catalog, answer) = prober.probe("/catalog", None, &mut report)?;
-        let found = from_catalog(address, &answer).map_err(|source| ResolveError::Answer {
-            url: catalog,
-            source,
-        })?;
-        if let Some(endpoint) = found {
+        if let Some(endpoint) = prober.probe("/catalog", None, &mut report, from_catalog)? {
             return Ok(endpoint);
         }
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let (config, answer) = prober.probe("/config", token.as_deref(), &mut report)?;
-        let endpoint = from_config(address, &answer).map_err(|source| ResolveError::Answer {
-            url: config,
-            source,
-        })?;
-        Ok(self.with_token_refused(endpoint))
-    }
-
-    /// An API server that refuses whoever shows it a token, refuses the token.
-    fn with_token_refused(&self, mut endpoint: Endpoint) -> Endpoint {
-        if let (Origin::Guess(LocationUnknown::Refused(status)), Some(path)) =
-            (&endpoint.origin, &self.token_file)
+        let mut endpoint = prober.probe("/config", token.as_deref(), &mut report, from_config)?;
+        // Who refuses whoever shows a token, refuses the token.
+        if let Origin::Guess(LocationUnknown::Refused(status)) = endpoint.origin
+            && let Some(path) = self.token_file.clone()
         {
-            endpoint.origin = Origin::Guess(LocationUnknown::TokenRefused {
-                status: *status,
-                path: path.clone(),
-            });
+            endpoint.origin = Origin::Guess(LocationUnknown::TokenRefused { status, path });
         }
-        endpoint
+        Ok(endpoint)
     }
 }
 
@@ -176,12 +160,14 @@ struct Prober<'a> {
 }
 
 impl Prober<'_> {
-    fn probe(
+    /// Asks for a path, and takes from the answer what `read` finds in it.
+    fn probe<T>(
         &self,
         path: &str,
         token: Option<&str>,
         report: &mut impl FnMut(Probe),
-    ) -> Result<(String, Answer), ResolveError> {
+        read: impl FnOnce(&Address, &Answer) -> Result<T, AnswerError>,
+    ) -> Result<T, ResolveError> {
         let url = self.address.url(self.address.scheme.text(), path);
         let result = self.get(&url, token);
         let url = format!("{url}{}", self.route);
@@ -197,7 +183,9 @@ impl Prober<'_> {
             is_answered,
         });
         match result {
-            Ok(answer) => Ok((url, answer)),
+            Ok(answer) => {
+                read(self.address, &answer).map_err(|source| ResolveError::Answer { url, source })
+            }
             Err(source) => {
                 let Address { host, port, .. } = self.address;
                 let is_tls = self.address.security() == Security::Tls;

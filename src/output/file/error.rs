@@ -66,20 +66,17 @@ pub enum Warning {
 impl Warning {
     /// What there is to say about the name of an output.
     pub fn about_name(path: &Path) -> Option<Self> {
-        let path_bytes = path.as_os_str().as_encoded_bytes();
-        let is_known = ENDINGS
-            .iter()
-            .any(|ending| path_bytes.ends_with(ending.as_bytes()));
-        (!is_known).then(|| Self::Name {
-            path: path.to_owned(),
-        })
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let is_known = |ending: &str| bytes.ends_with(ending.as_bytes());
+        let path = path.to_owned();
+        (!ENDINGS.into_iter().any(is_known)).then_some(Self::Name { path })
     }
 
     /// How important it is.
     pub fn level(&self) -> Level {
         match self {
             Self::Full(_) => Level::Error,
-            Self::NoLocks { .. } | Self::Narrow { .. } | Self::Name { .. } => Level::Warn,
+            _ => Level::Warn,
         }
     }
 }
