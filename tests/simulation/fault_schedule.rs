@@ -34,7 +34,7 @@ const LONGEST_FLOOD: Duration = milliseconds(2400);
 #[derive(Debug, Default)]
 pub(crate) struct FaultSchedule {
     phase: Phase,
-    /// Whether the daemon's end under way met a healthy disk, and a file that nobody had touched.
+    /// Whether the present end of the daemon met a healthy disk, and a file that nobody had touched.
     pub(crate) is_end_clean: bool,
 }
 
@@ -167,11 +167,11 @@ impl World {
             }
             15..17 => self.response_becomes_bad(),
             17 => {
-                self.log(|| "the way is cut".to_owned());
+                self.log(|| "the link is cut".to_owned());
                 self.end_link(EndKind::Outage);
             }
             18 => {
-                self.log(|| "the way is cut silently".to_owned());
+                self.log(|| "the link is cut silently".to_owned());
                 self.cut_link();
             }
             19 => self.route = self.rng.pick(&[Route::Good, Route::Slow]),

@@ -1,5 +1,5 @@
-//! The two machines with a fault planted around them: what is told to the driver is not always what the
-//! machine wants. Without a fault, nothing is changed.
+//! The two machines with a fault planted around them: what runs them is not always given what the machine
+//! wants. Without a fault, nothing is changed.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub(crate) struct FaultyConnection {
     fault: Option<Fault>,
     /// Whether responses come as fast as they can.
     pub(crate) is_flooded: bool,
-    /// When it was told something last.
+    /// The time of its last step.
     last: Instant,
     /// Whether it is being found out where MADS is, or why a server hung up.
     is_asking: bool,

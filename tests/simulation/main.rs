@@ -1,6 +1,7 @@
-//! A deterministic simulation of the two state machines together, from a seed: a model control
-//! plane, network, disk and operator do their worst to a daemon in virtual time, and after every
-//! step the invariants in `watch/` are checked.
+//! A deterministic simulation, from a seed: a model control plane, network, disk and operator do their
+//! worst to a daemon in virtual time, and after every step the invariants in `watch/` are checked. The
+//! daemon is the program's own code but for its effects: both state machines, what runs them, and the
+//! channel between them.
 //!
 //! `SIMULATION_SEEDS=N` plays N stories instead of the usual ones; `SIMULATION_SEED=S` plays one
 //! and shows its end. A failure names its seed.
@@ -50,7 +51,7 @@ const REGRESSIONS: &[(u64, &str)] = &[
     ),
     (
         119,
-        "an API server that says where MADS is now and then was told of at every connect",
+        "an API server that says where MADS is now and then was warned about at every connect",
     ),
     (
         689,
@@ -75,7 +76,7 @@ fn play(seed: u64, fault: Option<Fault>) -> Result<(), Violation> {
     })
 }
 
-/// Plays it again, and tells how it ends.
+/// Plays it again, and shows how it ends.
 fn replay(seed: u64, fault: Option<Fault>) -> String {
     let mut world = World::new(seed, fault, Story::new(true));
     let played = catch_unwind(AssertUnwindSafe(|| world.play(LENGTH)));

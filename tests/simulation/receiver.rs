@@ -105,7 +105,7 @@ impl World {
             .event_before(self.now, deadline, &mut watch.verdict);
     }
 
-    /// The connection has been told to connect anew, and has decided when.
+    /// The connection has been asked to connect anew, and has decided when.
     fn watch_reconnect(&mut self) {
         let Some(until) = self.own_deadline() else {
             return;

@@ -1,5 +1,5 @@
-//! What happened in a story, for whoever has to understand a failure. A story is only told when
-//! its seed is played again: that is cheaper than telling all of them.
+//! What happened in a story, for whoever has to understand a failure. A story is only kept when
+//! its seed is played again: that is cheaper than keeping all of them.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -38,7 +38,7 @@ pub(crate) struct FileWatch {
     /// What the file holds, as far as the output can know.
     held: Option<Vec<u8>>,
     replacements: VecDeque<Duration>,
-    /// Whether the list that it was told of last is new, and whether anything is done about that.
+    /// Whether the list that it was given last is new, and whether anything is done about that.
     is_new: bool,
     has_acted: bool,
     is_ending: bool,
@@ -116,7 +116,7 @@ impl FileWatch {
         );
     }
 
-    /// The output is told something.
+    /// Something happens to the output.
     pub(crate) fn event(&mut self, now: Duration, event: FileEvent, verdict: &mut Verdict) {
         self.is_new = false;
         self.has_acted = false;
@@ -229,7 +229,7 @@ impl FileWatch {
     }
 }
 
-/// What the output is told, as far as it matters here.
+/// What happens to the output, as far as it matters here.
 #[derive(Debug)]
 pub(crate) enum FileEvent {
     Wanted(Vec<u8>),

@@ -12,18 +12,18 @@ use crate::rng::seconds;
 
 const MINUTE: Duration = seconds(60);
 
-/// Lines about the connection, whatever a control plane does: outages told at once and their ends,
+/// Lines about the connection, whatever a control plane does: outages logged at once and their ends,
 /// rejections, skipped targets.
 const CONNECTION_LINES: usize = 15;
 
 /// Lines about the connection while nothing at all is heard of a control plane.
 const LINES_WHILE_AWAY: usize = 4;
 
-/// An operator who asks for a new connection gets a line for that, and is told at once how it goes:
+/// An operator who asks for a new connection gets a line for that, and sees at once how it goes:
 /// the connection, the next failure, and what comes of that.
 const LINES_FOR_A_RECONNECT: usize = 3;
 
-/// Lines about the way to MADS, however often the API server changes its mind.
+/// Lines about where MADS is, however often the API server changes its mind.
 const ENDPOINT_WARNING_LINES: usize = 3;
 
 /// Lines about the file, whatever happens: its replacements, foreign changes, and trouble with the
@@ -90,7 +90,7 @@ impl LogWatch {
             verdict.require(
                 lines <= ENDPOINT_WARNING_LINES,
                 Invariant::EndpointWarningsAreRare,
-                || format!("{lines} lines about the way in a minute, now {report:?}"),
+                || format!("{lines} lines about where MADS is in a minute, now {report:?}"),
             );
             return;
         }

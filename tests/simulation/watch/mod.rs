@@ -76,7 +76,7 @@ pub(crate) enum Invariant {
     /// 10: a few lines of log a minute while the control plane is away, and a bounded number
     /// whatever happens.
     LogIsBounded,
-    /// 10: what there is to know about the way is not told at every connect.
+    /// 10: a warning about where MADS is is not logged at every connect.
     EndpointWarningsAreRare,
     /// Issue 5: the machines are at rest between events: no deadline is served again and again.
     NoBusyLoop,

@@ -125,7 +125,7 @@ impl PaceWatch {
         );
     }
 
-    /// The connection is told of an event.
+    /// Something happens to the connection.
     pub(crate) fn event(&mut self, now: Duration, event: &Event, sent: Option<&Sent>) {
         if let Event::Reconnect = event {
             self.backoff = ExpectedBackoff::default();
