@@ -1,91 +1,67 @@
-//! `check`: the same way to the control plane that the daemon goes, once, told step by step to a
-//! person.
+//! `check`: tests the connection to the control plane once, and shows each step to a person.
 //!
-//! It drives the daemon's own state machine, so that what it says is what the daemon would do.
+//! It runs the daemon's own state machine, so that what it shows is what the daemon would do.
 
 use std::env;
 use std::io::Write;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, bounded, select};
 use x509_parser::parse_x509_certificate;
 
 use crate::cli::config::Config;
+use crate::common::machine::{self, Effects, Machine};
 use crate::common::sanitize::sanitize;
 use crate::mads::connection::{Action, Connection, Event};
-use crate::mads::endpoint::Silence;
-use crate::mads::report::{Report, WayNote};
+use crate::mads::endpoint::LocationUnknown;
+use crate::mads::report::{EndpointWarning, Report};
 use crate::mads::session::Session;
 use crate::mads::transport::address::Security;
+use crate::mads::transport::background::{BackgroundDied, done_by};
 use crate::mads::transport::diagnosis::{self, peer_certificate};
 use crate::mads::transport::network::Network;
 use crate::output::file::{self, ClaimError, Warning};
 
-/// The longest time for the way to the control plane.
+/// The longest time for the check of the control plane.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest time for a look at the files for TLS.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
-/// How the way to the control plane ended.
-enum Outcome {
-    /// With a list.
-    Answered,
-    /// With a stream on which nothing has come.
-    Silent,
-    /// With a failure, told already.
-    Failed,
+/// Prints a line. Where nobody reads, the exit code still says how the check went.
+macro_rules! show {
+    ($out:expr, $($line:tt)*) => {{
+        let _ = writeln!($out, $($line)*);
+    }};
 }
 
-/// Checks the control plane and the output, and tells about it on `out`. Says whether both are
-/// well.
+/// Checks the control plane and the output, and shows each step on `out`. Says whether both are well.
 pub fn run(config: Config, out: &mut impl Write) -> bool {
     let output = file::check(&config.output_file);
-    let way = Check::new(config, out).run();
+    let is_connected = connect(config, out);
     match &output {
-        Ok(path) => tell(
+        Ok(path) => show!(
             out,
-            &format!(
-                "the output {} can probably be written: rights and room were looked at, nothing \
+            "the output {} can probably be written: rights and room were looked at, nothing \
                  was written",
-                path.display()
-            ),
+            path.display(),
         ),
         Err(ClaimError::Held { process, .. }) => {
             let process =
                 process.map_or_else(String::new, |process| format!(", process {process}"));
-            tell(
-                out,
-                &format!("the output is held by a running daemon{process}"),
-            );
+            show!(out, "the output is held by a running daemon{process}");
         }
-        Err(error) => tell(out, &error.to_string()),
+        Err(error) => show!(out, "{error}"),
     }
-    let is_well = matches!(way, Outcome::Answered | Outcome::Silent)
-        && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
-    tell(
-        out,
-        if is_well {
-            "check passed"
-        } else {
-            "check failed"
-        },
-    );
+    let is_well = is_connected && matches!(output, Ok(_) | Err(ClaimError::Held { .. }));
+    show!(out, "check {}", if is_well { "passed" } else { "failed" });
     is_well
 }
 
-/// Where nobody reads, the exit code still tells.
-fn tell(out: &mut impl Write, line: &str) {
-    let _ = writeln!(out, "{line}");
-}
-
+/// What the connection's actions are done with here: each step is shown.
 struct Check<'a, W> {
-    connection: Connection,
     network: Network,
-    /// The server whose certificate was told of last.
+    /// The server whose certificate was shown last.
     shown: Option<(String, u16)>,
-    address: (String, u16, Security),
     is_connected: bool,
     /// Whether the API server refuses the token. The daemon goes on then, where it can.
     is_token_refused: bool,
@@ -93,139 +69,105 @@ struct Check<'a, W> {
     waiting_for: String,
     /// When to give up.
     limit: Instant,
+    /// Whether the control plane passes; `None` until that is known.
+    outcome: Option<bool>,
     out: &'a mut W,
 }
 
-impl<'a, W: Write> Check<'a, W> {
-    fn new(config: Config, out: &'a mut W) -> Self {
-        let address = &config.resolver.address;
-        tell(
-            out,
-            &format!("control plane {address}, as {:?}", config.name),
-        );
-        for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
-            tell(out, &warning);
-        }
-        let limit = Instant::now() + LIMIT;
-        let settings = config.clone();
-        if let Some(Some(warning)) = done_by(limit, move || settings.tls_files_warning()) {
-            tell(out, &warning);
-        }
-        if let Some(warning) = Warning::about_name(&config.output_file) {
-            tell(out, &warning.to_string());
-        }
-        let security = address.security();
-        let waiting_for = format!("the API server at {address}");
-        let address = (address.host.clone(), address.port, security);
-        let session = Session::new(config.name);
-        let connection = Connection::new(session, config.pins, security, Instant::now());
-        Self {
-            connection: connection.single_attempt(),
-            network: Network::new(config.resolver),
-            shown: None,
-            address,
-            is_connected: false,
-            waiting_for,
-            is_token_refused: false,
-            limit,
-            out,
+/// Tests the connection to the control plane once; says whether it passes.
+fn connect(config: Config, out: &mut impl Write) -> bool {
+    let address = config.resolver.address.clone();
+    show!(out, "control plane {address}, as {:?}", config.name);
+    for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
+        show!(out, "{warning}");
+    }
+    let limit = Instant::now() + LIMIT;
+    let settings = config.clone();
+    let look_limit = limit.min(Instant::now() + LOOK_LIMIT);
+    let warning = done_by("tls-files", look_limit, move || {
+        settings.tls_files_warning()
+    });
+    if let Ok(Some(warning)) = warning {
+        show!(out, "{warning}");
+    }
+    if let Some(warning) = Warning::about_name(&config.output_file) {
+        show!(out, "{warning}");
+    }
+    let session = Session::new(config.name);
+    let connection = Connection::new(session, config.pins, address.security(), Instant::now());
+    let mut check = Check {
+        network: Network::new(config.resolver),
+        shown: None,
+        is_connected: false,
+        is_token_refused: false,
+        waiting_for: format!("the API server at {address}"),
+        limit,
+        outcome: None,
+        out,
+    };
+    check.show_certificate(&address.host, address.port, address.security());
+    match check.run(connection.single_attempt()) {
+        Ok(is_connected) => is_connected && !check.is_token_refused,
+        Err(error) => {
+            show!(check.out, "{error}; please report this");
+            false
         }
     }
+}
 
-    fn run(mut self) -> Outcome {
-        let (host, port, security) = self.address.clone();
-        self.show_certificate(&host, port, security);
-        let mut outcome = self.step(Event::Time);
-        while outcome.is_none() {
-            outcome = match self.network.poll() {
-                Ok(Some(event)) => self.step(event),
-                Ok(None) => self.wait(),
-                Err(error) => {
-                    tell(self.out, &format!("{error}; please report this"));
-                    Some(Outcome::Failed)
-                }
-            };
-        }
-        match outcome {
-            Some(outcome) if !self.is_token_refused => outcome,
-            _ => Outcome::Failed,
-        }
-    }
-
-    /// Waits for the network, for the machine's deadline, or for the end of the check.
-    fn wait(&mut self) -> Option<Outcome> {
-        let limit = self.limit;
-        let deadline = self
-            .connection
-            .deadline()
-            .map_or(limit, |deadline| deadline.min(limit));
-        select! {
-            recv(self.network.woken()) -> _ => None,
-            recv(at(deadline)) -> _ => {
-                if deadline == limit { Some(self.give_up()) } else { self.step(Event::Time) }
+impl<W: Write> Check<'_, W> {
+    fn run(&mut self, mut connection: Connection) -> Result<bool, BackgroundDied> {
+        loop {
+            let is_busy = machine::turn(&mut connection, self, None)?;
+            if let Some(outcome) = self.outcome.take() {
+                return Ok(outcome);
+            }
+            if !is_busy && self.is_over_after_waiting(connection.deadline()) {
+                return Ok(self.give_up());
             }
         }
     }
 
-    fn give_up(&mut self) -> Outcome {
+    /// Waits for the network or for the machine's deadline. Says whether the end of the check came
+    /// before either.
+    fn is_over_after_waiting(&self, deadline: Option<Instant>) -> bool {
+        let wake_at = deadline.map_or(self.limit, |deadline| deadline.min(self.limit));
+        let is_woken = self.network.woken().recv_deadline(wake_at).is_ok();
+        !is_woken && wake_at == self.limit
+    }
+
+    fn give_up(&mut self) -> bool {
         let seconds = LIMIT.as_secs();
         if self.is_connected {
-            tell(
+            show!(
                 self.out,
-                &format!(
-                    "no list has come within {seconds} s; with named MeshMetric backends that \
+                "no list has come within {seconds} s; with named MeshMetric backends that \
                      are all for other clients this is normal, see --name"
-                ),
             );
-            return Outcome::Silent;
+            return true;
         }
         let waiting_for = &self.waiting_for;
-        tell(
-            self.out,
-            &format!("{waiting_for}: no answer within {seconds} s"),
-        );
-        Outcome::Failed
+        show!(self.out, "{waiting_for}: no answer within {seconds} s");
+        false
     }
 
-    /// One event, and all that follows from it; the outcome, where there is one now.
-    fn step(&mut self, event: Event) -> Option<Outcome> {
-        let mut next = Some(event);
-        while let Some(event) = next.take() {
-            for action in self.connection.step(Instant::now(), fastrand::f64(), event) {
-                match action {
-                    Action::Resolve => next = self.network.resolve().or(next),
-                    Action::Diagnose(endpoint) => next = self.network.diagnose(endpoint).or(next),
-                    Action::Open(endpoint, protocol, request) => {
-                        self.waiting_for = format!("MADS at {}", endpoint.authority());
-                        self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
-                        next = self.network.open(&endpoint, protocol, request).or(next);
-                    }
-                    Action::HandOver(_) => return Some(Outcome::Answered),
-                    Action::Report(report) => {
-                        if let Some(outcome) = self.report(report) {
-                            return Some(outcome);
-                        }
-                    }
-                    Action::Send(request) => self.network.send(request),
-                    Action::Close => self.network.close(),
-                }
-            }
-        }
-        None
-    }
-
-    fn report(&mut self, report: Report) -> Option<Outcome> {
+    fn report(&mut self, report: Report) {
         match report {
-            Report::Trouble { reason, .. } => {
-                tell(self.out, &format!("no connection: {reason}"));
-                Some(Outcome::Failed)
+            Report::Disconnected { error, .. } => {
+                show!(self.out, "no connection: {error}");
+                self.outcome = Some(false);
             }
-            // The failure of a question is told with the failure of the attempt.
-            Report::Asked(question) if !question.is_answered => None,
+            // The failure of a probe is shown with the failure of the attempt.
+            Report::ProbeFinished(probe) if !probe.is_answered => {}
             Report::Rejected { reason, .. } => {
                 let reason = sanitize(&reason.to_string());
-                tell(self.out, &format!("the list cannot be used: {reason}"));
-                Some(Outcome::Failed)
+                show!(self.out, "the list cannot be used: {reason}");
+                self.outcome = Some(false);
+            }
+            Report::Opening { ref endpoint, .. } => {
+                self.waiting_for = format!("MADS at {}", endpoint.authority());
+                show!(self.out, "{report}");
+                self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
             }
             Report::Accepted {
                 assignments,
@@ -233,26 +175,23 @@ impl<'a, W: Write> Check<'a, W> {
                 skipped,
                 ..
             } => {
-                let line = format!(
-                    "a list has come: {assignments} assignments with {targets} targets, \
-                     {skipped} skipped"
+                show!(
+                    self.out,
+                    "a list has come: {assignments} assignments with {targets} targets, {skipped} skipped"
                 );
-                tell(self.out, &line);
                 if targets == 0 {
-                    tell(
+                    show!(
                         self.out,
                         "the list is empty: either nothing is to be scraped, or no MeshMetric backend has \
                          this client name; see --name and the mesh's metrics settings",
                     );
                 }
-                None
             }
-            Report::Received { .. } => None,
+            Report::Received { .. } => {}
             other => {
                 self.is_connected |= matches!(other, Report::Connected { .. });
                 self.is_token_refused |= is_of_a_refused_token(&other);
-                tell(self.out, &other.to_string());
-                None
+                show!(self.out, "{other}");
             }
         }
     }
@@ -267,32 +206,38 @@ impl<'a, W: Write> Check<'a, W> {
         // Where there is no handshake at all, the steps that follow say why.
         let deadline = self.limit.min(Instant::now() + diagnosis::LIMIT);
         if let Ok(certificate) = peer_certificate(host, port, deadline) {
-            tell(self.out, &describe_certificate(host, &certificate));
+            show!(self.out, "{}", describe_certificate(host, &certificate));
         }
+    }
+}
+
+impl<W: Write> Effects<Connection> for Check<'_, W> {
+    type Error = BackgroundDied;
+
+    fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
+        self.network.poll()
+    }
+
+    fn perform(&mut self, action: Action) -> Vec<Event> {
+        match action {
+            // Nothing that follows is of interest.
+            _ if self.outcome.is_some() => {}
+            Action::Network(action) => return self.network.perform(action).into_iter().collect(),
+            Action::HandOver(_) => self.outcome = Some(true),
+            Action::Report(report) => self.report(report),
+        }
+        Vec::new()
     }
 }
 
 fn is_of_a_refused_token(report: &Report) -> bool {
     matches!(
         report,
-        Report::Way(WayNote::Guessed {
-            silence: Silence::TokenRefused { .. },
+        Report::EndpointWarning(EndpointWarning::Guessed {
+            why: LocationUnknown::TokenRefused { .. },
             ..
         })
     )
-}
-
-/// The result of what knows no limit of its own, such as reading a file, and is left behind where it
-/// takes too long.
-fn done_by<T: Send + 'static>(
-    limit: Instant,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = bounded(1);
-    // Where the system refuses a thread, there is no result either.
-    let _ = thread::Builder::new().spawn(move || sender.send(work()));
-    let limit = limit.min(Instant::now() + LOOK_LIMIT);
-    receiver.recv_deadline(limit).ok()
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

@@ -1,7 +1,6 @@
-//! How long to wait before a retry, and how often to speak of the same trouble.
+//! How long to wait before a retry, and how often to log the same trouble.
 //!
-//! Pure. Both state machines use it: a control plane that is away and a disk that is full deserve
-//! the same patience.
+//! Pure.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -37,7 +36,6 @@ impl Backoff {
     }
 
     /// The pause after a first failure, also for whoever reconnects without one.
-    #[must_use]
     pub fn first_pause(random: f64) -> Duration {
         let (shortest, longest) = Self::FIRST_SECONDS.into_inner();
         Duration::from_secs_f64(shortest + (longest - shortest) * random)
@@ -49,74 +47,102 @@ impl Backoff {
     }
 }
 
-/// Lets a message through at most once a minute, and counts what it held back.
-#[derive(Debug, Clone, Default)]
-pub struct Reminder {
-    next: Option<Instant>,
-    held_back: u32,
-}
-
-impl Reminder {
-    /// The shortest time between two messages about one trouble.
-    pub const INTERVAL: Duration = Duration::from_secs(60);
-
-    /// How many messages were held back since the last one, where one may be given now.
-    pub fn due(&mut self, now: Instant) -> Option<u32> {
-        if self.next.is_some_and(|next| now < next) {
-            self.held_back += 1;
-            return None;
-        }
-        self.next = Some(now + Self::INTERVAL);
-        Some(std::mem::take(&mut self.held_back))
-    }
-
-    /// What it is about is over, and so is the count; the next message waits for its turn all the same.
-    pub fn forget(&mut self) {
-        self.held_back = 0;
-    }
-}
-
 /// Lets so many messages through at once, and after that one in each interval: all of them in
-/// ordinary life, and a bounded number in a flood.
+/// ordinary life, and a bounded number in a flood. It counts those that it suppresses.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     at_once: u32,
     interval: Duration,
-    left: u32,
-    /// Since when the next one is being earned.
-    earning_since: Instant,
+    /// When as many may be logged at once as in the beginning; `None` in the beginning.
+    full_at: Option<Instant>,
+    /// Messages since the last one that was logged.
+    suppressed: u32,
+    /// Whether one was logged since the end of what they were about before.
+    has_logged: bool,
+}
+
+/// One a minute.
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::reminders(1)
+    }
 }
 
 impl RateLimit {
-    /// All of it is left.
-    #[must_use]
-    pub fn new(at_once: u32, interval: Duration, start: Instant) -> Self {
+    /// Nothing was logged yet. `at_once` is at least 1.
+    pub const fn new(at_once: u32, interval: Duration) -> Self {
         Self {
             at_once,
             interval,
-            left: at_once,
-            earning_since: start,
+            full_at: None,
+            suppressed: 0,
+            has_logged: false,
         }
     }
 
-    /// Takes one, where there is one left.
+    /// For messages about what may last: several at once, then one a minute.
+    pub const fn reminders(at_once: u32) -> Self {
+        Self::new(at_once, Duration::from_secs(60))
+    }
+
+    /// One more message: where it may be logged, how many were suppressed since the last one that was.
+    pub fn allow(&mut self, now: Instant) -> Option<u32> {
+        if self.take(now) {
+            return Some(self.log());
+        }
+        self.suppress();
+        None
+    }
+
+    /// Whether a message may be logged now; where it may, it is taken to be.
     pub fn take(&mut self, now: Instant) -> bool {
-        while self.left < self.at_once && now >= self.earning_since + self.interval {
-            self.left += 1;
-            self.earning_since += self.interval;
+        let full_at = self.full_at.map_or(now, |full_at| full_at.max(now));
+        let is_allowed = full_at <= now + self.interval * (self.at_once - 1);
+        if is_allowed {
+            self.full_at = Some(full_at + self.interval);
         }
-        if self.left == self.at_once {
-            self.earning_since = now;
+        is_allowed
+    }
+
+    /// A message is logged in any case. Returns how many were suppressed before it.
+    pub fn log(&mut self) -> u32 {
+        self.has_logged = true;
+        std::mem::take(&mut self.suppressed)
+    }
+
+    /// A message is not logged.
+    pub fn suppress(&mut self) {
+        self.suppressed += 1;
+    }
+
+    /// How many messages were suppressed since the last one that was logged.
+    pub fn suppressed(&self) -> u32 {
+        self.suppressed
+    }
+
+    /// Whether a message was logged since the last `end`.
+    pub fn has_logged(&self) -> bool {
+        self.has_logged
+    }
+
+    /// What the messages were about is over. Where one was logged, its end is worth a line, and those
+    /// that were suppressed are of no interest any more.
+    pub fn end(&mut self) -> bool {
+        if self.has_logged {
+            self.suppressed = 0;
         }
-        let is_left = self.left > 0;
-        self.left -= u32::from(is_left);
-        is_left
+        std::mem::take(&mut self.has_logged)
+    }
+
+    /// Allows the next message at once.
+    pub fn reset(&mut self) {
+        self.full_at = None;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Backoff, RateLimit, Reminder};
+    use super::{Backoff, RateLimit};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -173,28 +199,58 @@ mod tests {
         assert_eq!(backoff.next_pause(0.5), Duration::from_millis(1100));
     }
 
-    #[test]
-    fn an_allowance_is_spent_at_once_and_earned_one_by_one() {
+    fn allowed(limit: &mut RateLimit, seconds: &[u64]) -> Vec<Option<u32>> {
         let start = Instant::now();
-        let mut rate_limit = RateLimit::new(2, Duration::from_secs(10), start);
-        let mut taken_at = |seconds| rate_limit.take(start + Duration::from_secs(seconds));
-        let taken: Vec<bool> = [100, 101, 102, 109, 110, 111, 120, 200, 201, 202]
-            .map(&mut taken_at)
-            .to_vec();
-        let expected = [
-            true, true, false, false, true, false, true, true, true, false,
-        ];
-        assert_eq!(taken, expected);
+        let allow = |seconds: &u64| limit.allow(start + Duration::from_secs(*seconds));
+        seconds.iter().map(allow).collect()
     }
 
     #[test]
-    fn a_reminder_speaks_once_a_minute_and_counts_the_rest() {
-        let start = Instant::now();
-        let mut reminder = Reminder::default();
-        assert_eq!(reminder.due(start), Some(0));
-        assert_eq!(reminder.due(start + Duration::from_secs(1)), None);
-        assert_eq!(reminder.due(start + Duration::from_secs(59)), None);
-        assert_eq!(reminder.due(start + Duration::from_secs(60)), Some(2));
-        assert_eq!(reminder.due(start + Duration::from_secs(119)), None);
+    fn several_messages_are_allowed_at_once_and_then_one_in_each_interval() {
+        let mut limit = RateLimit::new(2, Duration::from_secs(10));
+        let seconds = [100, 101, 102, 109, 110, 111, 120, 200, 201, 202];
+        let expected = [
+            Some(0),
+            Some(0),
+            None,
+            None,
+            Some(2),
+            None,
+            Some(1),
+            Some(0),
+            Some(0),
+            None,
+        ];
+        assert_eq!(allowed(&mut limit, &seconds), expected);
+    }
+
+    #[test]
+    fn a_reminder_is_allowed_once_a_minute_and_says_how_many_were_suppressed() {
+        let mut limit = RateLimit::reminders(1);
+        let expected = [Some(0), None, None, Some(2), None];
+        assert_eq!(allowed(&mut limit, &[0, 1, 59, 60, 119]), expected);
+    }
+
+    #[test]
+    fn an_end_is_worth_a_line_where_a_message_was_logged() {
+        let mut limit = RateLimit::reminders(1);
+        assert!(!limit.end());
+        assert_eq!(allowed(&mut limit, &[0, 1]), [Some(0), None]);
+        assert!(limit.end());
+        assert_eq!(limit.suppressed(), 0);
+        limit.suppress();
+        assert!(!limit.end(), "nothing was logged since");
+        assert_eq!(limit.log(), 1, "so it is still counted");
+    }
+
+    #[test]
+    fn a_reset_allows_the_next_message() {
+        let mut limit = RateLimit::reminders(1);
+        let now = Instant::now();
+        assert_eq!(limit.allow(now), Some(0));
+        assert_eq!(limit.allow(now), None);
+        limit.reset();
+        assert_eq!(limit.allow(now), Some(1));
+        assert_eq!(limit.allow(now), None);
     }
 }

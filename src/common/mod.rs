@@ -7,5 +7,6 @@ pub mod heartbeat;
 pub(crate) mod json;
 mod log_queue;
 pub mod logging;
+pub mod machine;
 pub(crate) mod sanitize;
 pub(crate) mod wording;

@@ -34,12 +34,12 @@ impl fmt::Display for Targets {
 }
 
 /// How many messages of a kind were held back, after the one that is told.
-pub(crate) fn write_held_back(
+pub(crate) fn write_suppressed(
     formatter: &mut fmt::Formatter<'_>,
-    held_back: Option<u32>,
+    suppressed: Option<u32>,
     what: &str,
 ) -> fmt::Result {
-    match held_back {
+    match suppressed {
         None | Some(0) => Ok(()),
         Some(1) => write!(formatter, "; 1 more {what} since the last such message"),
         Some(count) => write!(

@@ -46,11 +46,11 @@ impl Note {
             } => Some(Self::Connected {
                 source: source(*protocol, endpoint),
             }),
-            Report::Trouble { reason, .. } => Some(Self::Disconnected(reason.clone())),
+            Report::Disconnected { error, .. } => Some(Self::Disconnected(error.to_string())),
             // Those that are logged: only after one of them it is reported that they are over.
             Report::Rejected {
                 reason,
-                held_back: Some(_),
+                suppressed: Some(_),
                 ..
             } => Some(Self::Rejected(sanitize(&reason.to_string()))),
             Report::Accepted {
@@ -74,12 +74,12 @@ impl Note {
                 first: true,
                 ..
             } => Some(Self::Found(*targets)),
-            output::report::Report::Trouble { reason, .. } => {
-                Some(Self::NotWritten(reason.clone()))
+            output::report::Report::WriteFailed { error, .. } => {
+                Some(Self::NotWritten(error.to_string()))
             }
             output::report::Report::Unchanged { .. }
             | output::report::Report::Named(_)
-            | output::report::Report::Foreign { .. }
+            | output::report::Report::ExternalChange { .. }
             | output::report::Report::Moved { .. } => None,
         }
     }

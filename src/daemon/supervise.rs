@@ -1,7 +1,7 @@
 //! The life of the process: claims the output, starts the threads, and sees to their end.
 //!
-//! The main thread hears of signals and of the end of every thread, by panic too; a daemon that lives
-//! on with half its threads would look healthy and be useless. It also tells the service manager.
+//! The main thread receives signals and the end of every thread, by panic too; a daemon that lives
+//! on with half its threads would look healthy and be useless. It also notifies the service manager.
 
 use std::convert::Infallible;
 use std::env;
@@ -20,11 +20,11 @@ use signal_hook::iterator::Signals;
 
 use crate::cli::config::Config;
 use crate::common::logging;
-use crate::daemon::receiver::{Command, ReceiverThread, snapshot_channel};
+use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
 use crate::daemon::status::{Note, Status};
 use crate::daemon::watchdog::Watchdog;
-use crate::daemon::writer::WriterThread;
+use crate::daemon::writer::{self, WriterEffects};
 use crate::mads::connection::Connection;
 use crate::mads::session::Session;
 use crate::mads::transport::background::BackgroundDied;
@@ -53,12 +53,15 @@ pub enum RunError {
     /// The system refused a signal handler or a thread.
     Start(io::Error),
     /// A thread ended, which none does unasked.
-    ThreadEnded {
-        /// Its name.
-        name: &'static str,
-        /// What it said; `None` where it panicked and so has told already.
-        source: Option<BackgroundDied>,
-    },
+    ThreadEnded(ThreadEnd),
+}
+
+/// The end of a thread, sent by the thread itself, however it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadEnd {
+    name: &'static str,
+    /// Why; `None` where it panicked, which has been printed, or was asked to.
+    source: Option<BackgroundDied>,
 }
 
 impl fmt::Display for RunError {
@@ -66,26 +69,15 @@ impl fmt::Display for RunError {
         match self {
             Self::Claim(error) => error.fmt(formatter),
             Self::Start(error) => write!(formatter, "cannot start: {error}"),
-            Self::ThreadEnded {
-                name,
-                source: Some(source),
-            } => {
-                write!(formatter, "the {name} thread ended: {source}")
-            }
-            Self::ThreadEnded { name, source: None } => {
-                write!(formatter, "the {name} thread panicked; please report this")
-            }
+            Self::ThreadEnded(ThreadEnd { name, source }) => match source {
+                Some(source) => write!(formatter, "the {name} thread ended: {source}"),
+                None => write!(formatter, "the {name} thread panicked; please report this"),
+            },
         }
     }
 }
 
 impl std::error::Error for RunError {}
-
-/// The end of a thread, told by the thread itself, on whichever way it ends.
-struct ThreadEnd {
-    name: &'static str,
-    source: Option<BackgroundDied>,
-}
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
@@ -107,23 +99,23 @@ pub fn run(config: Config) -> Result<(), RunError> {
     loop {
         select! {
             recv(signals) -> signal => match signal {
-                Ok(SIGHUP) => threads.hang_up(),
+                Ok(SIGHUP) => threads.reconnect(),
                 Ok(_) => break,
                 Err(_) => return Err(panicked("signals")),
             },
             recv(threads.ended) -> end => return Err(match end {
-                Ok(ThreadEnd { name, source }) => RunError::ThreadEnded { name, source },
-                // Each thread tells of its end before it is gone, so one of them has done so.
+                Ok(end) => RunError::ThreadEnded(end),
+                // Each thread reports its end before it is gone, so one of them has done so.
                 Err(_) => panicked("last"),
             }),
             recv(threads.notes) -> note => {
-                // Where nobody tells any more, the end of all threads is on its way.
+                // Where there is no sender any more, the end of all threads is on its way.
                 let note = note.ok().into_iter().chain(threads.notes.try_iter());
                 note.for_each(|note| status.take(Timestamp::now(), note));
                 manager.status(status.to_string());
             }
             recv(ticks) -> _ => {
-                // Again, where the manager could not be told the last time.
+                // Again, where the manager could not be notified the last time.
                 manager.ready();
                 manager.status(status.to_string());
                 if watchdog.look(Instant::now()) {
@@ -138,7 +130,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Claims the output, and tells what is to be followed.
+/// Claims the output, and logs what is to be followed.
 fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
     let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
@@ -175,7 +167,7 @@ fn warn_of_tls_files(config: &Config) -> Result<(), RunError> {
 
 /// The receiver and the writer, from the main thread's side.
 struct Threads {
-    commands: Sender<Command>,
+    commands: Sender<Reconnect>,
     /// Dropped to stop the writer.
     stop_writer: Sender<Infallible>,
     ended: Receiver<ThreadEnd>,
@@ -192,24 +184,26 @@ impl Threads {
 
         let session = Session::new(config.name);
         let security = config.resolver.address.security();
-        let receiver = ReceiverThread {
-            connection: Connection::new(session, config.pins, security, Instant::now()),
+        let connection = Connection::new(session, config.pins, security, Instant::now());
+        let receiver_effects = ReceiverEffects {
             network: Network::new(config.resolver),
             snapshots: snapshot_sender,
             notes: notes_sender.clone(),
             heartbeat: watchdog.receiver.clone(),
         };
-        let writer = WriterThread {
-            output: Output::new(Instant::now(), log::log_enabled!(Level::Debug)),
+        let output = Output::new(Instant::now(), log::log_enabled!(Level::Debug));
+        let writer_effects = WriterEffects {
             file: file.with_heartbeat(watchdog.writer.clone()),
             notes: notes_sender,
             heartbeat: watchdog.writer.clone(),
         };
         spawn("writer", ends.clone(), move || {
-            writer.run(&snapshots, &writer_stopped);
+            writer::run(output, writer_effects, &snapshots, &writer_stopped);
             Ok(())
         })?;
-        spawn("receiver", ends, move || receiver.run(&command_receiver))?;
+        spawn("receiver", ends, move || {
+            receiver::run(connection, receiver_effects, &command_receiver)
+        })?;
         Ok(Self {
             commands,
             stop_writer,
@@ -218,9 +212,9 @@ impl Threads {
         })
     }
 
-    fn hang_up(&self) {
+    fn reconnect(&self) {
         // Where the receiver is no more, its end is on its way.
-        let _ = self.commands.send(Command::HangUp);
+        let _ = self.commands.send(Reconnect);
     }
 
     /// First the receiver, so that nothing more is acknowledged, then the writer, which still writes
@@ -241,10 +235,10 @@ impl Threads {
 }
 
 fn panicked(name: &'static str) -> RunError {
-    RunError::ThreadEnded { name, source: None }
+    RunError::ThreadEnded(ThreadEnd { name, source: None })
 }
 
-/// Starts a thread whose end is told on `ends`.
+/// Starts a thread whose end is reported on `ends`.
 fn spawn(
     name: &'static str,
     ends: Sender<ThreadEnd>,
@@ -252,30 +246,20 @@ fn spawn(
 ) -> Result<(), RunError> {
     let builder = thread::Builder::new().name(name.to_owned());
     let thread = move || {
-        let mut farewell = Farewell {
-            name,
-            ends,
-            source: None,
-        };
-        farewell.source = work().err();
+        let source = None;
+        let mut guard = ExitGuard(ends, ThreadEnd { name, source });
+        guard.1.source = work().err();
     };
     builder.spawn(thread).map(drop).map_err(RunError::Start)
 }
 
-/// Tells of the end of its thread when it is dropped, be it by a panic.
-struct Farewell {
-    name: &'static str,
-    ends: Sender<ThreadEnd>,
-    source: Option<BackgroundDied>,
-}
+/// Reports the end of its thread when it is dropped, be it by a panic.
+struct ExitGuard(Sender<ThreadEnd>, ThreadEnd);
 
-impl Drop for Farewell {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
         // Where nobody listens any more, the process is ending anyway.
-        let _ = self.ends.send(ThreadEnd {
-            name: self.name,
-            source: self.source.take(),
-        });
+        let _ = self.0.send(self.1);
     }
 }
 
@@ -323,7 +307,7 @@ mod tests {
     use crossbeam_channel::unbounded;
 
     #[test]
-    fn the_end_of_a_thread_is_told_by_panic_too() {
+    fn the_end_of_a_thread_is_reported_by_panic_too() {
         let (ends, ended) = unbounded();
         spawn("receiver", ends.clone(), || Ok(())).unwrap();
         let ThreadEnd { name, source } = ended.recv().unwrap();
@@ -332,6 +316,6 @@ mod tests {
         spawn("writer", ends, || panic!("as this test wants it")).unwrap();
         let ThreadEnd { name, source } = ended.recv().unwrap();
         assert_eq!((name, source.is_none()), ("writer", true));
-        assert!(ended.recv().is_err(), "each end is told once");
+        assert!(ended.recv().is_err(), "each end is reported once");
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::common::backoff::Reminder;
+use crate::common::backoff::RateLimit;
 use crate::common::heartbeat::Heartbeat;
 use crate::common::wording::Rounded;
 
@@ -15,20 +15,17 @@ pub struct Watchdog {
     /// Of the writer.
     pub writer: Heartbeat,
     output: PathBuf,
-    reminder: Reminder,
-    is_told: bool,
+    reminders: RateLimit,
 }
 
 impl Watchdog {
     /// For threads that are about to start; the writer's is to write `output`.
-    #[must_use]
     pub fn new(start: Instant, output: &Path) -> Self {
         Self {
             receiver: Heartbeat::new(start),
             writer: Heartbeat::new(start),
             output: output.to_owned(),
-            reminder: Reminder::default(),
-            is_told: false,
+            reminders: RateLimit::default(),
         }
     }
 
@@ -47,14 +44,13 @@ impl Watchdog {
                 )
             }
             (None, None) => {
-                if std::mem::take(&mut self.is_told) {
+                if self.reminders.end() {
                     log::warn!("all threads are responsive again");
                 }
                 return true;
             }
         };
-        if self.reminder.due(now).is_some() {
-            self.is_told = true;
+        if self.reminders.allow(now).is_some() {
             log::error!("{hang}");
         }
         false

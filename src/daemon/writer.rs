@@ -1,24 +1,22 @@
-//! The writer thread: does what the output machine says, and tells it how that went.
+//! The writer thread: runs the output's state machine over the file.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, at, select};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use crate::common::heartbeat::Heartbeat;
+use crate::common::machine::{self, Effects, Machine};
 use crate::daemon::status::Note;
 use crate::output::file::OutputFile;
 use crate::output::report::Report;
 use crate::output::state_machine::{Action, Event, Output};
 use crate::snapshot::Snapshot;
 
-/// The thread's own part: the effects.
-pub struct WriterThread {
-    /// Decides.
-    pub output: Output,
-    /// What it decides about.
+/// What the output's actions are done with.
+pub struct WriterEffects {
+    /// Everything but the reports.
     pub file: OutputFile,
     /// What the main thread is to know.
     pub notes: Sender<Note>,
@@ -26,63 +24,86 @@ pub struct WriterThread {
     pub heartbeat: Heartbeat,
 }
 
-impl WriterThread {
-    /// Runs until `snapshots` is disconnected or `stop` is; writes what is still to be written first.
-    pub fn run(mut self, snapshots: &Receiver<Arc<Snapshot>>, stop: &Receiver<Infallible>) {
-        loop {
-            let wake_at = self
-                .heartbeat
-                .waiting(Instant::now(), self.output.deadline());
-            select! {
-                recv(snapshots) -> snapshot => match snapshot {
-                    Ok(snapshot) => self.want(snapshot),
-                    Err(_) => break,
-                },
-                recv(stop) -> _ => break,
-                recv(at(wake_at)) -> _ => self.step(Event::Time),
-            }
-        }
-        if let Ok(snapshot) = snapshots.try_recv() {
-            self.want(snapshot);
-        }
-        self.step(Event::Finish);
-    }
+/// One turn of the writer, which waits for nothing but the file: the newest snapshot, or a deadline.
+/// Where no more snapshots will come, or no more are waited for (`is_stopping`), it writes what is
+/// still to be written. Says whether that was the last turn.
+pub fn turn<M, E>(
+    output: &mut M,
+    effects: &mut E,
+    snapshots: &Receiver<Arc<Snapshot>>,
+    is_stopping: bool,
+) -> bool
+where
+    M: Machine<Event = Event>,
+    E: Effects<M, Error = Infallible>,
+{
+    let (event, is_over) = match snapshots.try_recv() {
+        Ok(snapshot) => (Some(Event::Wanted(snapshot)), false),
+        Err(TryRecvError::Empty) if !is_stopping => (None, false),
+        Err(_) => (Some(Event::Finish), true),
+    };
+    let Ok(_) = machine::turn(output, effects, event);
+    is_over
+}
 
-    fn want(&mut self, snapshot: Arc<Snapshot>) {
-        self.heartbeat.working(Instant::now());
-        self.step(Event::Wanted(snapshot));
-    }
-
-    /// One event, and all that follows from it. Each that is dealt with is a sign of life.
-    fn step(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            self.heartbeat.working(Instant::now());
-            for action in self.output.step(Instant::now(), fastrand::f64(), event) {
-                match action {
-                    Action::Inspect(expected) => {
-                        let inspected = self.file.inspect(&expected);
-                        let inspected = inspected.map_err(|error| error.to_string());
-                        events.extend(self.file.take_moved().map(Event::Moved));
-                        events.push_back(Event::Inspected(inspected));
-                    }
-                    Action::Replace(content) => {
-                        let replaced = self.file.replace(&content);
-                        events.extend(self.file.take_moved().map(Event::Moved));
-                        events.push_back(Event::Replaced(replaced));
-                    }
-                    Action::Flush => events.push_back(Event::Replaced(self.file.flush())),
-                    Action::Report(report) => self.tell(&report),
-                }
-            }
+/// The writer thread. It runs until `snapshots` is disconnected or `stop` is.
+pub fn run(
+    mut output: Output,
+    mut effects: WriterEffects,
+    snapshots: &Receiver<Arc<Snapshot>>,
+    stop: &Receiver<Infallible>,
+) {
+    loop {
+        effects.wait(output.deadline(), snapshots, stop);
+        let is_stopping = stop.try_recv() == Err(TryRecvError::Disconnected);
+        if turn(&mut output, &mut effects, snapshots, is_stopping) {
+            return;
         }
     }
+}
 
-    fn tell(&self, report: &Report) {
+impl WriterEffects {
+    /// Waits until there is something to do, or to give a sign of life.
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        snapshots: &Receiver<Arc<Snapshot>>,
+        stop: &Receiver<Infallible>,
+    ) {
+        let wake_at = self.heartbeat.waiting(Instant::now(), deadline);
+        let mut ready = Select::new();
+        ready.recv(snapshots);
+        ready.recv(stop);
+        let _ = ready.ready_deadline(wake_at);
+    }
+
+    fn log(&self, report: &Report) {
         log::log!(report.level(), "{}: {report}", self.file.path().display());
         if let Some(note) = Note::of_output(report) {
             // Where the main thread is no more, the process is ending anyway.
             let _ = self.notes.send(note);
         }
+    }
+}
+
+impl Effects<Output> for WriterEffects {
+    type Error = Infallible;
+
+    fn begin(&mut self, _: &Event) {
+        self.heartbeat.working(Instant::now());
+    }
+
+    fn perform(&mut self, action: Action) -> Vec<Event> {
+        let event = match action {
+            Action::Inspect(expected) => Event::Inspected(self.file.inspect(&expected)),
+            Action::Replace(content) => Event::Replaced(self.file.replace(&content)),
+            Action::Flush => Event::Replaced(self.file.flush()),
+            Action::Report(report) => {
+                self.log(&report);
+                return Vec::new();
+            }
+        };
+        let moved = self.file.take_moved().map(Event::Moved);
+        moved.into_iter().chain([event]).collect()
     }
 }

@@ -1,26 +1,30 @@
 //! The connection to the control plane, as a state machine: when to connect, over what, what to
-//! answer and when, how long to wait after a failure, and what to tell about it.
+//! answer and when, how long to wait after a failure, and what to log about it.
 //!
-//! Pure: no I/O, no clock, no log. `step` is told what happened and when, and answers what to do;
-//! the receiver thread does it. Every connection starts from the top, with finding out where MADS
-//! is and what it serves, so that a control plane may change its API version under a running
-//! daemon.
+//! Pure: no I/O, no clock, no log. `step` takes in what happened and when, and answers what to do. Every
+//! connection starts from the top, with finding out where MADS is and what it serves, so that a control
+//! plane may change its API version under a running daemon.
 
+mod error;
 mod event;
 mod open;
 mod target_warnings;
 
 use std::time::{Duration, Instant};
 
-use crate::common::backoff::{Backoff, RateLimit, Reminder};
+use crate::common::backoff::{Backoff, RateLimit};
+use crate::common::machine::Machine;
 use crate::mads::endpoint::Endpoint;
-use crate::mads::negotiation::{End, EndKind, Negotiation, Pins, Protocol, UnreadyAttempts};
+use crate::mads::negotiation::{
+    End, EndKind, Negotiation, NegotiationError, Pins, Protocol, UnreadyAttempts,
+};
 use crate::mads::outage::Outage;
 use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
-use crate::mads::report::{Report, WayNote};
+use crate::mads::report::{EndpointWarning, Report};
 use crate::mads::session::{Accepted, Rejected, Response, Session};
 use crate::mads::transport::address::Security;
-pub use event::{Action, Event};
+pub use error::ConnectionError;
+pub use event::{Action, Event, NetworkAction};
 use open::{Open, Phase};
 use target_warnings::TargetWarnings;
 
@@ -37,11 +41,11 @@ const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(5);
 /// A stream that has been up for this long was a good one, even if nothing came over it.
 const GOOD_STREAM: Duration = Duration::from_secs(60);
 
-/// So many rejections are told at once; after that, one a minute.
-const REJECTIONS_TOLD_AT_ONCE: u32 = 2;
+/// So many rejections are logged at once; after that, one a minute.
+const REJECTIONS_LOGGED_AT_ONCE: u32 = 2;
 
-/// So many notes about the way to MADS are told at once; after that, one a minute.
-const WAYS_TOLD_AT_ONCE: u32 = 2;
+/// So many warnings about where MADS is are logged at once; after that, one a minute.
+const ENDPOINT_WARNINGS_AT_ONCE: u32 = 2;
 
 /// The state machine.
 #[derive(Debug)]
@@ -53,12 +57,11 @@ pub struct Connection {
     backoff: Backoff,
     unready_attempts: UnreadyAttempts,
     outage: Outage,
-    rejection_rate_limit: RateLimit,
-    rejection_is_told: bool,
-    untold_rejections: u32,
+    rejections: RateLimit,
     target_warnings: TargetWarnings,
-    told_way: Option<WayNote>,
-    way_rate_limit: RateLimit,
+    /// The warning about where MADS is that was logged last, while it holds.
+    endpoint_warning: Option<EndpointWarning>,
+    endpoint_warnings: RateLimit,
 }
 
 #[derive(Debug)]
@@ -71,46 +74,18 @@ enum State {
     Open(Box<Open>),
     /// The attempt has failed for this reason, and since then it is being looked whether more can
     /// be found out.
-    Diagnosing(String, Instant),
+    Diagnosing(NegotiationError, Instant),
 }
 
-impl Connection {
-    /// A machine that wants to connect at `start`.
-    #[must_use]
-    pub fn new(session: Session, pins: Pins, address_security: Security, start: Instant) -> Self {
-        Self {
-            pins,
-            address_security,
-            session,
-            state: State::Idle(start),
-            backoff: Backoff::default(),
-            unready_attempts: UnreadyAttempts::default(),
-            outage: Outage::new(start),
-            rejection_rate_limit: RateLimit::new(
-                REJECTIONS_TOLD_AT_ONCE,
-                Reminder::INTERVAL,
-                start,
-            ),
-            rejection_is_told: false,
-            untold_rejections: 0,
-            target_warnings: TargetWarnings::default(),
-            told_way: None,
-            way_rate_limit: RateLimit::new(WAYS_TOLD_AT_ONCE, Reminder::INTERVAL, start),
-        }
-    }
+impl Machine for Connection {
+    type Event = Event;
+    type Action = Action;
 
-    /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
-    /// tried in that attempt already.
-    #[must_use]
-    pub fn single_attempt(mut self) -> Self {
-        self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
-        self
-    }
+    const TIME: Event = Event::Time;
 
-    /// When `Event::Time` is wanted next; `None` while only the network can change anything, which
-    /// is on a gRPC stream that the server has accepted: keepalive ends it where the peer is gone.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    /// `None` while only the network can change anything, which is on a gRPC stream that the server has
+    /// accepted: keepalive ends it where the peer is gone.
+    fn deadline(&self) -> Option<Instant> {
         let open = match &self.state {
             State::Idle(until) => return Some(*until),
             State::Resolving(since) => return Some(*since + RESOLVE_DEADLINE),
@@ -121,42 +96,35 @@ impl Connection {
         [due, open.phase_deadline()].into_iter().flatten().min()
     }
 
-    /// Takes in what happened at `now`. `random`, in `0.0..1.0`, is used for jitter.
-    pub fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
+    fn step(&mut self, now: Instant, random: f64, event: Event) -> Vec<Action> {
         // Each arm sets the state that follows; what stands here meanwhile does not matter.
         let state = std::mem::replace(&mut self.state, State::Idle(now));
         match (state, event) {
-            (state, Event::HangUp) => self.hang_up(now, random, &state),
+            (state, Event::Reconnect) => self.reconnect(now, random, &state),
             (State::Idle(until), Event::Time) if until <= now => {
                 self.state = State::Resolving(now);
-                vec![Action::Resolve]
+                vec![NetworkAction::Resolve.into()]
             }
-            (State::Resolving(_), Event::Resolved(resolved)) => {
-                self.resolved(now, random, resolved)
+            (State::Resolving(_), Event::Resolved(Ok(endpoint))) => {
+                self.resolved(now, random, endpoint)
             }
-            (State::Resolving(since), Event::Asked(question)) => {
+            (State::Resolving(_), Event::Resolved(Err(error))) => {
+                self.unresolved(now, random, ConnectionError::Resolve(error))
+            }
+            (State::Resolving(since), Event::ProbeFinished(probe)) => {
                 self.state = State::Resolving(since);
-                vec![Action::Report(Report::Asked(question))]
+                vec![Action::Report(Report::ProbeFinished(probe))]
             }
             (State::Resolving(since), Event::Time) if since + RESOLVE_DEADLINE <= now => {
-                let reason = format!(
-                    "it was not found out where MADS is within {} s; does a file for the token or \
-                     for TLS lie on a disk that hangs?",
-                    RESOLVE_DEADLINE.as_secs()
-                );
-                self.resolved(now, random, Err(reason))
+                let error = ConnectionError::ResolveTimeout(RESOLVE_DEADLINE);
+                self.unresolved(now, random, error)
             }
-            (State::Diagnosing(reason, _), Event::Diagnosed(diagnosis)) => {
-                let reason = match diagnosis {
-                    Some(diagnosis) => format!("{reason}; {diagnosis}"),
-                    None => reason,
-                };
-                self.fail(now, random, reason)
+            (State::Diagnosing(error, _), Event::Diagnosed(diagnosis)) => {
+                self.fail(now, random, ConnectionError::NotServed { error, diagnosis })
             }
-            (State::Diagnosing(reason, since), Event::Time)
-                if since + DIAGNOSIS_DEADLINE <= now =>
-            {
-                self.fail(now, random, reason)
+            (State::Diagnosing(error, since), Event::Time) if since + DIAGNOSIS_DEADLINE <= now => {
+                let diagnosis = None;
+                self.fail(now, random, ConnectionError::NotServed { error, diagnosis })
             }
             (State::Open(open), event) => self.step_open(now, random, open, event),
             // What an abandoned attempt still has to say does not count.
@@ -166,6 +134,32 @@ impl Connection {
             }
         }
     }
+}
+
+impl Connection {
+    /// A machine that wants to connect at `start`.
+    pub fn new(session: Session, pins: Pins, address_security: Security, start: Instant) -> Self {
+        Self {
+            pins,
+            address_security,
+            session,
+            state: State::Idle(start),
+            backoff: Backoff::default(),
+            unready_attempts: UnreadyAttempts::default(),
+            outage: Outage::new(start),
+            rejections: RateLimit::reminders(REJECTIONS_LOGGED_AT_ONCE),
+            target_warnings: TargetWarnings::default(),
+            endpoint_warning: None,
+            endpoint_warnings: RateLimit::reminders(ENDPOINT_WARNINGS_AT_ONCE),
+        }
+    }
+
+    /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
+    /// tried in that attempt already.
+    pub fn single_attempt(mut self) -> Self {
+        self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
+        self
+    }
 
     fn step_open(
         &mut self,
@@ -174,36 +168,39 @@ impl Connection {
         mut open: Box<Open>,
         event: Event,
     ) -> Vec<Action> {
-        match event {
-            Event::Time => self.time(now, random, open),
+        let result = match event {
+            Event::Time => self.time(now, &mut open),
             Event::Ready => {
                 self.unready_attempts.reset();
                 if matches!(open.phase, Phase::Opening(_)) {
                     open.phase = Phase::Ready(now);
                 }
-                self.keep(open, Vec::new())
+                Ok(Vec::new())
             }
-            Event::Response(response) => self.response(now, random, open, response),
-            Event::Unchanged => self.unchanged(now, open),
+            Event::Response(response) => Ok(self.response(now, random, &mut open, response)),
+            Event::Unchanged => Ok(self.unchanged(now, &mut open)),
             Event::Ended(end)
                 if end.kind == EndKind::GatewayTimeout && open.is_cut_by_proxy(now) =>
             {
-                self.unchanged(now, open)
+                Ok(self.unchanged(now, &mut open))
             }
-            Event::Ended(end) => self.ended(now, random, *open, end),
-            Event::Asked(_) | Event::Resolved(_) | Event::Diagnosed(_) | Event::HangUp => {
-                self.keep(open, Vec::new())
+            Event::Ended(end) => Err(end),
+            Event::ProbeFinished(_)
+            | Event::Resolved(_)
+            | Event::Diagnosed(_)
+            | Event::Reconnect => Ok(Vec::new()),
+        };
+        match result {
+            Ok(actions) => {
+                self.state = State::Open(open);
+                actions
             }
+            Err(end) => self.ended(now, random, *open, end),
         }
     }
 
-    fn keep(&mut self, open: Box<Open>, actions: Vec<Action>) -> Vec<Action> {
-        self.state = State::Open(open);
-        actions
-    }
-
     /// Not at once: a whole fleet may have been asked to reconnect at one moment.
-    fn hang_up(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
+    fn reconnect(&mut self, now: Instant, random: f64, state: &State) -> Vec<Action> {
         self.backoff.reset();
         self.outage.reload();
         let soon = now + Backoff::first_pause(random);
@@ -211,40 +208,33 @@ impl Connection {
             State::Idle(until) => soon.min(*until),
             _ => soon,
         });
-        vec![Action::Report(Report::HungUp), Action::Close]
+        vec![
+            Action::Report(Report::Reconnecting),
+            NetworkAction::Close.into(),
+        ]
     }
 
-    fn resolved(
-        &mut self,
-        now: Instant,
-        random: f64,
-        resolved: Result<Endpoint, String>,
-    ) -> Vec<Action> {
-        let endpoint = match resolved {
-            Ok(endpoint) => endpoint,
-            Err(reason) => {
-                self.unready_attempts.reset();
-                return self.fail(now, random, reason);
-            }
-        };
+    fn unresolved(&mut self, now: Instant, random: f64, error: ConnectionError) -> Vec<Action> {
+        self.unready_attempts.reset();
+        self.fail(now, random, error)
+    }
+
+    fn resolved(&mut self, now: Instant, random: f64, endpoint: Endpoint) -> Vec<Action> {
         let mut actions = Vec::new();
-        let way = WayNote::about(&endpoint, self.address_security);
+        let warning = EndpointWarning::about(&endpoint, self.address_security);
         // Replicas behind one address may differ in what they say, at every connection anew.
-        if way.is_none() {
-            self.told_way = None;
-        } else if way != self.told_way && self.way_rate_limit.take(now) {
-            self.told_way.clone_from(&way);
-            actions.extend(way.map(|note| Action::Report(Report::Way(note))));
+        if warning.is_none() {
+            self.endpoint_warning = None;
+        } else if warning != self.endpoint_warning && self.endpoint_warnings.allow(now).is_some() {
+            self.endpoint_warning.clone_from(&warning);
+            actions.extend(warning.map(|warning| Action::Report(Report::EndpointWarning(warning))));
         }
         let authority = endpoint.authority();
         match Negotiation::begin(endpoint, self.pins) {
             Some(negotiation) => actions.extend(self.open(now, negotiation)),
             None => {
-                let reason = format!(
-                    "nothing left to try at {authority}: over TLS, or below a path, only HTTP v1 \
-                     can be spoken, which --api-version or --transport excludes"
-                );
-                actions.extend(self.fail(now, random, reason));
+                let error = ConnectionError::NothingToTry { authority };
+                actions.extend(self.fail(now, random, error));
             }
         }
         actions
@@ -264,88 +254,61 @@ impl Connection {
                 protocol,
                 endpoint: endpoint.clone(),
             }),
-            Action::Open(endpoint, protocol, request),
+            NetworkAction::Open(endpoint, protocol, request).into(),
         ]
     }
 
-    fn time(&mut self, now: Instant, random: f64, mut open: Box<Open>) -> Vec<Action> {
+    /// # Errors
+    /// Where the source is given up.
+    fn time(&mut self, now: Instant, open: &mut Open) -> Result<Vec<Action>, End> {
         if open
             .phase_deadline()
             .is_some_and(|deadline| deadline <= now)
         {
-            return self.phase_is_over(now, random, open);
+            return match open.phase {
+                Phase::Ready(since) => Ok(self.connected(now, open, Phase::Assumed(since))),
+                _ => Err(open.timed_out(now)),
+            };
         }
-        match open.due.take_if(|(due, _)| *due <= now) {
-            Some((_, mut request)) => {
-                request.hold = open.polls.start(now);
-                self.keep(open, vec![Action::Send(request)])
-            }
-            None => self.keep(open, Vec::new()),
-        }
-    }
-
-    fn phase_is_over(&mut self, now: Instant, random: f64, mut open: Box<Open>) -> Vec<Action> {
-        if let Phase::Ready(since) = open.phase {
-            let actions = self.connected(now, &mut open, Phase::Assumed(since));
-            return self.keep(open, actions);
-        }
-        let (authority, elapsed) = (
-            open.negotiation.endpoint.authority(),
-            open.polls.elapsed(now).as_secs(),
-        );
-        let end = match open.phase {
-            Phase::Opening(_) => End {
-                kind: EndKind::Unready,
-                reason: format!("{authority} did not become ready within {elapsed} s"),
-            },
-            _ => End {
-                kind: EndKind::Outage,
-                reason: format!("{authority} did not answer a poll within {elapsed} s"),
-            },
-        };
-        self.ended(now, random, *open, end)
+        let due = open.due.take_if(|(due, _)| *due <= now);
+        let send = due.map(|(_, mut request)| {
+            request.hold = open.polls.start(now);
+            NetworkAction::Send(request).into()
+        });
+        Ok(send.into_iter().collect())
     }
 
     fn response(
         &mut self,
         now: Instant,
         random: f64,
-        mut open: Box<Open>,
+        open: &mut Open,
         response: Response,
     ) -> Vec<Action> {
-        let mut actions = self.heard(now, &mut open);
+        let mut actions = self.heard(now, open);
         actions.push(Action::Report(Report::Received {
             version: response.version.clone(),
             nonce: response.nonce.clone(),
             resources: response.resources.len(),
         }));
-        match self
-            .session
-            .receive(open.negotiation.protocol.api_version(), response)
-        {
-            Ok(accepted) => self.accept(now, &mut open, accepted, &mut actions),
-            Err(rejected) => self.reject(now, random, &mut open, *rejected, &mut actions),
-        }
-        self.keep(open, actions)
+        let api_version = open.negotiation.protocol.api_version();
+        actions.extend(match self.session.receive(api_version, response) {
+            Ok(accepted) => self.accept(now, open, accepted),
+            Err(rejected) => vec![self.reject(now, random, open, *rejected)],
+        });
+        actions
     }
 
-    fn accept(
-        &mut self,
-        now: Instant,
-        open: &mut Open,
-        accepted: Accepted,
-        actions: &mut Vec<Action>,
-    ) {
+    fn accept(&mut self, now: Instant, open: &mut Open, accepted: Accepted) -> Vec<Action> {
         self.backoff.reset();
         let Accepted { assignments, ack } = accepted;
-        let ends_rejections = self.end_rejections();
-        actions.push(Action::Report(Report::Accepted {
+        let mut actions = vec![Action::Report(Report::Accepted {
             version: ack.version.clone(),
             assignments: assignments.count,
             targets: assignments.targets,
             skipped: assignments.skipped.len(),
-            ends_rejections,
-        }));
+            ends_rejections: self.rejections.end(),
+        })];
         let warnings = self
             .target_warnings
             .about(now, &assignments.snapshot, assignments.skipped);
@@ -355,19 +318,13 @@ impl Connection {
         // A NACK that still waits is for an older response: the control plane would ignore it.
         open.due = None;
         match open.negotiation.protocol {
-            Protocol::Grpc(_) => actions.push(Action::Send(ack)),
+            Protocol::Grpc(_) => actions.push(NetworkAction::Send(ack).into()),
             Protocol::Http => open.due = Some((open.polls.next(now), ack)),
         }
+        actions
     }
 
-    fn reject(
-        &mut self,
-        now: Instant,
-        random: f64,
-        open: &mut Open,
-        rejected: Rejected,
-        actions: &mut Vec<Action>,
-    ) {
+    fn reject(&mut self, now: Instant, random: f64, open: &mut Open, rejected: Rejected) -> Action {
         open.polls.rejected();
         // A NACK that already waits is replaced, not delayed further.
         let at = match open.due {
@@ -375,28 +332,15 @@ impl Connection {
             None => open.after_pause(now, self.backoff.next_pause(random)),
         };
         open.due = Some((at, rejected.nack));
-        let is_told = self.rejection_rate_limit.take(now);
-        self.rejection_is_told |= is_told;
-        self.untold_rejections += 1;
-        let held_back = is_told.then(|| std::mem::take(&mut self.untold_rejections) - 1);
-        actions.push(Action::Report(Report::Rejected {
+        Action::Report(Report::Rejected {
             reason: rejected.reason,
             pause: at.saturating_duration_since(now),
-            held_back,
-        }));
+            suppressed: self.rejections.allow(now),
+        })
     }
 
-    /// Nothing is rejected any more; says whether that is news.
-    fn end_rejections(&mut self) -> bool {
-        let is_told = std::mem::take(&mut self.rejection_is_told);
-        if is_told {
-            self.untold_rejections = 0;
-        }
-        is_told
-    }
-
-    fn unchanged(&mut self, now: Instant, mut open: Box<Open>) -> Vec<Action> {
-        let mut actions = self.heard(now, &mut open);
+    fn unchanged(&mut self, now: Instant, open: &mut Open) -> Vec<Action> {
+        let mut actions = self.heard(now, open);
         // An answer that nothing is new, at once and every time, is no sign of health.
         if open.polls.elapsed(now) >= POLL_INTERVAL {
             self.backoff.reset();
@@ -406,9 +350,10 @@ impl Connection {
             .first_request(open.negotiation.protocol.api_version());
         open.polls.unchanged();
         open.due = Some((open.polls.next(now), poll));
-        let ends_rejections = self.end_rejections();
-        actions.push(Action::Report(Report::Unchanged { ends_rejections }));
-        self.keep(open, actions)
+        actions.push(Action::Report(Report::Unchanged {
+            ends_rejections: self.rejections.end(),
+        }));
+        actions
     }
 
     /// The server has answered, so it serves this protocol; says so where that is news.
@@ -426,12 +371,10 @@ impl Connection {
     fn connected(&mut self, now: Instant, open: &mut Open, phase: Phase) -> Vec<Action> {
         open.phase = phase;
         self.unready_attempts.reset();
-        let end = self.outage.end(now);
         vec![Action::Report(Report::Connected {
             protocol: open.negotiation.protocol,
             endpoint: open.negotiation.endpoint.clone(),
-            outage: end.outage,
-            is_told: end.is_told,
+            recovery: self.outage.end(now),
         })]
     }
 
@@ -444,38 +387,43 @@ impl Connection {
                 if now.saturating_duration_since(since) >= GOOD_STREAM {
                     self.backoff.reset();
                 }
-                return self.fail(now, random, end.reason);
+                return self.fail(now, random, ConnectionError::Lost(end));
             }
         }
         let protocol = open.negotiation.protocol;
         if !open.negotiation.advance(&end, &mut self.unready_attempts) {
             let kind = end.kind;
-            let reason = open.negotiation.failure(end);
+            let endpoint = open.negotiation.endpoint.clone();
+            let error = open.negotiation.failed(end);
             if kind != EndKind::Unready {
-                return self.fail(now, random, reason);
+                let diagnosis = None;
+                return self.fail(now, random, ConnectionError::NotServed { error, diagnosis });
             }
-            self.state = State::Diagnosing(reason, now);
-            return vec![Action::Close, Action::Diagnose(open.negotiation.endpoint)];
+            self.state = State::Diagnosing(error, now);
+            return vec![
+                NetworkAction::Close.into(),
+                NetworkAction::Diagnose(endpoint).into(),
+            ];
         }
         let not_served = Report::NotServed {
             protocol,
             reason: end.reason,
         };
-        let mut actions = vec![Action::Close, Action::Report(not_served)];
+        let mut actions = vec![NetworkAction::Close.into(), Action::Report(not_served)];
         actions.extend(self.open(now, open.negotiation));
         actions
     }
 
-    fn fail(&mut self, now: Instant, random: f64, reason: String) -> Vec<Action> {
+    fn fail(&mut self, now: Instant, random: f64, error: ConnectionError) -> Vec<Action> {
         let pause = self.backoff.next_pause(random);
         self.state = State::Idle(now + pause);
         let failure = self.outage.fail(now);
-        let report = Report::Trouble {
-            reason,
+        let report = Report::Disconnected {
+            error,
             retry_in: pause,
             failure,
         };
-        vec![Action::Close, Action::Report(report)]
+        vec![NetworkAction::Close.into(), Action::Report(report)]
     }
 }
 

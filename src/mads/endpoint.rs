@@ -1,6 +1,6 @@
 //! Where MADS is: what the API server of any Kuma says about it, and what to make of that.
 //!
-//! Pure. `transport/resolver.rs` asks the questions.
+//! Pure. `transport/resolver.rs` probes the API server.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub struct Endpoint {
     pub host: String,
     /// The port of MADS.
     pub port: u16,
-    /// How safe the way there is.
+    /// Whether it is reached over TLS.
     pub security: Security,
     /// What comes before the path of the HTTP API; empty where there is none.
     pub base_path: String,
@@ -56,7 +56,6 @@ impl fmt::Display for WithoutMads {
 
 impl Address {
     /// This address taken as MADS itself.
-    #[must_use]
     pub fn as_mads(&self) -> Endpoint {
         Endpoint {
             host: self.host.clone(),
@@ -71,7 +70,6 @@ impl Address {
 
 impl Endpoint {
     /// `host:port`, with the brackets that IPv6 needs.
-    #[must_use]
     pub fn authority(&self) -> String {
         authority(&self.host, self.port)
     }
@@ -87,12 +85,12 @@ pub enum Origin {
     /// `/config` of the API server (Kuma 0.3 and later).
     Config,
     /// Nobody: the API server keeps it to itself, so MADS is taken to be at its usual port.
-    Guess(Silence),
+    Guess(LocationUnknown),
 }
 
 /// Why an API server does not say where MADS is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Silence {
+pub enum LocationUnknown {
     /// It refused `/config` with this status, 401 or 403.
     Refused(u16),
     /// It refused `/config` although it was shown a token.
@@ -106,10 +104,10 @@ pub enum Silence {
     NoSection,
 }
 
-/// A question to the API server, and what came of it, in words.
+/// A request to the API server, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// What was asked.
+pub struct Probe {
+    /// What was requested.
     pub url: String,
     /// Such as `status 200`.
     pub outcome: String,
@@ -178,14 +176,12 @@ impl fmt::Display for AnswerError {
                     sanitize(url)
                 )
             }
-            Self::Disabled(None) => formatter.write_str(
-                "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there",
-            ),
-            Self::Disabled(Some(without_mads)) => {
-                write!(
-                    formatter,
-                    "the control plane has MADS disabled; {without_mads}"
-                )
+            Self::Disabled(without_mads) => {
+                formatter.write_str("the control plane has MADS disabled; ")?;
+                match without_mads {
+                    Some(without_mads) => without_mads.fmt(formatter),
+                    None => formatter.write_str("set monitoringAssignmentServer.enabled there"),
+                }
             }
             Self::NoPort => formatter.write_str(
                 "monitoringAssignmentServer has no port; give the address of MADS as --cp-address",
@@ -196,7 +192,7 @@ impl fmt::Display for AnswerError {
 
 impl std::error::Error for AnswerError {}
 
-/// What `/catalog` says: where MADS is, or `None` where the next question is to be asked.
+/// What `/catalog` says: where MADS is, or `None` where `/config` is to be asked.
 ///
 /// # Errors
 /// Where the answer is no verdict on the address.
@@ -216,16 +212,14 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     if !(200..300).contains(status) {
         return Ok(None);
     }
-    let Some(url) = serde_json::from_str::<Object<Catalog>>(body)
-        .ok()
-        .and_then(|Object(catalog)| catalog.mads_url())
-    else {
+    let catalog = serde_json::from_str::<Object<Catalog>>(body).ok();
+    let Some(url) = catalog.and_then(|Object(catalog)| catalog.mads_url()) else {
         return Ok(None);
     };
-    let told: Address = url
+    let location: Address = url
         .parse()
         .map_err(|_| AnswerError::CatalogUrl(url.clone()))?;
-    let mut endpoint = told.as_mads();
+    let mut endpoint = location.as_mads();
     endpoint.origin = Origin::Catalog;
     if is_own_view(&endpoint.host) {
         endpoint.host.clone_from(&address.host);
@@ -253,7 +247,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     require_verdict(*status, location.as_deref(), body)?;
     match *status {
         200..=299 => {}
-        401 | 403 => return Ok(guess(address, Silence::Refused(*status))),
+        401 | 403 => return Ok(guess(address, LocationUnknown::Refused(*status))),
         // What MADS itself, or an ingress to it, answers to a path that it does not know.
         404 | 405 | 410 => return Ok(address.as_mads()),
         _ => return Err(AnswerError::Status(*status)),
@@ -267,7 +261,7 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     let Some(Object(server)) = config.monitoring_assignment_server else {
         return Ok(Endpoint {
             without_mads,
-            ..guess(address, Silence::NoSection)
+            ..guess(address, LocationUnknown::NoSection)
         });
     };
     if server.enabled == Some(false) {
@@ -277,15 +271,13 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         .into_iter()
         .flatten()
         .find(|port| *port > 0);
-    let security = if server.tls_enabled == Some(true) {
-        Security::Tls
-    } else {
-        Security::Plaintext
-    };
     Ok(Endpoint {
         host: address.host.clone(),
         port: port.ok_or(AnswerError::NoPort)?,
-        security,
+        security: match server.tls_enabled {
+            Some(true) => Security::Tls,
+            _ => Security::Plaintext,
+        },
         base_path: String::new(),
         origin: Origin::Config,
         without_mads,
@@ -299,13 +291,13 @@ fn has_base_path(address: &Address) -> bool {
 }
 
 /// The usual port, reached no less safely than the address itself.
-fn guess(address: &Address, silence: Silence) -> Endpoint {
+fn guess(address: &Address, why: LocationUnknown) -> Endpoint {
     Endpoint {
         host: address.host.clone(),
         port: MADS_PORT,
         security: address.security(),
         base_path: String::new(),
-        origin: Origin::Guess(silence),
+        origin: Origin::Guess(why),
         without_mads: None,
     }
 }
@@ -357,12 +349,9 @@ struct CatalogEntry {
 
 impl Catalog {
     fn mads_url(self) -> Option<String> {
-        self.apis?
-            .0
-            .monitoring_assignment?
-            .0
-            .url
-            .filter(|url| !url.is_empty())
+        let Object(apis) = self.apis?;
+        let Object(entry) = apis.monitoring_assignment?;
+        entry.url.filter(|url| !url.is_empty())
     }
 }
 

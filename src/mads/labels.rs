@@ -69,7 +69,8 @@ fn is_allowed_word(word: u64) -> bool {
         from & !beyond
     };
     let lowercase = word | ONES * 0x20;
-    let allowed = between(lowercase, b'a', b'z') | between(word, b'0', b'9') | between(word, b'_', b'_');
+    let allowed =
+        between(lowercase, b'a', b'z') | between(word, b'0', b'9') | between(word, b'_', b'_');
     allowed & HIGHEST == HIGHEST
 }
 

@@ -4,7 +4,8 @@
 //! Pure. Only a definite "not here" moves on within an attempt, never an outage: a control plane
 //! that restarts must not be taken for an older one.
 
-use std::fmt::{self, Write as _};
+use std::collections::VecDeque;
+use std::fmt;
 
 use crate::mads::api_version::ApiVersion;
 use crate::mads::endpoint::Endpoint;
@@ -25,7 +26,6 @@ pub enum Protocol {
 
 impl Protocol {
     /// The API version of the assignments that it brings.
-    #[must_use]
     pub fn api_version(self) -> ApiVersion {
         match self {
             Self::Grpc(api_version) => api_version,
@@ -70,6 +70,14 @@ pub struct End {
     pub reason: String,
 }
 
+impl End {
+    /// One that says nothing about what is served.
+    pub(crate) fn outage(reason: String) -> Self {
+        let kind = EndKind::Outage;
+        Self { kind, reason }
+    }
+}
+
 /// What the end of a source says about the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndKind {
@@ -88,7 +96,6 @@ pub enum EndKind {
 
 impl EndKind {
     /// Whether it is a definite answer that this protocol is not served.
-    #[must_use]
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::UnknownService | Self::UnknownTransport)
     }
@@ -102,9 +109,9 @@ pub struct Negotiation {
     /// What is being tried, or was found.
     pub protocol: Protocol,
     /// What to try where that is not served, in order.
-    alternatives: Vec<Protocol>,
+    alternatives: VecDeque<Protocol>,
     /// What was not served here, and why.
-    refusals: Vec<String>,
+    refusals: Vec<(Protocol, String)>,
     /// Whether the operator leaves anything to negotiation.
     is_pinned: bool,
 }
@@ -112,16 +119,11 @@ pub struct Negotiation {
 impl Negotiation {
     /// An attempt that begins with the first protocol that may be served at `endpoint`; `None`
     /// where the pins exclude all of them.
-    #[must_use]
     pub fn begin(endpoint: Endpoint, pins: Pins) -> Option<Self> {
         let mut alternatives = protocols(&endpoint, pins);
-        if alternatives.is_empty() {
-            return None;
-        }
-        let protocol = alternatives.remove(0);
         Some(Self {
             endpoint,
-            protocol,
+            protocol: alternatives.pop_front()?,
             alternatives,
             refusals: Vec::new(),
             is_pinned: pins != Pins::default(),
@@ -130,8 +132,7 @@ impl Negotiation {
 
     /// Moves on to the next protocol where `end` is a definite answer and there is one.
     pub fn advance(&mut self, end: &End, unready: &mut UnreadyAttempts) -> bool {
-        self.refusals
-            .push(format!("{}: {}", self.protocol, end.reason));
+        self.refusals.push((self.protocol, end.reason.clone()));
         let only_http = match end.kind {
             EndKind::UnknownService => false,
             EndKind::UnknownTransport => true,
@@ -146,31 +147,53 @@ impl Negotiation {
             self.alternatives
                 .retain(|protocol| *protocol == Protocol::Http);
         }
-        if self.alternatives.is_empty() {
-            return false;
-        }
-        self.protocol = self.alternatives.remove(0);
-        true
+        let next = self.alternatives.pop_front();
+        self.protocol = next.unwrap_or(self.protocol);
+        next.is_some()
     }
 
-    /// Why the attempt failed, with all that was tried.
-    #[must_use]
-    pub fn failure(&self, end: End) -> String {
-        let mut reason = end.reason;
-        if self.refusals.len() > 1 {
-            let (authority, refusals) = (self.endpoint.authority(), self.refusals.join("; "));
-            reason = format!("no MADS at {authority}: {refusals}");
+    /// The attempt has failed, with this end of the source that was tried last.
+    pub fn failed(self, end: End) -> NegotiationError {
+        NegotiationError {
+            negotiation: self,
+            end,
         }
-        let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
-        if self.is_pinned && !is_outage {
-            reason.push_str("; --api-version or --transport allows nothing else, leave it out");
-        }
-        if let Some(without_mads) = self.endpoint.without_mads {
-            let _ = write!(reason, "; {without_mads}");
-        }
-        reason
     }
 }
+
+/// Why nothing is spoken at an endpoint, with all that was tried.
+#[derive(Debug)]
+pub struct NegotiationError {
+    negotiation: Negotiation,
+    end: End,
+}
+
+impl fmt::Display for NegotiationError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { negotiation, end } = self;
+        match negotiation.refusals.as_slice() {
+            [] | [_] => formatter.write_str(&end.reason)?,
+            refusals => {
+                let in_words =
+                    |(protocol, reason): &(Protocol, String)| format!("{protocol}: {reason}");
+                let refusals: Vec<String> = refusals.iter().map(in_words).collect();
+                let authority = negotiation.endpoint.authority();
+                write!(formatter, "no MADS at {authority}: {}", refusals.join("; "))?;
+            }
+        }
+        let is_outage = matches!(end.kind, EndKind::GatewayTimeout | EndKind::Outage);
+        if negotiation.is_pinned && !is_outage {
+            formatter
+                .write_str("; --api-version or --transport allows nothing else, leave it out")?;
+        }
+        match negotiation.endpoint.without_mads {
+            Some(without_mads) => write!(formatter, "; {without_mads}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NegotiationError {}
 
 /// Counts the attempts in a row that found something that accepts connections without speaking
 /// HTTP/2. A control plane that restarts looks like that once; what stays so may speak HTTP only.
@@ -179,7 +202,6 @@ pub struct UnreadyAttempts(u32);
 
 impl UnreadyAttempts {
     /// For whoever has one attempt only: HTTP is worth a try in the first one.
-    #[must_use]
     pub fn of_a_single_attempt() -> Self {
         Self(UNREADY_ATTEMPTS - 1)
     }
@@ -200,7 +222,7 @@ impl UnreadyAttempts {
 ///
 /// Kuma's gRPC server negotiates no ALPN, on which C-core insists, so TLS means HTTPS; and gRPC
 /// knows no base path.
-fn protocols(endpoint: &Endpoint, pins: Pins) -> Vec<Protocol> {
+fn protocols(endpoint: &Endpoint, pins: Pins) -> VecDeque<Protocol> {
     let grpc_is_possible = cfg!(feature = "grpc")
         && endpoint.security == Security::Plaintext
         && endpoint.base_path.is_empty();

@@ -1,29 +1,27 @@
-//! The control plane's outages, and which of them are told: the start of an outage, a reminder a
+//! The control plane's outages, and which of them are logged: the start of an outage, a reminder a
 //! minute, its end; and of a connection that comes and goes every second only now and then one.
 //!
 //! Pure.
 
 use std::time::{Duration, Instant};
 
-use crate::common::backoff::{RateLimit, Reminder};
+use crate::common::backoff::RateLimit;
 
-/// So many outages are told of at once; after that, one a minute.
-const TOLD_AT_ONCE: u32 = 3;
+/// So many outages are logged at once; after that, one a minute.
+const LOGGED_AT_ONCE: u32 = 3;
 
-/// Whether the control plane is there, and what has been told of that.
+/// Whether the control plane is there, and what has been logged of that.
 #[derive(Debug)]
 pub struct Outage {
     /// `None` while the control plane is there.
     since: Option<Instant>,
-    /// Whether the present outage has been told of.
-    is_told: bool,
-    /// Whether the connection was given up on purpose, which has been told.
+    /// Whether the connection was given up on purpose, which has been logged.
     is_reloading: bool,
     was_ever_there: bool,
-    /// For the outages that are told of when they begin.
-    rate_limit: RateLimit,
-    last_told: Option<Instant>,
-    untold_failures: u32,
+    /// For outages that begin.
+    beginnings: RateLimit,
+    /// For the failures of an outage.
+    failures: RateLimit,
 }
 
 /// The end of an outage.
@@ -32,7 +30,7 @@ pub struct Recovery {
     /// How long it was; `None` for the first connection, where nothing went wrong before.
     pub outage: Option<Duration>,
     /// Whether it is worth a line.
-    pub is_told: bool,
+    pub should_log: bool,
 }
 
 /// One more failure to connect, or the loss of the connection.
@@ -40,73 +38,55 @@ pub struct Recovery {
 pub struct Failure {
     /// How long the control plane has been away.
     pub lasting: Duration,
-    /// Failures that were not told of since the last one that was; `None` where this one is not
-    /// worth a line either.
-    pub held_back: Option<u32>,
+    /// Failures that were not logged since the last one that was; `None` where this one is not worth a
+    /// line either.
+    pub suppressed: Option<u32>,
 }
 
 impl Outage {
     /// The control plane has not been there yet.
-    #[must_use]
     pub fn new(start: Instant) -> Self {
         Self {
             since: Some(start),
-            is_told: false,
             is_reloading: false,
             was_ever_there: false,
-            rate_limit: RateLimit::new(TOLD_AT_ONCE, Reminder::INTERVAL, start),
-            last_told: None,
-            untold_failures: 0,
+            beginnings: RateLimit::reminders(LOGGED_AT_ONCE),
+            failures: RateLimit::default(),
         }
     }
 
-    /// The connection is given up on purpose, which has been told. That begins no outage: whether
+    /// The connection is given up on purpose, which has been logged. That begins no outage: whether
     /// there is one shows the next attempt.
     pub fn reload(&mut self) {
         self.is_reloading = true;
         // Whoever asked for it wants to know at once whether it helps.
-        self.last_told = None;
+        self.failures.reset();
     }
 
     /// The control plane is there again.
     pub fn end(&mut self, now: Instant) -> Recovery {
-        let is_told = self.is_told || self.is_reloading || !self.was_ever_there;
-        let outage = self
-            .since
-            .take()
-            .filter(|_| self.was_ever_there || self.is_told)
-            .map(|since| now.saturating_duration_since(since));
-        if is_told {
-            self.untold_failures = 0;
+        let was_ever_there = std::mem::replace(&mut self.was_ever_there, true);
+        let is_reloading = std::mem::take(&mut self.is_reloading);
+        let was_logged = self.failures.end();
+        let since = self.since.take();
+        Recovery {
+            outage: since
+                .filter(|_| was_ever_there || was_logged)
+                .map(|since| now.saturating_duration_since(since)),
+            should_log: was_logged || is_reloading || !was_ever_there,
         }
-        self.was_ever_there = true;
-        self.is_told = false;
-        self.is_reloading = false;
-        Recovery { outage, is_told }
     }
 
     /// An attempt failed, or the connection is lost.
     pub fn fail(&mut self, now: Instant) -> Failure {
         let since = *self.since.get_or_insert(now);
         self.is_reloading = false;
-        let lasting = now.saturating_duration_since(since);
-        let is_reminder_due = self
-            .last_told
-            .is_none_or(|last| now >= last + Reminder::INTERVAL);
-        let is_new = !self.is_told && self.rate_limit.take(now);
-        let is_worth_a_line = is_new || is_reminder_due;
-        if !is_worth_a_line {
-            self.untold_failures += 1;
-            return Failure {
-                lasting,
-                held_back: None,
-            };
+        if !self.failures.has_logged() && self.beginnings.take(now) {
+            self.failures.reset();
         }
-        self.is_told = true;
-        self.last_told = Some(now);
         Failure {
-            lasting,
-            held_back: Some(std::mem::take(&mut self.untold_failures)),
+            lasting: now.saturating_duration_since(since),
+            suppressed: self.failures.allow(now),
         }
     }
 }
@@ -119,46 +99,46 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_first_connection_is_told_without_an_absence() {
+    fn a_first_connection_is_logged_and_ends_no_outage() {
         let start = Instant::now();
-        let told = Recovery {
+        let logged = Recovery {
             outage: None,
-            is_told: true,
+            should_log: true,
         };
-        assert_eq!(Outage::new(start).end(start + SECOND), told);
+        assert_eq!(Outage::new(start).end(start + SECOND), logged);
     }
 
     #[test]
-    fn a_lasting_outage_tells_its_start_a_reminder_a_minute_and_its_end() {
+    fn a_lasting_outage_logs_its_start_a_reminder_a_minute_and_its_end() {
         let start = Instant::now();
         let mut outage = Outage::new(start);
         outage.end(start);
-        let told: Vec<(u64, Option<u32>)> = (0..150)
+        let logged: Vec<(u64, Option<u32>)> = (0..150)
             .map(|second| (second, outage.fail(start + SECOND * second as u32)))
-            .filter(|(_, failure)| failure.held_back.is_some())
-            .map(|(second, failure)| (second, failure.held_back))
+            .filter(|(_, failure)| failure.suppressed.is_some())
+            .map(|(second, failure)| (second, failure.suppressed))
             .collect();
-        assert_eq!(told, [(0, Some(0)), (60, Some(59)), (120, Some(59))]);
+        assert_eq!(logged, [(0, Some(0)), (60, Some(59)), (120, Some(59))]);
         let end = outage.end(start + SECOND * 150);
         assert_eq!(
             end,
             Recovery {
                 outage: Some(SECOND * 150),
-                is_told: true
+                should_log: true
             }
         );
     }
 
     #[test]
-    fn a_connection_that_comes_and_goes_every_second_is_told_now_and_then() {
+    fn a_connection_that_comes_and_goes_every_second_is_logged_now_and_then() {
         let start = Instant::now();
         let mut outage = Outage::new(start);
         outage.end(start);
         let mut lines = 0;
         for second in 0..600 {
             let now = start + SECOND * second;
-            lines += u32::from(outage.fail(now).held_back.is_some());
-            lines += u32::from(outage.end(now + SECOND / 2).is_told);
+            lines += u32::from(outage.fail(now).suppressed.is_some());
+            lines += u32::from(outage.end(now + SECOND / 2).should_log);
         }
         assert_eq!(
             lines,
@@ -177,7 +157,7 @@ mod tests {
         }
         outage.end(start + 3 * SECOND);
         let next = outage.fail(start + 100 * SECOND);
-        assert_eq!(next.held_back, Some(0));
+        assert_eq!(next.suppressed, Some(0));
     }
 
     #[test]
@@ -188,46 +168,46 @@ mod tests {
         outage.reload();
         let connected = Recovery {
             outage: None,
-            is_told: true,
+            should_log: true,
         };
         assert_eq!(outage.end(start + 2 * SECOND), connected);
         outage.reload();
         let failed = Failure {
             lasting: Duration::ZERO,
-            held_back: Some(0),
+            suppressed: Some(0),
         };
         assert_eq!(outage.fail(start + 4 * SECOND), failed);
         let connected = Recovery {
             outage: Some(SECOND),
-            is_told: true,
+            should_log: true,
         };
         assert_eq!(outage.end(start + 5 * SECOND), connected);
     }
 
     #[test]
-    fn a_failure_after_a_reload_is_told_at_once() {
+    fn a_failure_after_a_reload_is_logged_at_once() {
         let start = Instant::now();
         let mut outage = Outage::new(start);
-        assert!(outage.fail(start).held_back.is_some());
-        assert!(outage.fail(start + SECOND).held_back.is_none());
+        assert!(outage.fail(start).suppressed.is_some());
+        assert!(outage.fail(start + SECOND).suppressed.is_none());
         outage.reload();
-        assert!(outage.fail(start + 2 * SECOND).held_back.is_some());
-        assert!(outage.fail(start + 3 * SECOND).held_back.is_none());
+        assert!(outage.fail(start + 2 * SECOND).suppressed.is_some());
+        assert!(outage.fail(start + 3 * SECOND).suppressed.is_none());
     }
 
     #[test]
-    fn outages_that_are_far_apart_are_all_told() {
+    fn outages_that_are_far_apart_are_all_logged() {
         let start = Instant::now();
         let mut outage = Outage::new(start);
         outage.end(start);
         for minute in 1..20 {
             let now = start + 61 * SECOND * minute;
-            let told = Failure {
+            let logged = Failure {
                 lasting: Duration::ZERO,
-                held_back: Some(0),
+                suppressed: Some(0),
             };
-            assert_eq!(outage.fail(now), told);
-            assert!(outage.end(now + SECOND).is_told);
+            assert_eq!(outage.fail(now), logged);
+            assert!(outage.end(now + SECOND).should_log);
         }
     }
 }

@@ -150,7 +150,19 @@ mod tests {
             &[5 << 3 | 5, 1, 2, 3, 4],
             // Field 16, whose tag takes two bytes.
             &[0x82, 0x01, 0],
-            &[1 << 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            &[
+                1 << 3,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                1,
+            ],
         ]
         .concat();
         let expected = [

@@ -1,7 +1,7 @@
-//! What the connection to the control plane has to tell: one event, one line.
+//! What the connection to the control plane reports: one event, one line.
 //!
-//! Pure. The connection decides what is worth telling and how loudly; here are the words. Text
-//! from the network is made harmless by whoever quotes it here.
+//! Pure. The connection decides what is logged; here are the texts and levels. Untrusted text is
+//! escaped by whoever quotes it here.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use log::Level;
 
 use crate::common::sanitize::sanitize;
-use crate::common::wording::{Rounded, Targets, write_held_back};
+use crate::common::wording::{Rounded, Targets, write_suppressed};
 use crate::mads::assignment::SkippedTarget;
-use crate::mads::endpoint::{Endpoint, Origin, Question, Silence};
+use crate::mads::connection::ConnectionError;
+use crate::mads::endpoint::{Endpoint, LocationUnknown, Origin, Probe};
 use crate::mads::negotiation::Protocol;
-use crate::mads::outage::Failure;
+use crate::mads::outage::{Failure, Recovery};
 use crate::mads::session::Rejection;
 use crate::mads::transport::address::Security;
 
@@ -21,10 +22,10 @@ use crate::mads::transport::address::Security;
 const NAMED_TARGETS: usize = 3;
 
 /// One event in the life of the connection.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Report {
-    /// A question to the API server was answered, or could not be asked.
-    Asked(Question),
+    /// A probe of the API server was answered, or failed.
+    ProbeFinished(Probe),
     /// A source is being opened.
     Opening {
         /// Over what.
@@ -45,17 +46,15 @@ pub enum Report {
         protocol: Protocol,
         /// Where.
         endpoint: Endpoint,
-        /// How long it was away; `None` where nothing went wrong before.
-        outage: Option<Duration>,
-        /// Whether that is worth a line.
-        is_told: bool,
+        /// How long it was away, and whether that is worth a line.
+        recovery: Recovery,
     },
-    /// The way to MADS is not what `--cp-address` suggests.
-    Way(WayNote),
+    /// MADS is not where, or not as safe, as `--cp-address` suggests.
+    EndpointWarning(EndpointWarning),
     /// There is no connection, and the next attempt is set.
-    Trouble {
-        /// What happened, to what.
-        reason: String,
+    Disconnected {
+        /// Why.
+        error: ConnectionError,
         /// The time until the next attempt.
         retry_in: Duration,
         /// How long there has been none, and whether that is worth a line.
@@ -80,7 +79,7 @@ pub enum Report {
         targets: usize,
         /// How many more have no address.
         skipped: usize,
-        /// Whether rejections were told of before it.
+        /// Whether rejections were logged before it.
         ends_rejections: bool,
     },
     /// Nothing new came within a poll over HTTP.
@@ -92,16 +91,16 @@ pub enum Report {
     Rejected {
         /// Why.
         reason: Rejection,
-        /// The time until the control plane is told.
+        /// The time until the NACK.
         pause: Duration,
         /// Rejections since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        suppressed: Option<u32>,
     },
     /// Targets without an address were left out.
     Skipped {
         /// All of them.
         targets: Vec<SkippedTarget>,
-        /// Whether this was told not long ago.
+        /// Whether this was logged not long ago.
         quiet: bool,
     },
     /// Targets have the service `unknown`: what newer control planes say where a Dataplane does not
@@ -111,16 +110,16 @@ pub enum Report {
         unknown: usize,
         /// How many targets there are in all.
         targets: usize,
-        /// Whether this was told not long ago.
+        /// Whether this was logged not long ago.
         quiet: bool,
     },
     /// Somebody asked for a new connection.
-    HungUp,
+    Reconnecting,
 }
 
-/// What an operator should know about the way to MADS.
+/// What an operator should know about where MADS was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WayNote {
+pub enum EndpointWarning {
     /// The address is https, but MADS is plaintext.
     Plaintext {
         /// `host:port` of MADS.
@@ -129,24 +128,23 @@ pub enum WayNote {
     /// The API server did not say where MADS is.
     Guessed {
         /// Why not.
-        silence: Silence,
+        why: LocationUnknown,
         /// The address that would say it.
         address: String,
     },
 }
 
-impl WayNote {
-    /// What there is to know about an endpoint found by way of an address with this security.
-    #[must_use]
+impl EndpointWarning {
+    /// What is odd about an endpoint that was located by an address with this security.
     pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
-        if let Origin::Guess(silence) = &endpoint.origin {
-            let silence = silence.clone();
+        if let Origin::Guess(why) = &endpoint.origin {
+            let why = why.clone();
             let scheme = match endpoint.security {
                 Security::Plaintext => "grpc",
                 Security::Tls => "grpcs",
             };
             let address = format!("{scheme}://{}", endpoint.authority());
-            return Some(Self::Guessed { silence, address });
+            return Some(Self::Guessed { why, address });
         }
         if address_security == Security::Tls && endpoint.security == Security::Plaintext {
             return Some(Self::Plaintext {
@@ -158,46 +156,40 @@ impl WayNote {
 }
 
 impl Report {
-    /// How loudly to tell it.
-    #[must_use]
+    /// How important it is.
     pub fn level(&self) -> Level {
-        match self {
-            Self::Connected {
-                is_told: true,
-                outage: None,
-                ..
+        let (level, should_log) = match self {
+            Self::Reconnecting => (Level::Info, true),
+            Self::Connected { recovery, .. } => match recovery.outage {
+                None => (Level::Info, recovery.should_log),
+                // What has begun with a warning ends with one.
+                Some(_) => (Level::Warn, recovery.should_log),
+            },
+            Self::Accepted {
+                ends_rejections, ..
             }
-            | Self::HungUp => Level::Info,
-            // What has begun with a warning ends with one.
-            Self::Connected { is_told: true, .. }
-            | Self::Accepted {
-                ends_rejections: true,
-                ..
+            | Self::Unchanged { ends_rejections } => (Level::Warn, *ends_rejections),
+            Self::EndpointWarning(_) => (Level::Warn, true),
+            Self::Disconnected { failure, .. } => (Level::Warn, failure.suppressed.is_some()),
+            Self::Rejected { suppressed, .. } => (Level::Warn, suppressed.is_some()),
+            Self::Skipped { quiet, .. } | Self::UnknownServices { quiet, .. } => {
+                (Level::Warn, !quiet)
             }
-            | Self::Unchanged {
-                ends_rejections: true,
-            }
-            | Self::Way(_)
-            | Self::Trouble {
-                failure: Failure {
-                    held_back: Some(_), ..
-                },
-                ..
-            }
-            | Self::Rejected {
-                held_back: Some(_), ..
-            }
-            | Self::Skipped { quiet: false, .. }
-            | Self::UnknownServices { quiet: false, .. } => Level::Warn,
-            _ => Level::Debug,
-        }
+            Self::ProbeFinished(_)
+            | Self::Opening { .. }
+            | Self::NotServed { .. }
+            | Self::Received { .. } => (Level::Debug, true),
+        };
+        if should_log { level } else { Level::Debug }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked(Question { url, outcome, .. }) => write!(formatter, "GET {url}: {outcome}"),
+            Self::ProbeFinished(Probe { url, outcome, .. }) => {
+                write!(formatter, "GET {url}: {outcome}")
+            }
             Self::Opening { protocol, endpoint } => {
                 write!(
                     formatter,
@@ -211,20 +203,19 @@ impl fmt::Display for Report {
             Self::Connected {
                 protocol,
                 endpoint,
-                outage,
-                ..
-            } => write_connected(formatter, *protocol, endpoint, *outage),
-            Self::Way(note) => note.fmt(formatter),
-            Self::Trouble {
-                reason,
+                recovery,
+            } => write_connected(formatter, *protocol, endpoint, recovery.outage),
+            Self::EndpointWarning(note) => note.fmt(formatter),
+            Self::Disconnected {
+                error,
                 retry_in,
                 failure,
             } => {
-                write!(formatter, "no connection to the control plane: {reason}")?;
+                write!(formatter, "no connection to the control plane: {error}")?;
                 if failure.lasting.as_secs() >= 1 {
                     write!(formatter, "; {} without one", Rounded(failure.lasting))?;
                 }
-                write_held_back(formatter, failure.held_back, "failure")?;
+                write_suppressed(formatter, failure.suppressed, "failure")?;
                 write!(
                     formatter,
                     "; the file stays as it is, next attempt in {}",
@@ -259,26 +250,24 @@ impl fmt::Display for Report {
                     sanitize(version)
                 )
             }
-            Self::Unchanged {
-                ends_rejections: false,
-            } => formatter.write_str("nothing new at the control plane"),
-            Self::Unchanged {
-                ends_rejections: true,
-            } => formatter.write_str(
-                "the control plane is back at the list that was accepted, so nothing is rejected \
-                 any more",
-            ),
+            Self::Unchanged { ends_rejections } => formatter.write_str(match ends_rejections {
+                false => "nothing new at the control plane",
+                true => {
+                    "the control plane is back at the list that was accepted, so nothing is \
+                     rejected any more"
+                }
+            }),
             Self::Rejected {
                 reason,
                 pause,
-                held_back,
+                suppressed,
             } => {
                 let reason = sanitize(&reason.to_string());
                 write!(
                     formatter,
                     "rejected a response, so the last good list stays: {reason}"
                 )?;
-                write_held_back(formatter, *held_back, "rejection")?;
+                write_suppressed(formatter, *suppressed, "rejection")?;
                 write!(formatter, "; asking again in {}", Rounded(*pause))
             }
             Self::Skipped { targets, .. } => write_skipped(formatter, targets),
@@ -290,12 +279,12 @@ impl fmt::Display for Report {
                  kuma.io/workload",
                 Targets(*targets)
             ),
-            Self::HungUp => formatter.write_str("reconnecting, as asked by SIGHUP"),
+            Self::Reconnecting => formatter.write_str("reconnecting, as asked by SIGHUP"),
         }
     }
 }
 
-impl fmt::Display for WayNote {
+impl fmt::Display for EndpointWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plaintext { authority } => write!(
@@ -303,32 +292,33 @@ impl fmt::Display for WayNote {
                 "the control plane serves MADS at {authority} in plaintext, although --cp-address \
                  is https; enable TLS for its monitoringAssignmentServer"
             ),
-            Self::Guessed {
-                silence: Silence::Refused(status),
-                address,
-            } => write!(
-                formatter,
-                "the API server refuses /config with status {status}, so MADS is taken to be at \
-                 its usual port; give --cp-address={address} instead"
-            ),
-            Self::Guessed {
-                silence: Silence::TokenRefused { status, path },
-                address,
-            } => write!(
-                formatter,
-                "the API server refuses the token in {} with status {status}, so MADS is taken to \
-                 be at its usual port; put a token there that it accepts, or give \
-                 --cp-address={address}",
-                path.display()
-            ),
-            Self::Guessed {
-                silence: Silence::NoSection,
-                address,
-            } => write!(
-                formatter,
-                "the API server's /config does not say where MADS is, so it is taken to be at its \
-                 usual port; give --cp-address={address} instead"
-            ),
+            Self::Guessed { why, address } => {
+                match why {
+                    LocationUnknown::Refused(status) => write!(
+                        formatter,
+                        "the API server refuses /config with status {status}"
+                    ),
+                    LocationUnknown::TokenRefused { status, path } => write!(
+                        formatter,
+                        "the API server refuses the token in {} with status {status}",
+                        path.display()
+                    ),
+                    LocationUnknown::NoSection => {
+                        formatter.write_str("the API server's /config does not say where MADS is")
+                    }
+                }?;
+                let remedy = match why {
+                    LocationUnknown::TokenRefused { .. } => {
+                        "put a token there that it accepts, or "
+                    }
+                    _ => "",
+                };
+                write!(
+                    formatter,
+                    ", so MADS is taken to be at its usual port; {remedy}give \
+                     --cp-address={address} instead"
+                )
+            }
         }
     }
 }
@@ -365,10 +355,8 @@ fn write_connected(
 }
 
 fn write_skipped(formatter: &mut fmt::Formatter<'_>, targets: &[SkippedTarget]) -> fmt::Result {
-    match targets.len() {
-        1 => formatter.write_str("skipped 1 target without an address: ")?,
-        count => write!(formatter, "skipped {count} targets without an address: ")?,
-    }
+    let count = Targets(targets.len());
+    write!(formatter, "skipped {count} without an address: ")?;
     for (index, target) in targets.iter().take(NAMED_TARGETS).enumerate() {
         let separator = if index > 0 { ", " } else { "" };
         write!(formatter, "{separator}{}", sanitize(&target.to_string()))?;

@@ -147,7 +147,9 @@ fn middles<'a>(before: &'a [u8], after: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     };
     let pairs = before.iter().rev().zip(after.iter().rev());
     let same = pairs.take_while(|(a, b)| a == b).count();
-    let end = before[before.len() - same..].iter().position(|byte| *byte == b'\n');
+    let end = before[before.len() - same..]
+        .iter()
+        .position(|byte| *byte == b'\n');
     let kept = end.map_or(0, |end_of_line| same - end_of_line);
     (&before[..before.len() - kept], &after[..after.len() - kept])
 }

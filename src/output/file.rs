@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::common::heartbeat::Heartbeat;
-use crate::snapshot::Snapshot;
 use crate::output::report::Moved;
 use crate::output::state_machine::{Failure, Inspection};
+use crate::snapshot::Snapshot;
 pub use error::{ClaimError, Warning, WriteError};
 use lock::Lock;
 use place::Place;
@@ -130,8 +130,7 @@ impl OutputFile {
     /// # Errors
     /// The act that failed, and whether the old file is still in place.
     pub fn replace(&mut self, content: &Arc<Snapshot>) -> Result<(), Failure> {
-        self.write_and_rename(content)
-            .map_err(|error| Failure::Unwritten(error.to_string()))?;
+        self.write_and_rename(content).map_err(Failure::Unwritten)?;
         self.flush()
     }
 
@@ -141,8 +140,7 @@ impl OutputFile {
     /// What the system says.
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.heartbeat.working(Instant::now());
-        flush_directory(self.place.directory())
-            .map_err(|error| Failure::Unflushed(error.to_string()))
+        flush_directory(self.place.directory()).map_err(Failure::Unflushed)
     }
 
     /// Compares the file with `expected`, without reading it where nobody has touched it since.

@@ -3,7 +3,7 @@
 //! `changes`, `report` and `state_machine` are pure; `file` alone touches the disk. Nothing here knows the
 //! control plane.
 
-pub mod file;
 pub mod changes;
+pub mod file;
 pub mod report;
 pub mod state_machine;

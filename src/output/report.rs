@@ -7,26 +7,27 @@ use std::time::Duration;
 
 use log::Level;
 
-use crate::common::wording::{Rounded, Targets, write_held_back};
+use crate::common::wording::{Rounded, Targets, write_suppressed};
 use crate::output::changes::Changes;
+use crate::output::file::WriteError;
 
 /// One event in the life of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Report {
     /// The file has been replaced.
     Written {
         /// How many target groups it has now.
         targets: usize,
-        /// What this write has changed, or, where it is told, all writes since the last such line.
+        /// What this write has changed, or, where it is logged, all writes since the last such line.
         changes: Changes,
         /// How many targets the list had before, where it has become empty.
         emptied: Option<usize>,
         /// The mode that the file had, where nothing else was to be changed.
         mode: Option<u32>,
         /// How long the file could not be written before that, where that was logged.
-        trouble: Option<Duration>,
+        failed_for: Option<Duration>,
         /// Writes since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        suppressed: Option<u32>,
     },
     /// The list is the one that stands in the file already.
     Unchanged {
@@ -35,48 +36,48 @@ pub enum Report {
         /// Whether it is known only now: of the first list, or after a failure.
         first: bool,
         /// How long the file could not be written before that, where that was logged.
-        trouble: Option<Duration>,
+        failed_for: Option<Duration>,
         /// Whether that is worth a line.
-        is_told: bool,
+        should_log: bool,
     },
-    /// Which targets a write has changed, in words.
+    /// Which targets a write has changed.
     Named(String),
     /// The file is not what it was left as.
-    Foreign {
+    ExternalChange {
         /// What has become of it.
-        what: Foreign,
+        what: ExternalChange,
         /// Changes since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        suppressed: Option<u32>,
     },
     /// The path leads elsewhere.
     Moved {
         /// From where to where.
         moved: Moved,
         /// Moves since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        suppressed: Option<u32>,
     },
     /// The file could not be written; it will be tried again.
-    Trouble {
-        /// What happened, to what.
-        reason: String,
+    WriteFailed {
+        /// The act that failed.
+        error: WriteError,
         /// The time until the next attempt; `None` where there will be none.
         retry_in: Option<Duration>,
         /// Failures since the last such line, where this one is worth a line; `None` else.
-        held_back: Option<u32>,
+        suppressed: Option<u32>,
     },
 }
 
 /// What has become of a file that nobody else should touch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Foreign {
+#[derive(Debug)]
+pub enum ExternalChange {
     /// It is gone.
     Missing,
     /// It has other content.
     Changed,
     /// It has these permissions instead of its own.
     Mode(u32),
-    /// It cannot be looked at, for this reason.
-    Unreadable(String),
+    /// It cannot be looked at.
+    Unreadable(WriteError),
 }
 
 /// A path, or a symbolic link, that leads elsewhere.
@@ -89,44 +90,32 @@ pub struct Moved {
 }
 
 impl Report {
-    /// How loudly to tell it.
-    #[must_use]
+    /// How important it is.
     pub fn level(&self) -> Level {
-        match self {
+        // Who reads warnings has read of a failure, and is to read of its end.
+        let warn_if = |is_warning| if is_warning { Level::Warn } else { Level::Info };
+        let (level, should_log) = match self {
             Self::Written {
-                emptied: Some(_),
-                held_back: Some(_),
+                emptied,
+                failed_for,
+                suppressed,
                 ..
-            }
-            // Who reads warnings has read of the failure, and is to read of its end.
-            | Self::Written {
-                trouble: Some(_),
-                held_back: Some(_),
+            } => (
+                warn_if(emptied.is_some() || failed_for.is_some()),
+                suppressed.is_some(),
+            ),
+            Self::Unchanged {
+                failed_for,
+                should_log,
                 ..
+            } => (warn_if(failed_for.is_some()), *should_log),
+            Self::ExternalChange { suppressed, .. } | Self::Moved { suppressed, .. } => {
+                (Level::Warn, suppressed.is_some())
             }
-            | Self::Unchanged {
-                trouble: Some(_), ..
-            }
-            | Self::Foreign {
-                held_back: Some(_), ..
-            }
-            | Self::Moved {
-                held_back: Some(_), ..
-            } => Level::Warn,
-            Self::Written {
-                held_back: Some(_), ..
-            }
-            | Self::Unchanged { is_told: true, .. } => Level::Info,
-            Self::Trouble {
-                held_back: Some(_), ..
-            } => Level::Error,
-            Self::Written { .. }
-            | Self::Unchanged { .. }
-            | Self::Named(_)
-            | Self::Foreign { .. }
-            | Self::Moved { .. }
-            | Self::Trouble { .. } => Level::Debug,
-        }
+            Self::WriteFailed { suppressed, .. } => (Level::Error, suppressed.is_some()),
+            Self::Named(_) => (Level::Debug, true),
+        };
+        if should_log { level } else { Level::Debug }
     }
 }
 
@@ -138,8 +127,8 @@ impl fmt::Display for Report {
                 changes,
                 emptied,
                 mode,
-                trouble,
-                held_back,
+                failed_for,
+                suppressed,
             } => {
                 match (emptied, mode) {
                     (Some(before), _) => write!(
@@ -155,51 +144,53 @@ impl fmt::Display for Report {
                     )?,
                     (None, None) => write!(formatter, "wrote {}: {changes}", Targets(*targets))?,
                 }
-                write_held_back(formatter, *held_back, "write")?;
-                match trouble {
-                    Some(trouble) => write!(
+                write_suppressed(formatter, *suppressed, "write")?;
+                match failed_for {
+                    Some(failed_for) => write!(
                         formatter,
                         "; the file can be written again after {}",
-                        Rounded(*trouble)
+                        Rounded(*failed_for)
                     ),
                     None => Ok(()),
                 }
             }
             Self::Named(names) => formatter.write_str(names),
             Self::Unchanged {
-                targets, trouble, ..
+                targets,
+                failed_for,
+                ..
             } => {
                 write!(formatter, "the file already holds {}", Targets(*targets))?;
-                match trouble {
+                match failed_for {
                     // Nothing was written, so nobody knows whether it could be.
-                    Some(trouble) => write!(
+                    Some(failed_for) => write!(
                         formatter,
-                        "; nothing is left to be written after {} of failures",
-                        Rounded(*trouble)
+                        ", so it is up to date; writes had failed for {}",
+                        Rounded(*failed_for)
                     ),
                     None => Ok(()),
                 }
             }
-            Self::Foreign { what, held_back } => {
+            Self::ExternalChange { what, suppressed } => {
                 write!(formatter, "{what}, so it is written again")?;
-                write_held_back(formatter, *held_back, "change")
+                write_suppressed(formatter, *suppressed, "change")
             }
-            Self::Moved { moved, held_back } => {
+            Self::Moved { moved, suppressed } => {
                 write!(
                     formatter,
                     "the output is {} now, as a symbolic link was changed or replaced; {} is no \
                      longer written",
                     moved.to, moved.from
                 )?;
-                write_held_back(formatter, *held_back, "change")
+                write_suppressed(formatter, *suppressed, "change")
             }
-            Self::Trouble {
-                reason,
+            Self::WriteFailed {
+                error,
                 retry_in,
-                held_back,
+                suppressed,
             } => {
-                write!(formatter, "cannot write the file: {reason}")?;
-                write_held_back(formatter, *held_back, "failure")?;
+                write!(formatter, "cannot write the file: {error}")?;
+                write_suppressed(formatter, *suppressed, "failure")?;
                 match retry_in {
                     Some(pause) => write!(formatter, "; next attempt in {}", Rounded(*pause)),
                     None => formatter.write_str("; giving up, as the daemon is ending"),
@@ -209,7 +200,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for ExternalChange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => formatter.write_str("the file is gone"),
@@ -218,7 +209,7 @@ impl fmt::Display for Foreign {
                 formatter,
                 "the file's mode was changed to {mode:04o} by somebody else"
             ),
-            Self::Unreadable(reason) => formatter.write_str(reason),
+            Self::Unreadable(error) => error.fmt(formatter),
         }
     }
 }

@@ -97,7 +97,8 @@ pub(crate) fn all_words(
         return bytes.iter().all(|byte| of_byte(*byte));
     };
     let (words, _) = bytes.as_chunks();
-    words.iter().all(|word| of_word(u64::from_ne_bytes(*word))) && of_word(u64::from_ne_bytes(*last))
+    words.iter().all(|word| of_word(u64::from_ne_bytes(*word)))
+        && of_word(u64::from_ne_bytes(*last))
 }
 
 /// The first sixteen bytes as a number that is sorted as they are; what is missing counts as zero.
@@ -116,7 +117,9 @@ pub(crate) fn leading_bytes(bytes: &[u8]) -> u128 {
             .fold(0, |number, byte| number << 8 | u128::from(*byte)),
     };
     // All sixteen are missing where there are no bytes.
-    number.checked_shl(128 - 8 * u32::try_from(bytes.len()).unwrap_or(16)).unwrap_or(0)
+    number
+        .checked_shl(128 - 8 * u32::try_from(bytes.len()).unwrap_or(16))
+        .unwrap_or(0)
 }
 
 /// The same as `is_plain` for the eight bytes of a word. A byte's highest bit is set where the byte is none that is
@@ -138,15 +141,26 @@ mod tests {
 
     #[test]
     fn a_text_is_escaped_as_serde_json_does_it() {
-        let all: Vec<String> = (0..0x180).filter_map(char::from_u32).map(String::from).collect();
+        let all: Vec<String> = (0..0x180)
+            .filter_map(char::from_u32)
+            .map(String::from)
+            .collect();
         let words = all.iter().flat_map(|one| {
             (0..9).map(move |place| format!("{}{one}{}", "a".repeat(place), "~ ".repeat(5)))
         });
-        for text in words.chain(all.clone()).chain(["".to_owned(), "🦀\"\\".to_owned()]) {
+        for text in words
+            .chain(all.clone())
+            .chain(["".to_owned(), "🦀\"\\".to_owned()])
+        {
             let mut line = b"\"".to_vec();
-            Text::new(text.as_bytes()).unwrap().append_escaped(&mut line);
+            Text::new(text.as_bytes())
+                .unwrap()
+                .append_escaped(&mut line);
             line.push(b'"');
-            assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&text).unwrap());
+            assert_eq!(
+                String::from_utf8(line).unwrap(),
+                serde_json::to_string(&text).unwrap()
+            );
             let is_plain = text.bytes().all(|byte| (0x20..0x80).contains(&byte))
                 && !text.contains(['"', '\\']);
             assert_eq!(Text::from(&*text).is_plain, is_plain, "{text:?}");

@@ -184,7 +184,7 @@ fn an_api_server_that_keeps_mads_to_itself_leads_to_the_usual_port() {
         plane.api().set("/config", HttpAnswer::json(200, &document));
         let daemon = Launch::follow(&plane.api_url()).start();
         let line = daemon.wait_for_log("WARN ");
-        let text = "/config does not say where MADS is, so it is taken to be at its usual port; \
+        let text = "/config does not say where MADS is, so MADS is taken to be at its usual port; \
                     give --cp-address=grpc://127.0.0.1:5676 instead";
         assert!(line.contains(text), "{line}");
         daemon.wait_for_log("asking for MADS at 127.0.0.1:5676 over gRPC v1");

@@ -159,10 +159,10 @@ fn a_token_that_cannot_be_used_is_told_by_its_file_and_read_again() {
         (None, ""),
         (Some(b""), "it is empty"),
         (Some(b" \n"), "it is empty"),
-        (Some(b"open sesame"), "it is no bearer token"),
+        (Some(b"open sesame"), "not a valid bearer token"),
         (
             Some(b"open-sesame\r\nx-other: header"),
-            "it is no bearer token",
+            "not a valid bearer token",
         ),
         (Some(b"\xff\xfeopen-sesame"), ""),
     ];

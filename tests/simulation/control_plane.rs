@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
-use kuma_prometheus_sd::mads::endpoint::{Endpoint, Origin, Silence};
+use kuma_prometheus_sd::mads::endpoint::{AnswerError, Endpoint, LocationUnknown, Origin};
 use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::mads::session::Response;
 use kuma_prometheus_sd::mads::transport::address::Security;
+use kuma_prometheus_sd::mads::transport::resolver::ResolveError;
 
-use crate::dice::Dice;
 use crate::list::{Defect, List, bad_resource};
+use crate::rng::Rng;
 
 const MADS_PORT: u16 = 5676;
 const API_PORT: u16 = 5681;
@@ -134,47 +135,55 @@ pub(crate) struct ControlPlane {
     has_api_server: bool,
 }
 
+/// An API server that says nothing about where MADS is.
+pub(crate) fn no_answer(status: u16) -> ResolveError {
+    ResolveError::Answer {
+        url: "http://cp:5681/catalog".to_owned(),
+        source: AnswerError::Status(status),
+    }
+}
+
 impl ControlPlane {
-    pub(crate) fn new(dice: &mut Dice) -> Self {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
         let mut control_plane = Self {
-            kuma: dice.pick(&Kuma::ALL),
+            kuma: rng.pick(&Kuma::ALL),
             manner: Manner::Proper,
             api_manner: ApiManner::Proper,
             list: List::empty(),
             defect: None,
             versions: Vec::new(),
-            has_api_server: dice.chance(0.5),
+            has_api_server: rng.chance(0.5),
         };
-        control_plane.restart(dice);
+        control_plane.restart(rng);
         control_plane
     }
 
     /// New processes: the same list under new versions.
-    pub(crate) fn restart(&mut self, dice: &mut Dice) {
-        let replicas = 1 + dice.below(2);
-        self.versions = (0..replicas).map(|_| dice.uuid()).collect();
+    pub(crate) fn restart(&mut self, rng: &mut Rng) {
+        let replicas = 1 + rng.below(2);
+        self.versions = (0..replicas).map(|_| rng.uuid()).collect();
     }
 
-    pub(crate) fn change(&mut self, list: List, defect: Option<Defect>, dice: &mut Dice) {
+    pub(crate) fn change(&mut self, list: List, defect: Option<Defect>, rng: &mut Rng) {
         self.list = list;
         self.defect = defect;
         for version in &mut self.versions {
-            *version = dice.uuid();
+            *version = rng.uuid();
         }
     }
 
     /// Behaves, and says what it can stand for.
-    pub(crate) fn heal(&mut self, dice: &mut Dice) {
+    pub(crate) fn heal(&mut self, rng: &mut Rng) {
         self.manner = Manner::Proper;
         self.api_manner = ApiManner::Proper;
         if self.defect.is_some() {
-            self.change(self.list.clone(), None, dice);
+            self.change(self.list.clone(), None, rng);
         }
     }
 
     /// The one that a balancer picks.
-    pub(crate) fn any_replica(&self, dice: &mut Dice) -> usize {
-        dice.below(self.versions.len())
+    pub(crate) fn any_replica(&self, rng: &mut Rng) -> usize {
+        rng.below(self.versions.len())
     }
 
     pub(crate) fn version(&self, replica: usize) -> &str {
@@ -187,23 +196,25 @@ impl ControlPlane {
     }
 
     /// Under another version at every request, as if each went to another replica.
-    pub(crate) fn shift(&mut self, dice: &mut Dice) {
+    pub(crate) fn shift(&mut self, rng: &mut Rng) {
         for version in &mut self.versions {
-            *version = dice.uuid();
+            *version = rng.uuid();
         }
     }
 
     /// Where MADS is by the word of the address, or of the API server; `Err` where neither says.
-    pub(crate) fn endpoint(&self, dice: &mut Dice) -> Result<Endpoint, String> {
+    pub(crate) fn endpoint(&self, rng: &mut Rng) -> Result<Endpoint, ResolveError> {
         let (port, origin) = match (self.has_api_server, self.api_manner) {
             (false, _) => (MADS_PORT, Origin::Address),
             (true, ApiManner::Proper) if self.kuma == Kuma::V0_7 => (MADS_PORT, Origin::Catalog),
             (true, ApiManner::Proper) => (MADS_PORT, Origin::Config),
-            (true, ApiManner::Discreet) if dice.chance(0.5) => (MADS_PORT, Origin::Config),
-            (true, ApiManner::Discreet) => (MADS_PORT, Origin::Guess(Silence::Refused(401))),
+            (true, ApiManner::Discreet) if rng.chance(0.5) => (MADS_PORT, Origin::Config),
+            (true, ApiManner::Discreet) => {
+                (MADS_PORT, Origin::Guess(LocationUnknown::Refused(401)))
+            }
             (true, ApiManner::Lost) => (API_PORT, Origin::Address),
             (true, ApiManner::Failing | ApiManner::Hanging) => {
-                return Err("the API server does not answer".to_owned());
+                return Err(no_answer(503));
             }
         };
         Ok(Endpoint {
@@ -246,22 +257,22 @@ impl ControlPlane {
         &self,
         protocol: Protocol,
         replica: usize,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> (Response, Sent) {
         let api_version = protocol.api_version();
         let is_json = protocol == Protocol::Http;
-        let mut resources = self.list.resources(api_version, is_json, dice);
+        let mut resources = self.list.resources(api_version, is_json, rng);
         let mut type_url = api_version.type_url();
         match self.defect {
             None => {}
             Some(Defect::WrongTypeUrl) => type_url = "type.googleapis.com/something.Else",
             Some(defect) => {
-                let place = dice.below(resources.len() + 1);
+                let place = rng.below(resources.len() + 1);
                 resources.insert(place, bad_resource(api_version, is_json, defect));
             }
         }
         let version = self.version(replica).to_owned();
-        let nonce = if is_json { String::new() } else { dice.uuid() };
+        let nonce = if is_json { String::new() } else { rng.uuid() };
         let sent = Sent {
             api_version,
             version: version.clone(),

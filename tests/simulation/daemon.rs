@@ -1,17 +1,24 @@
 //! The daemon: its two machines with the channel between them, its start and its ends.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use kuma_prometheus_sd::mads::connection::Connection;
+use crossbeam_channel::Receiver;
+use kuma_prometheus_sd::daemon::receiver::{SnapshotSender, snapshot_channel};
+use kuma_prometheus_sd::mads::connection::{Connection, Event};
 use kuma_prometheus_sd::mads::negotiation::Pins;
 use kuma_prometheus_sd::mads::session::Session;
 use kuma_prometheus_sd::mads::transport::address::Security;
 use kuma_prometheus_sd::output::state_machine::{Action, Event as OutputEvent, Output};
 use kuma_prometheus_sd::snapshot::Snapshot;
 
-use crate::dice::{Dice, milliseconds, seconds};
+use crate::control_plane::Sent;
 use crate::disk::DiskManner;
 use crate::fault::Fault;
+use crate::faulty::{FaultyConnection, FaultyOutput};
+use crate::rng::{Rng, milliseconds, seconds};
 use crate::watch::LATENESS;
 use crate::world::{Happening, World};
 
@@ -23,20 +30,30 @@ const GRACE: Duration = milliseconds(1500);
 pub(crate) struct Daemon {
     number: u64,
     /// `None` once the receiver thread has ended.
-    pub(crate) connection: Option<Connection>,
+    pub(crate) connection: Option<FaultyConnection>,
+    /// What has come over the network, and is not taken in yet.
+    pub(crate) arrived: VecDeque<Arrived>,
+    /// The connection's own deadline, for the watchers.
+    pub(crate) own_deadline: Rc<Cell<Option<Instant>>>,
     pub(crate) receiver_alarm: Alarm,
     /// The number of the question or the link that is under way.
     pub(crate) under_way: Option<u64>,
-    /// When the last attempt failed.
-    pub(crate) failed: Duration,
-    /// The channel of size one between the threads.
-    pub(crate) slot: Option<Snapshot>,
-    pub(crate) output: Output,
+    /// The channel between the threads.
+    pub(crate) snapshots: (SnapshotSender, Receiver<Snapshot>),
+    pub(crate) output: Option<FaultyOutput>,
     pub(crate) writer_alarm: Alarm,
     pub(crate) operation: Option<Operation>,
-    pub(crate) ending: Option<Ending>,
-    /// For faults: the version and the nonce that were sent last.
-    pub(crate) sent_before: (String, String),
+    /// Whether it has been asked to end.
+    pub(crate) is_stopping: bool,
+    /// Whether the writer has nothing left to do but what is under way.
+    pub(crate) has_finished: bool,
+}
+
+/// What has come over the network, and what is known of it where it is a response.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) event: Event,
+    pub(crate) sent: Option<Sent>,
 }
 
 /// An act on the disk that is under way.
@@ -48,14 +65,6 @@ pub(crate) struct Operation {
     pub(crate) outcome: Option<OutputEvent>,
 }
 
-/// How far the writer has come after SIGTERM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Asked,
-    LastListTaken,
-    Finishing,
-}
-
 /// A thread's timer, which is a little late.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
@@ -65,12 +74,12 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     /// When it rings, if it is set for `deadline`.
-    pub(crate) fn set(&mut self, deadline: Option<Duration>, dice: &mut Dice) -> Option<Duration> {
+    pub(crate) fn set(&mut self, deadline: Option<Duration>, rng: &mut Rng) -> Option<Duration> {
         if self.deadline != deadline {
             self.deadline = deadline;
-            let lateness = match dice.below(16) {
-                0 => dice.between(Duration::ZERO, LATENESS),
-                1..8 => dice.between(Duration::ZERO, milliseconds(2)),
+            let lateness = match rng.below(16) {
+                0 => rng.between(Duration::ZERO, LATENESS),
+                1..8 => rng.between(Duration::ZERO, milliseconds(2)),
                 _ => Duration::ZERO,
             };
             self.rings = deadline.map_or(Duration::MAX, |deadline| deadline + lateness);
@@ -89,22 +98,28 @@ impl World {
         if self.daemon.is_some() {
             return;
         }
-        self.tell(|| "the daemon starts".to_owned());
+        self.log(|| "the daemon starts".to_owned());
         let start = self.instant(self.now);
         let session = Session::new("kuma_sd".to_owned());
         let connection = Connection::new(session, Pins::default(), Security::Plaintext, start);
+        let connection = FaultyConnection::new(connection, self.fault, start);
         self.daemon = Some(Daemon {
             number: self.number(),
+            own_deadline: Rc::clone(&connection.own_deadline),
             connection: Some(connection),
+            arrived: VecDeque::new(),
             receiver_alarm: Alarm::default(),
             under_way: None,
-            failed: self.now,
-            slot: None,
-            output: Output::new(start, false),
+            snapshots: snapshot_channel(),
+            output: Some(FaultyOutput::new(
+                Output::new(start, false),
+                self.fault,
+                start,
+            )),
             writer_alarm: Alarm::default(),
             operation: None,
-            ending: None,
-            sent_before: (String::new(), String::new()),
+            is_stopping: false,
+            has_finished: false,
         });
         self.watch.daemon_starts();
     }
@@ -114,13 +129,13 @@ impl World {
         if self.daemon.take().is_none() {
             return;
         }
-        self.tell(|| "the daemon is gone".to_owned());
+        self.log(|| "the daemon is gone".to_owned());
         self.link = None;
         // Of what it has not flushed, nobody knows any more.
         self.disk.is_flushed = true;
         self.watch.file.daemon_ends();
         self.watch.daemon_starts();
-        let pause = self.dice.about(seconds(2));
+        let pause = self.rng.about(seconds(2));
         self.plan(pause, Happening::DaemonStarts);
     }
 
@@ -130,22 +145,20 @@ impl World {
         let Some(daemon) = &mut self.daemon else {
             return;
         };
-        if daemon.ending.is_some() {
+        if daemon.is_stopping {
             return;
         }
+        daemon.is_stopping = true;
+        daemon.has_finished = has_fault;
         daemon.connection = None;
         daemon.under_way = None;
-        daemon.ending = Some(Ending::Asked);
-        if has_fault {
-            daemon.ending = Some(Ending::Finishing);
-        }
         let number = daemon.number;
+        self.log(|| "SIGTERM".to_owned());
         self.link = None;
-        self.tell(|| "SIGTERM".to_owned());
         self.watch.receiver_ends();
         self.watch.file.daemon_ends();
         // Of an act that hangs or fails nobody can say how it ends.
-        self.weather.is_end_clean = self.disk.manner == DiskManner::Healthy
+        self.schedule.is_end_clean = self.disk.manner == DiskManner::Healthy
             && !self.disk.is_touched
             && !self.watch.file.is_disk_in_doubt(self.now);
         self.plan(GRACE, Happening::GraceEnds(number));
@@ -154,8 +167,8 @@ impl World {
 
     /// The writer has nothing left to do.
     pub(crate) fn daemon_ends(&mut self) {
-        self.tell(|| "the daemon ends".to_owned());
-        let could_write = self.weather.is_end_clean
+        self.log(|| "the daemon ends".to_owned());
+        let could_write = self.schedule.is_end_clean
             && self.disk.manner == DiskManner::Healthy
             && !self.disk.is_touched;
         let file = self.disk.file.as_deref();

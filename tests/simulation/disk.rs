@@ -1,12 +1,14 @@
 //! The model of the output file and of the disk it lies on: writes that fail before or after the
 //! rename, a disk that hangs, and somebody else's hands.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::render::Content;
+use kuma_prometheus_sd::output::file::WriteError;
 use kuma_prometheus_sd::output::state_machine::{Failure, Inspection};
 
-use crate::dice::{Dice, milliseconds, seconds};
+use crate::rng::{Rng, milliseconds, seconds};
 
 /// How the disk behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,10 @@ impl DiskManner {
     ];
 }
 
+fn failed(act: &'static str, kind: ErrorKind) -> WriteError {
+    WriteError::new(act, Path::new("/kuma.file_sd.json"))(kind.into())
+}
+
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) manner: DiskManner,
@@ -51,8 +57,8 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// With no file, or one of another time.
-    pub(crate) fn new(dice: &mut Dice) -> Self {
-        let file = dice.chance(0.5).then(|| b"[\n]".to_vec());
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let file = rng.chance(0.5).then(|| b"[\n]".to_vec());
         Self {
             manner: DiskManner::Healthy,
             file,
@@ -63,62 +69,62 @@ impl Disk {
     }
 
     /// How long an act takes until it shows, and then until it returns.
-    pub(crate) fn latency(&self, dice: &mut Dice) -> Duration {
+    pub(crate) fn latency(&self, rng: &mut Rng) -> Duration {
         match self.manner {
-            DiskManner::Slow => dice.between(milliseconds(50), seconds(2)),
-            DiskManner::Hanging => dice.between(seconds(5), seconds(300)),
-            _ => dice.between(Duration::ZERO, milliseconds(20)),
+            DiskManner::Slow => rng.between(milliseconds(50), seconds(2)),
+            DiskManner::Hanging => rng.between(seconds(5), seconds(300)),
+            _ => rng.between(Duration::ZERO, milliseconds(20)),
         }
     }
 
     pub(crate) fn inspect(
         &mut self,
-        expected: &Content,
-        dice: &mut Dice,
-    ) -> Result<Inspection, String> {
+        expected: &[u8],
+        rng: &mut Rng,
+    ) -> Result<Inspection, WriteError> {
         let fails = match self.manner {
             DiskManner::Unreadable => true,
-            DiskManner::Flaky => dice.chance(0.3),
+            DiskManner::Flaky => rng.chance(0.3),
             _ => false,
         };
         if fails {
             // What cannot be read may be anything, so it may be replaced.
             self.is_touched = true;
-            return Err("cannot read the file".to_owned());
+            return Err(failed("read", ErrorKind::PermissionDenied));
         }
         self.is_touched = false;
         Ok(match &self.file {
             None => Inspection::Missing,
-            Some(bytes) if bytes == expected.bytes() && self.has_right_mode => Inspection::Same,
-            Some(bytes) if bytes == expected.bytes() => Inspection::OtherMode(0o600),
+            Some(bytes) if bytes == expected && self.has_right_mode => Inspection::Same,
+            Some(bytes) if bytes == expected => Inspection::OtherMode(0o600),
             Some(bytes) => Inspection::Different(bytes.clone()),
         })
     }
 
-    pub(crate) fn replace(&mut self, content: &Content, dice: &mut Dice) -> Result<(), Failure> {
+    pub(crate) fn replace(&mut self, content: &[u8], rng: &mut Rng) -> Result<(), Failure> {
         let is_full = match self.manner {
             DiskManner::Full => true,
-            DiskManner::Flaky => dice.chance(0.3),
+            DiskManner::Flaky => rng.chance(0.3),
             _ => false,
         };
         if is_full {
-            return Err(Failure::Unwritten("no space left on device".to_owned()));
+            return Err(Failure::Unwritten(failed("write", ErrorKind::StorageFull)));
         }
-        self.file = Some(content.bytes().to_vec());
+        self.file = Some(content.to_vec());
         self.has_right_mode = true;
         self.is_touched = false;
         self.is_flushed = false;
-        self.flush(dice)
+        self.flush(rng)
     }
 
-    pub(crate) fn flush(&mut self, dice: &mut Dice) -> Result<(), Failure> {
+    pub(crate) fn flush(&mut self, rng: &mut Rng) -> Result<(), Failure> {
         let is_unflushable = match self.manner {
             DiskManner::Unflushable => true,
-            DiskManner::Flaky => dice.chance(0.3),
+            DiskManner::Flaky => rng.chance(0.3),
             _ => false,
         };
         if is_unflushable {
-            return Err(Failure::Unflushed("cannot flush the directory".to_owned()));
+            return Err(Failure::Unflushed(failed("flush", ErrorKind::InvalidData)));
         }
         self.is_flushed = true;
         Ok(())
@@ -130,9 +136,9 @@ impl Disk {
     }
 
     /// Somebody else edits the file, removes it, or makes it unreadable for others.
-    pub(crate) fn is_meddled_with(&mut self, dice: &mut Dice) -> &'static str {
+    pub(crate) fn is_meddled_with(&mut self, rng: &mut Rng) -> &'static str {
         self.is_touched = true;
-        match dice.below(4) {
+        match rng.below(4) {
             0 => {
                 self.file = None;
                 "removes"
@@ -146,7 +152,7 @@ impl Disk {
                 "empties"
             }
             _ => {
-                let foreign = format!("[\n{{\"targets\":[\"foreign:{}\"]}}\n]\n", dice.below(9));
+                let foreign = format!("[\n{{\"targets\":[\"foreign:{}\"]}}\n]\n", rng.below(9));
                 self.file = Some(foreign.into_bytes());
                 "edits"
             }

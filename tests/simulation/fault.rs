@@ -9,7 +9,7 @@ pub(crate) enum Fault {
     /// The pause is about 1 s after every failure, as if a rejection reset the backoff.
     BackoffAlwaysReset,
     /// A version is sent whatever API version it was accepted in.
-    VersionOfAnotherGeneration,
+    VersionOfAnotherApiVersion,
     /// The ACK goes out before the list is handed over.
     AckBeforeHandOver,
     /// An ACK carries the nonce of the response before.
@@ -48,6 +48,14 @@ pub(crate) enum Fault {
     HastyReplacements,
     /// The file is written in place.
     WrittenInPlace,
+    /// The targets are rendered in another order.
+    RenderedInAnyOrder,
+    /// A target is rendered twice.
+    RenderedTwice,
+    /// A label is lost when the file is rendered.
+    RenderedWithoutALabel,
+    /// What JSON has to escape is not escaped.
+    RenderedWithoutEscapes,
     /// Every failed attempt is logged.
     EveryFailureLogged,
     /// What was acknowledged is not written at the end.

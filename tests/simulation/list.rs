@@ -1,5 +1,5 @@
 //! What a control plane has to say: a list of scrape targets, in the wire's form of either
-//! API version, and as the file that must come of it.
+//! API version, and as the file that must come of it. The file is made here, without the program.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::Resource;
-use kuma_prometheus_sd::output::render::render;
 use kuma_prometheus_sd::snapshot::Target;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 const SERVICES: usize = 3;
 const MOST_TARGETS: usize = 6;
@@ -48,27 +47,30 @@ impl List {
 
     fn of(data_planes: Vec<DataPlane>) -> Self {
         let targets: Vec<Target> = data_planes.iter().filter_map(DataPlane::target).collect();
-        let file = render(&targets).bytes().into();
+        let file = expected_file(&targets).into_bytes().into();
         Self { data_planes, file }
     }
 
     /// The next state of the mesh: something more, something less, or the same as before.
-    pub(crate) fn next(&self, dice: &mut Dice) -> Self {
+    pub(crate) fn next(&self, rng: &mut Rng) -> Self {
         let mut data_planes = self.data_planes.clone();
-        match dice.below(12) {
+        match rng.below(12) {
             0 => data_planes.clear(),
             1 => {}
             2..6 if !data_planes.is_empty() => {
-                data_planes.swap_remove(dice.below(data_planes.len()));
+                data_planes.swap_remove(rng.below(data_planes.len()));
             }
             6 if !data_planes.is_empty() => {
-                let index = dice.below(data_planes.len());
-                data_planes[index].address = address(dice);
+                let index = rng.below(data_planes.len());
+                data_planes[index].address = address(rng);
+            }
+            7 if !data_planes.is_empty() && data_planes.len() < MOST_TARGETS => {
+                data_planes.push(data_planes[rng.below(data_planes.len())].clone());
             }
             _ if data_planes.len() < MOST_TARGETS => data_planes.push(DataPlane {
-                service: dice.below(SERVICES),
-                name: format!("dp-{}", dice.below(1000)),
-                address: address(dice),
+                service: rng.below(SERVICES),
+                name: name(rng),
+                address: address(rng),
             }),
             _ => data_planes.truncate(2),
         }
@@ -80,10 +82,10 @@ impl List {
         &self,
         api_version: ApiVersion,
         is_json: bool,
-        dice: &mut Dice,
+        rng: &mut Rng,
     ) -> Vec<Resource> {
         let mut data_planes = self.data_planes.clone();
-        dice.shuffle(&mut data_planes);
+        rng.shuffle(&mut data_planes);
         data_planes
             .iter()
             .map(|data_plane| match (api_version, is_json) {
@@ -95,11 +97,56 @@ impl List {
     }
 }
 
-fn address(dice: &mut Dice) -> String {
-    if dice.chance(0.05) {
+/// The file that must come of targets: one group a line, by mesh, service, instance, address and then
+/// all labels; equal ones once.
+pub(crate) fn expected_file(targets: &[Target]) -> String {
+    let line = |target: &Target| {
+        let labels = target.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
+            .collect();
+        let address = quoted(&target.address);
+        format!(
+            "{{\"targets\":[{address}],\"labels\":{{{}}}}}",
+            labels.join(",")
+        )
+    };
+    let place = |target: &Target| {
+        let label = |name: &str| target.labels.get(name).cloned().unwrap_or_default();
+        let order = ["mesh", "service", "instance"].map(label);
+        (order, target.address.clone(), target.labels.clone())
+    };
+    let lines: BTreeMap<_, String> = targets
+        .iter()
+        .map(|target| (place(target), line(target)))
+        .collect();
+    let lines: Vec<String> = lines.into_values().collect();
+    match lines.is_empty() {
+        true => "[]\n".to_owned(),
+        false => format!("[\n{}\n]\n", lines.join(",\n")),
+    }
+}
+
+/// A JSON string, of text without control characters.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Mostly as a control plane has them; now and then one that JSON has to quote, or that has been there.
+fn name(rng: &mut Rng) -> String {
+    let number = rng.below(1000);
+    match rng.below(10) {
+        0 => format!("dp \"{number}\" C:\\ é"),
+        1 => "dp".to_owned(),
+        _ => format!("dp-{number}"),
+    }
+}
+
+fn address(rng: &mut Rng) -> String {
+    if rng.chance(0.05) {
         return String::new();
     }
-    format!("192.168.0.{}:{}", dice.below(250), 5670 + dice.below(3))
+    format!("192.168.0.{}:{}", rng.below(250), 5670 + rng.below(3))
 }
 
 impl DataPlane {

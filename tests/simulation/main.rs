@@ -1,6 +1,7 @@
-//! A deterministic simulation of the two state machines together, from a seed: a model control
-//! plane, network, disk and operator do their worst to a daemon in virtual time, and after every
-//! step the invariants in `watch/` are checked.
+//! A deterministic simulation, from a seed: a model control plane, network, disk and operator do their
+//! worst to a daemon in virtual time, and after every step the invariants in `watch/` are checked. The
+//! daemon is the program's own code but for its effects: both state machines, what runs them, and the
+//! channel between them.
 //!
 //! `SIMULATION_SEEDS=N` plays N stories instead of the usual ones; `SIMULATION_SEED=S` plays one
 //! and shows its end. A failure names its seed.
@@ -9,17 +10,18 @@
 
 mod control_plane;
 mod daemon;
-mod dice;
 mod disk;
 mod fault;
+mod fault_schedule;
+mod faulty;
 mod list;
 mod network;
 mod planted;
 mod receiver;
+mod rng;
 mod server;
 mod story;
 mod watch;
-mod weather;
 mod world;
 mod writer;
 
@@ -29,8 +31,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::time::Duration;
 
-use dice::minutes;
 use fault::Fault;
+use rng::minutes;
 use story::Story;
 use watch::{Invariant, Violation};
 use world::World;
@@ -49,7 +51,7 @@ const REGRESSIONS: &[(u64, &str)] = &[
     ),
     (
         119,
-        "an API server that says where MADS is now and then was told of at every connect",
+        "an API server that says where MADS is now and then was warned about at every connect",
     ),
     (
         689,
@@ -74,8 +76,8 @@ fn play(seed: u64, fault: Option<Fault>) -> Result<(), Violation> {
     })
 }
 
-/// Plays it again, and tells how it ends.
-fn told(seed: u64, fault: Option<Fault>) -> String {
+/// Plays it again, and shows how it ends.
+fn replay(seed: u64, fault: Option<Fault>) -> String {
     let mut world = World::new(seed, fault, Story::new(true));
     let played = catch_unwind(AssertUnwindSafe(|| world.play(LENGTH)));
     let end = match played {
@@ -98,7 +100,7 @@ fn assert_is_well(seed: u64) {
         panic!(
             "{violation}\n\n{}\n\nTo play it again: SIMULATION_SEED={seed} cargo test --test \
              simulation every_story -- --nocapture",
-            told(seed, None)
+            replay(seed, None)
         );
     }
 }
@@ -114,7 +116,7 @@ fn from_environment<T: FromStr>(name: &str) -> Option<T> {
 #[test]
 fn every_story_keeps_all_invariants() {
     if let Some(seed) = from_environment("SIMULATION_SEED") {
-        println!("{}", told(seed, None));
+        println!("{}", replay(seed, None));
         assert_is_well(seed);
         return;
     }

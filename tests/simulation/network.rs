@@ -1,4 +1,4 @@
-//! The way between daemon and control plane: how long it takes, and how it ends. A link is what a
+//! The network between daemon and control plane: how long messages take, and how links end. A link is what a
 //! source holds open; the control plane's view of it is kept here as well.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use kuma_prometheus_sd::mads::endpoint::Endpoint;
 use kuma_prometheus_sd::mads::negotiation::{End, EndKind, Protocol};
 
 use crate::control_plane::Sent;
-use crate::dice::{milliseconds, seconds};
+use crate::rng::{milliseconds, seconds};
 use crate::world::{Happening, World};
 
 /// By when a keepalive notices that the peer is gone: a ping every 30 s, answered within 20 s.
@@ -18,9 +18,9 @@ const KEEPALIVE: Duration = seconds(50);
 const HTTP_CONNECT_LIMIT: Duration = seconds(10);
 const HTTP_ANSWER_LIMIT: Duration = seconds(10);
 
-/// How good the way is.
+/// How good the network is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Route {
     #[default]
     Good,
     Slow,
@@ -32,7 +32,7 @@ pub(crate) struct Link {
     pub(crate) protocol: Protocol,
     /// Where it leads, once it is there.
     pub(crate) endpoint: Option<Endpoint>,
-    /// Nothing passes any more, in either direction, and nobody has been told.
+    /// Nothing passes any more, in either direction, and nobody has noticed.
     pub(crate) is_cut: bool,
     /// The server is done with this link.
     pub(crate) is_over: bool,
@@ -81,13 +81,13 @@ impl Link {
 }
 
 impl World {
-    /// How long a message takes on its way.
+    /// How long a message takes.
     pub(crate) fn latency(&mut self) -> Duration {
-        let longest = match self.way {
-            Way::Good => milliseconds(15),
-            Way::Slow => seconds(3),
+        let longest = match self.route {
+            Route::Good => milliseconds(15),
+            Route::Slow => seconds(3),
         };
-        self.dice.between(Duration::from_micros(200), longest)
+        self.rng.between(Duration::from_micros(200), longest)
     }
 
     /// The control plane says something over the present link; messages keep their order.
@@ -107,7 +107,7 @@ impl World {
         self.plan_at(time, Happening::ToDaemon(number, event, sent));
     }
 
-    /// The control plane, or something on the way, ends the link. Over HTTP nobody notices between
+    /// The control plane, or something before it, ends the link. Over HTTP nobody notices between
     /// two polls.
     pub(crate) fn end_link(&mut self, kind: EndKind) {
         let is_noticed = |link: &Link| link.protocol != Protocol::Http || link.open_poll.is_some();
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    /// The link is dead, and nobody is told. Over gRPC a keepalive finds out.
+    /// The link is dead, and nobody notices. Over gRPC a keepalive finds out.
     pub(crate) fn cut_link(&mut self) {
         let Some(link) = &mut self.link else {
             return;
@@ -127,7 +127,7 @@ impl World {
         link.is_cut = true;
         let number = link.number;
         if link.is_served && link.protocol != Protocol::Http {
-            let pause = self.dice.between(Duration::ZERO, KEEPALIVE);
+            let pause = self.rng.between(Duration::ZERO, KEEPALIVE);
             self.plan(
                 pause,
                 Happening::ToDaemon(number, ended(EndKind::Outage), None),

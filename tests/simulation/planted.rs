@@ -34,7 +34,7 @@ found! {
     a_forgotten_retry: ForgottenRetry
         => CalmConverges | FileIsPutRight | BackWithinThreeSeconds;
     a_backoff_that_is_always_reset: BackoffAlwaysReset => PausesGrow;
-    a_version_of_another_generation: VersionOfAnotherGeneration => VersionStaysInItsGeneration;
+    a_version_of_another_api_version: VersionOfAnotherApiVersion => VersionStaysInItsApiVersion;
     an_ack_before_the_hand_over: AckBeforeHandOver => AckAfterHandOver;
     the_nonce_of_the_response_before: NonceOfResponseBefore => AckNamesItsResponse;
     a_nack_with_the_rejected_version: NackWithRejectedVersion => NackKeepsLastAcceptedVersion;
@@ -57,6 +57,10 @@ found! {
     replacements_in_haste: HastyReplacements
         => TenReplacementsASecond | FirstReplacementIsAtOnce;
     a_file_written_in_place: WrittenInPlace => FileIsACompleteList;
+    targets_rendered_in_any_order: RenderedInAnyOrder => FileIsACompleteList;
+    a_target_rendered_twice: RenderedTwice => FileIsACompleteList;
+    a_label_lost_in_rendering: RenderedWithoutALabel => FileIsACompleteList;
+    text_rendered_without_escapes: RenderedWithoutEscapes => FileIsACompleteList;
     every_failure_logged: EveryFailureLogged => LogIsBounded;
     nothing_written_at_the_end: NothingWrittenAtTheEnd => WrittenBeforeTheEnd;
 }

@@ -9,8 +9,8 @@ use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::mads::session::Request;
 
 use crate::control_plane::Manner;
-use crate::dice::{milliseconds, seconds};
 use crate::network::{Link, ended};
+use crate::rng::{milliseconds, seconds};
 use crate::world::{Happening, World};
 
 /// How long a proxy lets a poll be held, where it cuts them.
@@ -44,7 +44,7 @@ impl World {
         if !self.is_let_in(protocol, endpoint) {
             return;
         }
-        let replica = self.control_plane.any_replica(&mut self.dice);
+        let replica = self.control_plane.any_replica(&mut self.rng);
         if let Some(link) = self.live_link(number) {
             link.is_served = true;
             link.replica = replica;
@@ -94,7 +94,7 @@ impl World {
 
     /// Takes a request in, and answers it if there is an answer.
     fn judge(&mut self, number: u64, request: &Request) {
-        let replica = self.control_plane.any_replica(&mut self.dice);
+        let replica = self.control_plane.any_replica(&mut self.rng);
         let manner = self.control_plane.manner;
         let Some(link) = self.live_link(number) else {
             return;
@@ -142,10 +142,10 @@ impl World {
         match self.control_plane.manner {
             Manner::Silent => return,
             Manner::AtOnce if is_poll && !is_news => {
-                if self.dice.chance(0.5) {
+                if self.rng.chance(0.5) {
                     return self.unchanged();
                 }
-                self.control_plane.shift(&mut self.dice);
+                self.control_plane.shift(&mut self.rng);
                 is_news = true;
             }
             _ => {}
@@ -166,7 +166,7 @@ impl World {
         let sent_over = link.protocol;
         let (response, sent) =
             self.control_plane
-                .response(link.protocol, link.replica, &mut self.dice);
+                .response(link.protocol, link.replica, &mut self.rng);
         link.held_poll = None;
         link.awaited_nonce = Some(response.nonce.clone());
         if sent_over == Protocol::Http {
@@ -194,7 +194,7 @@ impl World {
         if !is_held || is_silent {
             return;
         }
-        if self.control_plane.manner == Manner::CutByProxy && self.dice.chance(0.5) {
+        if self.control_plane.manner == Manner::CutByProxy && self.rng.chance(0.5) {
             if let Some(link) = &mut self.link {
                 link.held_poll = None;
             }
@@ -211,10 +211,10 @@ impl World {
         if !is_stream || self.control_plane.manner != Manner::Flooding {
             return;
         }
-        if self.dice.chance(0.5) {
-            let list = self.control_plane.list.next(&mut self.dice);
+        if self.rng.chance(0.5) {
+            let list = self.control_plane.list.next(&mut self.rng);
             let defect = self.control_plane.defect;
-            self.control_plane.change(list, defect, &mut self.dice);
+            self.control_plane.change(list, defect, &mut self.rng);
         }
         self.answer();
         self.plan(PUSH_INTERVAL, Happening::Push(number));

@@ -1,5 +1,5 @@
-//! What happened in a story, for whoever has to understand a failure. A story is only told when
-//! its seed is played again: that is cheaper than telling all of them.
+//! What happened in a story, for whoever has to understand a failure. A story is only kept when
+//! its seed is played again: that is cheaper than keeping all of them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,21 +11,21 @@ const KEPT_LINES: usize = 120;
 /// The last lines, where they are wanted at all.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
-    is_told: bool,
+    is_kept: bool,
     lines: VecDeque<String>,
 }
 
 impl Story {
-    pub(crate) fn new(is_told: bool) -> Self {
+    pub(crate) fn new(is_kept: bool) -> Self {
         Self {
-            is_told,
+            is_kept,
             lines: VecDeque::new(),
         }
     }
 
     /// Notes a line about `now`; the words are made only where somebody will read them.
-    pub(crate) fn tell(&mut self, now: Duration, words: impl FnOnce() -> String) {
-        if !self.is_told {
+    pub(crate) fn log(&mut self, now: Duration, words: impl FnOnce() -> String) {
+        if !self.is_kept {
             return;
         }
         if self.lines.len() == KEPT_LINES {

@@ -11,13 +11,13 @@ use kuma_prometheus_sd::mads::session::Request;
 
 use crate::control_plane::{ControlPlane, Sent};
 use crate::daemon::Daemon;
-use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::fault::Fault;
-use crate::network::{Link, Way};
+use crate::fault_schedule::FaultSchedule;
+use crate::network::{Link, Route};
+use crate::rng::Rng;
 use crate::story::Story;
 use crate::watch::{Violation, Watch};
-use crate::weather::Weather;
 
 /// What will happen at a set time.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) enum Happening {
     /// A new daemon starts.
     DaemonStarts,
     /// Time for something else.
-    WeatherChanges,
+    NextPhase,
 }
 
 /// A happening at its time; of two at one time, the one that was planned first is first.
@@ -96,14 +96,16 @@ pub(crate) struct World {
     base: Instant,
     plans: BinaryHeap<Reverse<Planned>>,
     numbers: u64,
-    pub(crate) dice: Dice,
+    pub(crate) rng: Rng,
     pub(crate) control_plane: ControlPlane,
-    pub(crate) way: Way,
+    pub(crate) route: Route,
     pub(crate) link: Option<Link>,
+    /// What is known of the response that the receiver deals with at present.
+    pub(crate) sent: Option<Sent>,
     pub(crate) disk: Disk,
     /// `None` between a daemon's end and the start of the next one.
     pub(crate) daemon: Option<Daemon>,
-    pub(crate) weather: Weather,
+    pub(crate) schedule: FaultSchedule,
     pub(crate) watch: Watch,
     pub(crate) story: Story,
     /// What is planted, to see whether it is found.
@@ -112,25 +114,26 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, fault: Option<Fault>, story: Story) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         let mut world = Self {
             now: Duration::ZERO,
             base: Instant::now(),
             plans: BinaryHeap::new(),
             numbers: 0,
-            control_plane: ControlPlane::new(&mut dice),
-            way: Way::default(),
+            control_plane: ControlPlane::new(&mut rng),
+            route: Route::default(),
             link: None,
-            disk: Disk::new(&mut dice),
+            sent: None,
+            disk: Disk::new(&mut rng),
             daemon: None,
-            weather: Weather::default(),
+            schedule: FaultSchedule::default(),
             watch: Watch::default(),
             story,
             fault,
-            dice,
+            rng,
         };
         world.plan(Duration::ZERO, Happening::DaemonStarts);
-        world.plan(Duration::ZERO, Happening::WeatherChanges);
+        world.plan(Duration::ZERO, Happening::NextPhase);
         world
     }
 
@@ -174,8 +177,8 @@ impl World {
         }));
     }
 
-    pub(crate) fn tell(&mut self, words: impl FnOnce() -> String) {
-        self.story.tell(self.now, words);
+    pub(crate) fn log(&mut self, words: impl FnOnce() -> String) {
+        self.story.log(self.now, words);
     }
 
     pub(crate) fn has(&self, fault: Fault) -> bool {
@@ -227,7 +230,7 @@ impl World {
             Happening::ListChanges => self.list_changes(),
             Happening::SigTerm => self.daemon_is_asked_to_end(),
             Happening::DaemonStarts => self.daemon_starts(),
-            Happening::WeatherChanges => self.weather_changes(),
+            Happening::NextPhase => self.schedule_goes_on(),
         }
     }
 }

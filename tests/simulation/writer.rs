@@ -1,16 +1,20 @@
-//! The writer thread: performs what the output wants done, as `src/daemon/writer.rs` does, and tells it
-//! what comes of it. It does one thing at a time, and a disk can make it wait.
+//! The writer thread: the program's own turns, in virtual time, over the simulated disk. It does one
+//! thing at a time, and a disk can make it wait.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
-use kuma_prometheus_sd::output::render::render;
+use kuma_prometheus_sd::common::machine::{self, Effects, Machine};
+use kuma_prometheus_sd::daemon::writer;
+use kuma_prometheus_sd::output::render::Content;
 use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
 use log::Level;
 
-use crate::daemon::{Ending, Operation};
-use crate::dice::milliseconds;
+use crate::daemon::Operation;
 use crate::fault::Fault;
-use crate::watch::Told;
+use crate::faulty::FaultyOutput;
+use crate::rng::milliseconds;
+use crate::watch::FileEvent;
 use crate::world::{Happening, World};
 
 /// How long an act on the disk takes to return once it has shown.
@@ -20,96 +24,66 @@ impl World {
     /// When the writer's deadline has come; not while it waits for the disk.
     pub(crate) fn writer_alarm(&mut self) -> Option<Duration> {
         let daemon = self.daemon.as_ref()?;
-        if daemon.operation.is_some() || daemon.ending.is_some() {
+        if daemon.operation.is_some() || daemon.is_stopping {
             return None;
         }
-        let deadline = daemon.output.deadline().map(|deadline| self.time(deadline));
-        let (now, fault) = (self.now, self.fault);
-        let is_disk_in_doubt = self.watch.file.is_disk_in_doubt(now);
-        let is_retrying = self.watch.file.is_retrying();
+        let deadline = daemon.output.as_ref()?.deadline();
+        let deadline = deadline.map(|deadline| self.time(deadline));
         let daemon = self.daemon.as_mut()?;
-        let alarm = daemon.writer_alarm.set(deadline, &mut self.dice)?;
-        let is_soon = alarm < now + milliseconds(100);
-        match fault {
-            Some(Fault::HastyReplacements) if is_soon && !is_disk_in_doubt => Some(now),
-            Some(Fault::HastyRetries) if is_retrying => Some(alarm.min(now + milliseconds(200))),
-            _ => Some(alarm),
-        }
+        daemon.writer_alarm.set(deadline, &mut self.rng)
     }
 
     pub(crate) fn writer_wakes(&mut self) {
         if let Some(daemon) = &mut self.daemon {
             daemon.writer_alarm.reset();
         }
-        self.output_steps(Event::Time);
+        self.writer_goes_on();
     }
 
-    /// The writer takes what is there to be taken; after SIGTERM, it finishes.
+    /// The thread takes its turns until it would wait for something, or for the disk.
     pub(crate) fn writer_goes_on(&mut self) {
         while let Some(daemon) = &mut self.daemon {
             if daemon.operation.is_some() {
                 return;
             }
-            match daemon.ending {
-                None => match daemon.slot.take() {
-                    Some(snapshot) => self.output_steps(Event::Wanted(render(&snapshot.targets))),
-                    None => return,
-                },
-                Some(Ending::Asked) => {
-                    daemon.ending = Some(Ending::LastListTaken);
-                    if let Some(snapshot) = daemon.slot.take() {
-                        self.output_steps(Event::Wanted(render(&snapshot.targets)));
-                    }
-                }
-                Some(Ending::LastListTaken) => {
-                    daemon.ending = Some(Ending::Finishing);
-                    self.output_steps(Event::Finish);
-                }
-                Some(Ending::Finishing) => return self.daemon_ends(),
+            if daemon.has_finished {
+                return self.daemon_ends();
+            }
+            let is_stopping = daemon.is_stopping;
+            let snapshots = daemon.snapshots.1.clone();
+            let is_last = snapshots.is_empty() && !is_stopping;
+            let has_finished = self
+                .output_steps(|output, world| writer::turn(output, world, &snapshots, is_stopping));
+            if let Some(daemon) = &mut self.daemon {
+                daemon.has_finished = has_finished;
+            }
+            if is_last {
+                return;
             }
         }
     }
 
-    fn output_steps(&mut self, event: Event) {
-        self.tell(|| format!("output <- {}", in_words(&event)));
-        let told = Told::of(&event);
-        if let Event::Wanted(_) = event {
-            self.watch.pace.event_from_outside();
-        }
-        self.watch.pace.step(self.now, &mut self.watch.verdict);
-        let is_hasty = self.has(Fault::HastyReplacements) || self.has(Fault::HastyRetries);
-        let mut instant = self.instant(self.now);
-        let jitter = self.dice.jitter();
-        let Some(daemon) = &mut self.daemon else {
-            return;
+    fn output_steps<T: Default>(
+        &mut self,
+        work: impl FnOnce(&mut FaultyOutput, &mut Self) -> T,
+    ) -> T {
+        let Some(mut output) = self.daemon.as_mut().and_then(|daemon| daemon.output.take()) else {
+            return T::default();
         };
-        if let (Event::Time, true) = (&event, is_hasty) {
-            instant = instant.max(daemon.output.deadline().unwrap_or(instant));
-        }
-        let actions = daemon.output.step(instant, jitter, event);
+        let result = work(&mut output, self);
         let watch = &mut self.watch;
-        watch
-            .file
-            .step(self.now, &told, &actions, &mut watch.verdict);
-        for action in actions {
-            match action {
-                Action::Report(report) => {
-                    if report.level() <= Level::Info {
-                        self.tell(|| format!("output -> log: {report}"));
-                    }
-                    let watch = &mut self.watch;
-                    watch.log.file(self.now, &report, &mut watch.verdict);
-                }
-                action => self.begin(action),
-            }
+        watch.file.after_step(self.now, &mut watch.verdict);
+        if let Some(daemon) = &mut self.daemon {
+            daemon.output = Some(output);
         }
+        result
     }
 
     /// Begins an act on the disk.
-    fn begin(&mut self, action: Action) {
-        self.tell(|| format!("output -> {}", action_in_words(&action)));
+    fn begin_on_disk(&mut self, action: Action) {
+        self.log(|| format!("output -> {}", action_in_words(&action)));
         let number = self.number();
-        let latency = self.disk.latency(&mut self.dice);
+        let latency = self.disk.latency(&mut self.rng);
         self.plan(latency, Happening::DiskActs(number));
         let Some(daemon) = &mut self.daemon else {
             return;
@@ -146,7 +120,7 @@ impl World {
         }
         let outcome = match &operation.action {
             Action::Inspect(expected) => {
-                let found = self.disk.inspect(expected, &mut self.dice);
+                let found = self.disk.inspect(&rendered(expected, fault), &mut self.rng);
                 Event::Inspected(match (fault, found) {
                     (Some(Fault::InspectionSkipped), _) => Ok(Inspection::Same),
                     (Some(Fault::EqualTakenForDifferent), Ok(Inspection::Same)) => {
@@ -156,14 +130,15 @@ impl World {
                 })
             }
             Action::Replace(content) => {
+                let content = rendered(content, fault);
                 let watch = &mut self.watch;
                 let is_known = !self.disk.is_touched;
-                let holds_it = is_known && self.disk.holds(content.bytes());
+                let holds_it = is_known && self.disk.holds(&content);
                 watch.file.about_to_write(holds_it, &mut watch.verdict);
                 let before = self.disk.file.clone();
-                let mut replaced = self.disk.replace(content, &mut self.dice);
+                let mut replaced = self.disk.replace(&content, &mut self.rng);
                 if fault == Some(Fault::WrittenInPlace) && self.disk.file != before {
-                    self.disk.file = Some(content.bytes()[..content.bytes().len() / 2].to_vec());
+                    self.disk.file = Some(content[..content.len() / 2].to_vec());
                 }
                 if self.disk.file != before
                     && let Some(file) = &self.disk.file
@@ -176,11 +151,11 @@ impl World {
                 Event::Replaced(replaced)
             }
             Action::Flush if fault == Some(Fault::FlushNeverRepeated) => Event::Replaced(Ok(())),
-            Action::Flush => Event::Replaced(self.disk.flush(&mut self.dice)),
+            Action::Flush => Event::Replaced(self.disk.flush(&mut self.rng)),
             Action::Report(_) => return,
         };
         operation.outcome = Some(outcome);
-        let pause = self.dice.between(Duration::ZERO, RETURN);
+        let pause = self.rng.between(Duration::ZERO, RETURN);
         self.plan(pause, Happening::DiskReturns(number));
     }
 
@@ -193,10 +168,77 @@ impl World {
             return;
         };
         if let Some(outcome) = operation.outcome {
-            self.output_steps(outcome);
+            self.output_steps(|output, world| machine::step(output, world, outcome));
         }
         self.writer_goes_on();
     }
+}
+
+impl Effects<FaultyOutput> for World {
+    type Error = Infallible;
+
+    fn now(&self) -> Instant {
+        self.instant(self.now)
+    }
+
+    fn random(&mut self) -> f64 {
+        self.rng.jitter()
+    }
+
+    fn begin(&mut self, event: &Event) {
+        self.log(|| format!("output <- {}", in_words(event)));
+        if let Event::Wanted(_) = event {
+            self.watch.pace.event_from_outside();
+        }
+        let watch = &mut self.watch;
+        watch.pace.step(self.now, &mut watch.verdict);
+        watch
+            .file
+            .event(self.now, FileEvent::of(event), &mut watch.verdict);
+    }
+
+    fn perform(&mut self, action: Action) -> Vec<Event> {
+        let watch = &mut self.watch;
+        watch.file.action(self.now, &action, &mut watch.verdict);
+        match action {
+            Action::Report(report) => {
+                watch.log.file(self.now, &report, &mut watch.verdict);
+                if report.level() <= Level::Info {
+                    self.log(|| format!("output -> log: {report}"));
+                }
+            }
+            action => self.begin_on_disk(action),
+        }
+        // The disk takes its time.
+        Vec::new()
+    }
+}
+
+/// The bytes of a file, or those that a faulty `render` would have made.
+fn rendered(content: &Content, fault: Option<Fault>) -> Vec<u8> {
+    let text = std::str::from_utf8(content.bytes()).unwrap();
+    let Some((groups, fault)) = text
+        .strip_prefix("[\n")
+        .and_then(|rest| rest.strip_suffix("\n]\n"))
+        .zip(fault)
+    else {
+        return content.bytes().to_vec();
+    };
+    let mut lines: Vec<String> = groups.split(",\n").map(str::to_owned).collect();
+    match fault {
+        Fault::RenderedInAnyOrder => lines.reverse(),
+        Fault::RenderedTwice => lines.push(lines[0].clone()),
+        Fault::RenderedWithoutALabel => {
+            lines[0] = lines[0].replacen("\"mesh\":\"default\",", "", 1);
+        }
+        Fault::RenderedWithoutEscapes => {
+            lines
+                .iter_mut()
+                .for_each(|line| *line = line.replace('\\', ""));
+        }
+        _ => {}
+    }
+    format!("[\n{}\n]\n", lines.join(",\n")).into_bytes()
 }
 
 fn in_words(event: &Event) -> String {

@@ -75,12 +75,13 @@ pub(super) fn decode(
     let foreign = |type_url: &JsonText<'_>| {
         (type_url.0 != api_version.type_url()).then(|| Problem::Type(type_url.0.to_string()))
     };
-    let assignment = serde_json::from_slice(resource).map_err(|error| {
-        match serde_json::from_slice::<Object<Typed<'_>>>(resource) {
-            Ok(Object(typed)) => foreign(&typed.type_url).unwrap_or_else(|| undecodable(error)),
-            Err(error) => undecodable(error),
-        }
-    })?;
+    let assignment =
+        serde_json::from_slice(resource).map_err(|error| {
+            match serde_json::from_slice::<Object<Typed<'_>>>(resource) {
+                Ok(Object(typed)) => foreign(&typed.type_url).unwrap_or_else(|| undecodable(error)),
+                Err(error) => undecodable(error),
+            }
+        })?;
     let Object::<Assignment<'_>>(assignment) = assignment;
     if let Some(problem) = foreign(&assignment.type_url) {
         return Err(problem);

@@ -94,7 +94,12 @@ impl<'a> TargetLabels<'a> {
         }
         let Self { labels, order, .. } = self;
         order.clear();
-        order.extend(labels.iter().map(|label| leading_bytes(label.name)).zip(0..));
+        order.extend(
+            labels
+                .iter()
+                .map(|label| leading_bytes(label.name))
+                .zip(0..),
+        );
         // Of those with one name the winner comes last.
         order.sort_unstable_by(|(leading, place), (other_leading, other)| {
             leading

@@ -1,13 +1,14 @@
-//! What the connection is told, and what it answers.
+//! The events and actions of the connection.
 //!
 //! Pure.
 
 use std::sync::Arc;
 
-use crate::mads::endpoint::{Endpoint, Question};
+use crate::mads::endpoint::{Endpoint, Probe};
 use crate::mads::negotiation::{End, Protocol};
 use crate::mads::report::Report;
 use crate::mads::session::{Request, Response};
+use crate::mads::transport::resolver::ResolveError;
 use crate::snapshot::Snapshot;
 
 /// What happened.
@@ -15,10 +16,10 @@ use crate::snapshot::Snapshot;
 pub enum Event {
     /// The time that `deadline` named has come. Harmless at any other time.
     Time,
-    /// A question to the API server was answered, or could not be asked.
-    Asked(Question),
-    /// The answer to `Action::Resolve`; an error says what failed, in words.
-    Resolved(Result<Endpoint, String>),
+    /// A probe of the API server was answered, or failed.
+    ProbeFinished(Probe),
+    /// The answer to `NetworkAction::Resolve`.
+    Resolved(Result<Endpoint, ResolveError>),
     /// The gRPC channel is connected, or the answer to a poll has begun.
     Ready,
     /// A response has come.
@@ -27,15 +28,26 @@ pub enum Event {
     Unchanged,
     /// The source is at its end, or could not begin.
     Ended(End),
-    /// The answer to `Action::Diagnose`: what was found out, for an operator.
+    /// The answer to `NetworkAction::Diagnose`: what was found out, for an operator.
     Diagnosed(Option<&'static str>),
     /// Connect anew at once.
-    HangUp,
+    Reconnect,
 }
 
 /// What to do.
 #[derive(Debug)]
 pub enum Action {
+    /// Do something over the network.
+    Network(NetworkAction),
+    /// Give the newest list to the writer.
+    HandOver(Arc<Snapshot>),
+    /// Log what happened.
+    Report(Report),
+}
+
+/// What to do over the network.
+#[derive(Debug)]
+pub enum NetworkAction {
     /// Find out where MADS is, and answer with `Event::Resolved`.
     Resolve,
     /// Open a source and send it a first request.
@@ -44,10 +56,12 @@ pub enum Action {
     Diagnose(Endpoint),
     /// Send a request over the open source.
     Send(Request),
-    /// Give the newest list to the writer.
-    HandOver(Arc<Snapshot>),
     /// Drop the source; nothing that it still says counts.
     Close,
-    /// Tell what happened.
-    Report(Report),
+}
+
+impl From<NetworkAction> for Action {
+    fn from(action: NetworkAction) -> Self {
+        Self::Network(action)
+    }
 }

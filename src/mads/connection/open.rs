@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::mads::connection::CONNECT_LIMIT;
-use crate::mads::negotiation::{Negotiation, Protocol};
+use crate::mads::negotiation::{End, EndKind, Negotiation, Protocol};
 use crate::mads::polling::PollSchedule;
 use crate::mads::session::Request;
 
@@ -56,6 +56,18 @@ impl Open {
             (Protocol::Http, _) if self.due.is_some() => None,
             (Protocol::Http, _) => Some(self.polls.started() + POLL_DEADLINE),
         }
+    }
+
+    /// The end of this phase, where it is one of the source: the server was too slow.
+    pub(super) fn timed_out(&self, now: Instant) -> End {
+        let authority = self.negotiation.endpoint.authority();
+        let (kind, what) = match self.phase {
+            Phase::Opening(_) => (EndKind::Unready, "become ready"),
+            _ => (EndKind::Outage, "answer a poll"),
+        };
+        let elapsed = self.polls.elapsed(now).as_secs();
+        let reason = format!("{authority} did not {what} within {elapsed} s");
+        End { kind, reason }
     }
 
     /// When to answer a rejected response: after the pause, and over HTTP with a poll.

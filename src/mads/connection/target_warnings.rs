@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::common::backoff::Reminder;
+use crate::common::backoff::RateLimit;
 use crate::mads::assignment::SkippedTarget;
 use crate::mads::report::Report;
 use crate::snapshot::Snapshot;
@@ -18,9 +18,8 @@ const UNKNOWN_SERVICE: &str = "unknown";
 pub(super) struct TargetWarnings {
     /// The targets without an address that were reported last.
     skipped: Vec<SkippedTarget>,
-    skipped_reminder: Reminder,
-    unknown_service_is_reported: bool,
-    unknown_service_reminder: Reminder,
+    skipped_reminders: RateLimit,
+    unknown_service_reminders: RateLimit,
 }
 
 impl TargetWarnings {
@@ -43,32 +42,26 @@ impl TargetWarnings {
         if skipped == self.skipped {
             return None;
         }
-        if skipped.is_empty() {
-            self.skipped = skipped;
-            return None;
-        }
-        let quiet = self.skipped_reminder.due(now).is_none();
+        let is_report = !skipped.is_empty();
+        let quiet = is_report && self.skipped_reminders.allow(now).is_none();
         if !quiet {
             self.skipped.clone_from(&skipped);
         }
-        Some(Report::Skipped {
-            targets: skipped,
-            quiet,
-        })
+        let targets = skipped;
+        is_report.then_some(Report::Skipped { targets, quiet })
     }
 
     /// Targets with the service that stands for none are reported once, until there are none.
     fn about_unknown_services(&mut self, now: Instant, snapshot: &Snapshot) -> Option<Report> {
         let unknown = snapshot.groups_of_service(UNKNOWN_SERVICE);
         if unknown == 0 {
-            self.unknown_service_is_reported = false;
+            self.unknown_service_reminders.end();
             return None;
         }
-        if self.unknown_service_is_reported {
+        if self.unknown_service_reminders.has_logged() {
             return None;
         }
-        let quiet = self.unknown_service_reminder.due(now).is_none();
-        self.unknown_service_is_reported = !quiet;
+        let quiet = self.unknown_service_reminders.allow(now).is_none();
         Some(Report::UnknownServices {
             unknown,
             targets: snapshot.groups(),

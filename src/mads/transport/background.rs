@@ -9,8 +9,9 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::thread;
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 use crate::mads::connection::Event;
 
@@ -55,7 +56,7 @@ pub struct Events {
 struct WakingAtTheEnd(Waker);
 
 /// A thread ended without having said so, which only a panic does.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct BackgroundDied {
     name: &'static str,
 }
@@ -107,6 +108,27 @@ impl Background {
             Err(TryRecvError::Disconnected) => Err(BackgroundDied { name: self.name }),
         }
     }
+}
+
+/// The result of what knows no limit of its own, such as reading a file, and is left behind where it
+/// takes too long.
+///
+/// # Errors
+/// Where the system refuses a thread, or there is no result by then.
+pub fn done_by<T: Send + 'static>(
+    name: &'static str,
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (sender, receiver) = bounded(1);
+    let work = move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(work());
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    receiver
+        .recv_deadline(deadline)
+        .map_err(|_| io::ErrorKind::TimedOut.into())
 }
 
 impl Events {

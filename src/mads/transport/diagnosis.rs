@@ -1,17 +1,16 @@
 //! Why a server hangs up without a word: perhaps it expects TLS where none is spoken, or the
-//! reverse. One handshake tells.
+//! reverse. One handshake shows it.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::mads::transport::address::{NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
+use crate::mads::transport::background::done_by;
 use crate::mads::transport::tls;
 
 /// The longest time for one look at a server, all of it together.
@@ -22,7 +21,6 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\
 
 /// What is spoken at `host` and `port`, where it is not what `security` asks for: a sentence for
 /// an operator.
-#[must_use]
 pub fn diagnose(host: &str, port: u16, security: Security) -> Option<&'static str> {
     let deadline = Instant::now() + LIMIT;
     match security {
@@ -101,7 +99,9 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 /// Connects to the first address that takes a connection; each has its share of the time.
 fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Limited> {
     let mut failure = io::Error::other("the name has no address");
-    let mut addresses = look_up(host.to_owned(), port, deadline)?.into_iter();
+    let name = (host.to_owned(), port);
+    let look_up = move || (name.0.as_str(), name.1).to_socket_addrs();
+    let mut addresses = done_by("look-up", deadline, look_up)??;
     while let Some(address) = addresses.next() {
         let candidates = u32::try_from(addresses.len())
             .unwrap_or(u32::MAX)
@@ -112,20 +112,4 @@ fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Limited> {
         }
     }
     Err(failure)
-}
-
-/// The addresses of a name. A look-up knows no limit of its own, so it is left behind where it takes
-/// too long.
-fn look_up(host: String, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
-    let (sender, receiver) = bounded(1);
-    thread::Builder::new()
-        .name("look-up".to_owned())
-        .spawn(move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
-            // Nobody may be waiting any more.
-            let _ = sender.send(addresses.map(Iterator::collect));
-        })?;
-    receiver
-        .recv_deadline(deadline)
-        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }

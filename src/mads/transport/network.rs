@@ -1,22 +1,23 @@
 //! The connection's hands: does over the network what the machine wants done, one thing at a
 //! time, and brings back what happens.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::mads::connection::Event;
+use crate::mads::connection::{Event, NetworkAction};
 use crate::mads::endpoint::Endpoint;
-use crate::mads::negotiation::{End, EndKind, Protocol};
+use crate::mads::negotiation::{End, Protocol};
 use crate::mads::session::Request;
 use crate::mads::transport::address::Security;
-use crate::mads::transport::background::{Background, BackgroundDied};
+use crate::mads::transport::background::{Background, BackgroundDied, Events};
 use crate::mads::transport::diagnosis::diagnose;
 #[cfg(feature = "grpc")]
 use crate::mads::transport::grpc;
 use crate::mads::transport::http_client::Client;
-use crate::mads::transport::resolver::Resolver;
+use crate::mads::transport::resolver::{ResolveError, Resolver};
 use crate::mads::transport::{Source, http};
 
 /// Whatever is under way on behalf of the connection.
@@ -31,7 +32,7 @@ pub struct Network {
 
 enum UnderWay {
     Nothing,
-    Question(Background),
+    LookUp(Background),
     Source(Source),
 }
 
@@ -46,7 +47,6 @@ impl Wake for ChannelWaker {
 
 impl Network {
     /// Nothing is under way.
-    #[must_use]
     pub fn new(resolver: Resolver) -> Self {
         let (sender, woken) = bounded(1);
         Self {
@@ -60,7 +60,6 @@ impl Network {
     }
 
     /// Has a message whenever `poll` may have more to say.
-    #[must_use]
     pub fn woken(&self) -> &Receiver<()> {
         &self.woken
     }
@@ -72,78 +71,78 @@ impl Network {
     pub fn poll(&mut self) -> Result<Option<Event>, BackgroundDied> {
         match &mut self.under_way {
             UnderWay::Nothing => Ok(None),
-            UnderWay::Question(background) => background.poll(),
+            UnderWay::LookUp(background) => background.poll(),
             UnderWay::Source(source) => source.poll(),
         }
     }
 
-    /// Begins to find out where MADS is; the answer is an `Event::Resolved`.
-    pub fn resolve(&mut self) -> Option<Event> {
-        let resolver = self.resolver.clone();
-        let spawned = Background::spawn("resolver", self.waker.clone(), move |events| {
-            let tell = |question| {
-                events.send(Event::Asked(question));
-            };
-            let resolved = resolver.resolve(tell).map_err(|error| error.to_string());
-            events.send(Event::Resolved(resolved));
-        });
-        match spawned {
-            Ok(background) => {
-                self.under_way = UnderWay::Question(background);
+    /// Does one thing. What comes of it is said by `poll`, unless it fails at once.
+    pub fn perform(&mut self, action: NetworkAction) -> Option<Event> {
+        match action {
+            NetworkAction::Resolve => self.resolve(),
+            NetworkAction::Diagnose(endpoint) => self.diagnose(endpoint),
+            NetworkAction::Open(endpoint, protocol, request) => {
+                self.open(&endpoint, protocol, request)
+            }
+            NetworkAction::Send(request) => {
+                if let UnderWay::Source(source) = &mut self.under_way {
+                    source.send(request);
+                }
                 None
             }
-            Err(error) => Some(Event::Resolved(Err(format!(
-                "cannot start a thread: {error}"
-            )))),
+            NetworkAction::Close => {
+                self.under_way = UnderWay::Nothing;
+                None
+            }
         }
     }
 
-    /// Begins to look why a server hung up; the answer is an `Event::Diagnosed`.
-    pub fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
-        if !self.is_direct(&endpoint.host, endpoint.port, endpoint.security) {
-            return Some(Event::Diagnosed(None));
-        }
-        let spawned = Background::spawn("diagnosis", self.waker.clone(), move |events| {
-            let Endpoint {
-                host,
-                port,
-                security,
-                ..
-            } = endpoint;
-            events.send(Event::Diagnosed(diagnose(&host, port, security)));
+    fn resolve(&mut self) -> Option<Event> {
+        let resolver = self.resolver.clone();
+        let started = self.look_up("resolver", move |events| {
+            let report = |probe| {
+                events.send(Event::ProbeFinished(probe));
+            };
+            events.send(Event::Resolved(resolver.resolve(report)));
         });
-        match spawned {
-            Ok(background) => {
-                self.under_way = UnderWay::Question(background);
-                None
-            }
-            Err(_) => Some(Event::Diagnosed(None)),
-        }
+        let error = started.err()?;
+        Some(Event::Resolved(Err(ResolveError::Thread(error))))
+    }
+
+    fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
+        let is_started = self.is_direct(&endpoint.host, endpoint.port, endpoint.security)
+            && self
+                .look_up("diagnosis", move |events| {
+                    let diagnosis = diagnose(&endpoint.host, endpoint.port, endpoint.security);
+                    events.send(Event::Diagnosed(diagnosis));
+                })
+                .is_ok();
+        (!is_started).then_some(Event::Diagnosed(None))
+    }
+
+    fn look_up(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&Events) + Send + 'static,
+    ) -> io::Result<()> {
+        let background = Background::spawn(name, self.waker.clone(), work)?;
+        self.under_way = UnderWay::LookUp(background);
+        Ok(())
     }
 
     /// Whether a server is reached without a proxy, so that it can be looked at directly.
-    #[must_use]
     pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
         let proxies = &self.resolver.http.proxies;
         matches!(proxies.on_the_way_to(host, port, security), Ok(None))
     }
 
-    /// Opens a source. Where that fails at once, says how.
-    pub fn open(
-        &mut self,
-        endpoint: &Endpoint,
-        protocol: Protocol,
-        request: Request,
-    ) -> Option<Event> {
+    fn open(&mut self, endpoint: &Endpoint, protocol: Protocol, request: Request) -> Option<Event> {
         match self.open_source(endpoint, protocol, request) {
             Ok(source) => {
                 self.under_way = UnderWay::Source(source);
                 None
             }
-            Err(reason) => Some(Event::Ended(End {
-                kind: EndKind::Outage,
-                reason,
-            })),
+            Err(end) => Some(Event::Ended(end)),
         }
     }
 
@@ -152,48 +151,28 @@ impl Network {
         endpoint: &Endpoint,
         protocol: Protocol,
         request: Request,
-    ) -> Result<Source, String> {
+    ) -> Result<Source, End> {
         let waker = self.waker.clone();
-        let Endpoint {
-            host,
-            port,
-            security,
-            ..
-        } = endpoint;
+        let http = &self.resolver.http;
+        let (host, port, security) = (&endpoint.host, endpoint.port, endpoint.security);
         match protocol {
             #[cfg(feature = "grpc")]
             Protocol::Grpc(api_version) => {
                 let runtime = self.grpc.get_or_insert_with(grpc::Runtime::start);
-                let proxy = self
-                    .resolver
-                    .http
-                    .proxies
-                    .on_the_way_to(host, *port, *security)
-                    .map_err(|error| error.to_string())?;
+                let proxy = http.proxies.on_the_way_to(host, port, security);
+                let proxy = proxy.map_err(|error| End::outage(error.to_string()))?;
                 grpc::Stream::open(runtime, endpoint, proxy, api_version, &request, waker)
                     .map(|stream| Source::Grpc(Box::new(stream)))
-                    .map_err(|error| format!("{}: {error}", endpoint.authority()))
+                    .map_err(|error| End::outage(format!("{}: {error}", endpoint.authority())))
             }
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
             Protocol::Http => {
-                let client = Client::new(&self.resolver.http, host, *port, *security);
+                let client = Client::new(http, host, port, security);
                 http::Poller::open(endpoint, client, request, waker)
                     .map(Source::Http)
-                    .map_err(|error| format!("cannot start a thread: {error}"))
+                    .map_err(|error| End::outage(format!("cannot start a thread: {error}")))
             }
         }
-    }
-
-    /// Sends a request over the open source.
-    pub fn send(&mut self, request: Request) {
-        if let UnderWay::Source(source) = &mut self.under_way {
-            source.send(request);
-        }
-    }
-
-    /// Drops whatever is under way.
-    pub fn close(&mut self) {
-        self.under_way = UnderWay::Nothing;
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the API server where MADS is.
+//! Locates MADS: probes the API server.
 
 use std::fmt;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 
 use crate::mads::endpoint::{
-    Answer, AnswerError, Endpoint, Origin, Question, Silence, from_catalog, from_config,
+    Answer, AnswerError, Endpoint, LocationUnknown, Origin, Probe, from_catalog, from_config,
 };
 use crate::mads::transport::address::{Address, Security};
 use crate::mads::transport::diagnosis::diagnose;
@@ -17,7 +17,7 @@ use crate::mads::transport::http_client::{
     ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http,
 };
 
-/// The longest time for all questions together.
+/// The longest time for all probes together.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Kuma up to 1.8 answers 406 to `application/json` alone, whatever it would send.
@@ -40,7 +40,7 @@ pub struct Resolver {
 /// Why it could not be found out where MADS is. All of it may pass.
 #[derive(Debug)]
 pub enum ResolveError {
-    /// The question could not be asked, or was not answered.
+    /// A probe failed, or was not answered.
     Request {
         /// What was asked.
         url: String,
@@ -56,8 +56,10 @@ pub enum ResolveError {
         /// What is wrong with the answer.
         source: AnswerError,
     },
-    /// The question cannot be asked at all.
+    /// Nothing can be asked at all.
     Setup(SetupError),
+    /// The system refused a thread to ask from.
+    Thread(io::Error),
     /// The token cannot be read.
     Token {
         /// Its file.
@@ -80,6 +82,7 @@ impl fmt::Display for ResolveError {
             }
             Self::Answer { url, source } => write!(formatter, "GET {url}: {source}"),
             Self::Setup(error) => error.fmt(formatter),
+            Self::Thread(error) => write!(formatter, "cannot start a thread: {error}"),
             Self::Token { path, source } => {
                 write!(
                     formatter,
@@ -94,11 +97,11 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {}
 
 impl Resolver {
-    /// Where MADS is, by way of the address. Each question is told when it is answered.
+    /// Where MADS is, by way of the address. Each probe is reported when it is finished.
     ///
     /// # Errors
     /// Where the API server, or whatever is there, cannot be reached or leads nowhere.
-    pub fn resolve(&self, mut tell: impl FnMut(Question)) -> Result<Endpoint, ResolveError> {
+    pub fn resolve(&self, mut report: impl FnMut(Probe)) -> Result<Endpoint, ResolveError> {
         let address = &self.address;
         if !address.may_be_api_server() {
             return Ok(address.as_mads());
@@ -107,42 +110,26 @@ impl Resolver {
             .http
             .agent(&address.host, address.port, address.security())
             .map_err(ResolveError::Setup)?;
-        let asking = Asking {
+        let prober = Prober {
             agent,
             address,
-            way: self
+            route: self
                 .http
                 .way(&address.host, address.port, address.security()),
             deadline: Instant::now() + RESOLVE_LIMIT,
         };
-        let (catalog, answer) = asking.ask("/catalog", None, &mut tell)?;
-        let found = from_catalog(address, &answer).map_err(|source| ResolveError::Answer {
-            url: catalog,
-            source,
-        })?;
-        if let Some(endpoint) = found {
+        if let Some(endpoint) = prober.probe("/catalog", None, &mut report, from_catalog)? {
             return Ok(endpoint);
         }
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let (config, answer) = asking.ask("/config", token.as_deref(), &mut tell)?;
-        let endpoint = from_config(address, &answer).map_err(|source| ResolveError::Answer {
-            url: config,
-            source,
-        })?;
-        Ok(self.with_token_refused(endpoint))
-    }
-
-    /// An API server that refuses whoever shows it a token, refuses the token.
-    fn with_token_refused(&self, mut endpoint: Endpoint) -> Endpoint {
-        if let (Origin::Guess(Silence::Refused(status)), Some(path)) =
-            (&endpoint.origin, &self.token_file)
+        let mut endpoint = prober.probe("/config", token.as_deref(), &mut report, from_config)?;
+        // Who refuses whoever shows a token, refuses the token.
+        if let Origin::Guess(LocationUnknown::Refused(status)) = endpoint.origin
+            && let Some(path) = self.token_file.clone()
         {
-            endpoint.origin = Origin::Guess(Silence::TokenRefused {
-                status: *status,
-                path: path.clone(),
-            });
+            endpoint.origin = Origin::Guess(LocationUnknown::TokenRefused { status, path });
         }
-        endpoint
+        Ok(endpoint)
     }
 }
 
@@ -158,47 +145,51 @@ fn read_token(path: &Path) -> Result<String, ResolveError> {
         return unusable("it is empty");
     }
     if token.contains(|character: char| !character.is_ascii_graphic()) {
-        return unusable("it is no bearer token");
+        return unusable("not a valid bearer token");
     }
     Ok(token.to_owned())
 }
 
-/// Questions to one server, within one time.
-struct Asking<'a> {
+/// Probes one server, within one time.
+struct Prober<'a> {
     agent: Agent,
     address: &'a Address,
-    /// How it is reached, in words to follow its URL.
-    way: String,
+    /// How it is reached, to follow its URL in a message.
+    route: String,
     deadline: Instant,
 }
 
-impl Asking<'_> {
-    fn ask(
+impl Prober<'_> {
+    /// Asks for a path, and takes from the answer what `read` finds in it.
+    fn probe<T>(
         &self,
         path: &str,
         token: Option<&str>,
-        tell: &mut impl FnMut(Question),
-    ) -> Result<(String, Answer), ResolveError> {
+        report: &mut impl FnMut(Probe),
+        read: impl FnOnce(&Address, &Answer) -> Result<T, AnswerError>,
+    ) -> Result<T, ResolveError> {
         let url = self.address.url(self.address.scheme.text(), path);
         let result = self.get(&url, token);
-        let url = format!("{url}{}", self.way);
+        let url = format!("{url}{}", self.route);
         let outcome = match &result {
             Ok(Answer::Http { status, .. }) => format!("status {status}"),
             Ok(Answer::NotHttp) => "no HTTP is spoken there".to_owned(),
             Err(error) => describe(error),
         };
         let is_answered = result.is_ok();
-        tell(Question {
+        report(Probe {
             url: url.clone(),
             outcome,
             is_answered,
         });
         match result {
-            Ok(answer) => Ok((url, answer)),
+            Ok(answer) => {
+                read(self.address, &answer).map_err(|source| ResolveError::Answer { url, source })
+            }
             Err(source) => {
                 let Address { host, port, .. } = self.address;
                 let is_tls = self.address.security() == Security::Tls;
-                let may_be_looked_at = is_tls && is_not_http(&source) && self.way.is_empty();
+                let may_be_looked_at = is_tls && is_not_http(&source) && self.route.is_empty();
                 let diagnosis = may_be_looked_at
                     .then(|| diagnose(host, *port, Security::Tls))
                     .flatten();

@@ -24,11 +24,11 @@ pub enum ClaimError {
     Held {
         /// The file it holds locked.
         lock: PathBuf,
-        /// Its number, where the system tells.
+        /// Its number, where the system shows it.
         process: Option<u32>,
     },
     /// Another user has left the lock file, or has a daemon that holds it: which of them, the system
-    /// does not tell.
+    /// does not show.
     AnotherUsers {
         /// The lock file.
         lock: PathBuf,
@@ -65,23 +65,18 @@ pub enum Warning {
 
 impl Warning {
     /// What there is to say about the name of an output.
-    #[must_use]
     pub fn about_name(path: &Path) -> Option<Self> {
-        let path_bytes = path.as_os_str().as_encoded_bytes();
-        let is_known = ENDINGS
-            .iter()
-            .any(|ending| path_bytes.ends_with(ending.as_bytes()));
-        (!is_known).then(|| Self::Name {
-            path: path.to_owned(),
-        })
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let is_known = |ending: &str| bytes.ends_with(ending.as_bytes());
+        let path = path.to_owned();
+        (!ENDINGS.into_iter().any(is_known)).then_some(Self::Name { path })
     }
 
-    /// How loudly to tell it.
-    #[must_use]
+    /// How important it is.
     pub fn level(&self) -> Level {
         match self {
             Self::Full(_) => Level::Error,
-            Self::NoLocks { .. } | Self::Narrow { .. } | Self::Name { .. } => Level::Warn,
+            _ => Level::Warn,
         }
     }
 }
@@ -124,7 +119,8 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    pub(super) fn new(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// `act` is a verb, such as `read`, that failed on `path`.
+    pub fn new(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { act, path, source }
     }

@@ -1,12 +1,13 @@
-//! What the file's state machine is told, and what it answers.
+//! The events and actions of the file's state machine.
 //!
 //! Pure.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::snapshot::Snapshot;
+use crate::output::file::WriteError;
 use crate::output::report::{Moved, Report};
+use crate::snapshot::Snapshot;
 
 /// What happened.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub enum Event {
     Time,
     /// The control plane's newest list, rendered.
     Wanted(Arc<Snapshot>),
-    /// What `Action::Inspect` found; an error says what failed, in words.
-    Inspected(Result<Inspection, String>),
+    /// What `Action::Inspect` found.
+    Inspected(Result<Inspection, WriteError>),
     /// How `Action::Replace` or `Action::Flush` went.
     Replaced(Result<(), Failure>),
     /// The path leads elsewhere. What it leads to now is what the other events are about.
@@ -38,25 +39,27 @@ pub enum Inspection {
     Missing,
 }
 
-/// How far a write came that failed, and what failed, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How far a write came that failed, and what failed.
+#[derive(Debug)]
 pub enum Failure {
     /// The old file is in place, as far as the system tells.
-    Unwritten(String),
+    Unwritten(WriteError),
     /// The new file is in place, but a power cut may bring back the old one.
-    Unflushed(String),
+    Unflushed(WriteError),
 }
+
+impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unwritten(reason) | Self::Unflushed(reason) => formatter.write_str(reason),
+            Self::Unwritten(error) | Self::Unflushed(error) => error.fmt(formatter),
         }
     }
 }
 
 /// What to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Action {
     /// Compare the file with this content, and answer with `Event::Inspected`.
     Inspect(Arc<Snapshot>),
@@ -64,6 +67,6 @@ pub enum Action {
     Replace(Arc<Snapshot>),
     /// Flush the last replacement to the disk, and answer with `Event::Replaced`.
     Flush,
-    /// Tell what happened.
+    /// Log what happened.
     Report(Report),
 }

@@ -1,99 +1,51 @@
 //! The output as tables: at a time, an event, and what is to be done then.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
-use log::Level;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use std::{io, iter};
 
 use super::{Action, Event, Failure, Inspection, Output, Report};
-use crate::output::render::{Content, render};
+use crate::common::machine::Machine;
+use crate::common::machine::story::{self, Described, MIDDLE};
+use crate::output::file::WriteError;
 use crate::output::report::Moved;
-use crate::snapshot::Target;
+use crate::snapshot::{Builder, Snapshot, Text};
 
-/// No jitter.
-const MIDDLE: f64 = 0.5;
+type Story = story::Story<Output>;
 
-struct Story {
-    output: Output,
-    start: Instant,
-    told: Vec<String>,
-    /// How many of these were warnings.
-    warnings: usize,
+fn new_story() -> Story {
+    Story::new(|start| Output::new(start, true), describe)
 }
 
-impl Story {
-    fn new() -> Self {
-        let start = Instant::now();
-        Self {
-            output: Output::new(start, true),
-            start,
-            told: Vec::new(),
-            warnings: 0,
-        }
-    }
+fn describe(action: &Action) -> Described {
+    Described::Action(match action {
+        Action::Inspect(content) => format!("inspect {}", name(content)),
+        Action::Replace(content) => format!("replace by {}", name(content)),
+        Action::Flush => "flush".to_owned(),
+        Action::Report(report) => return Described::Report(report.level(), report.to_string()),
+    })
+}
 
-    /// What is to be done at `seconds`, in words; what is to be told above debug is kept.
-    fn step(&mut self, seconds: f64, event: Event) -> Vec<String> {
-        let now = self.start + Duration::from_secs_f64(seconds);
-        let mut words = Vec::new();
-        for action in self.output.step(now, MIDDLE, event) {
-            match action {
-                Action::Inspect(content) => words.push(format!("inspect {}", name(&content))),
-                Action::Replace(content) => words.push(format!("replace by {}", name(&content))),
-                Action::Flush => words.push("flush".to_owned()),
-                Action::Report(report) if report.level() <= Level::Info => {
-                    self.warnings += usize::from(report.level() == Level::Warn);
-                    self.told.push(report.to_string());
-                }
-                Action::Report(_) => {}
-            }
-        }
-        words
-    }
-
-    /// Plays a table; every deadline must be the one that the table waits for with `time`.
-    #[track_caller]
-    fn play(&mut self, rows: Vec<(f64, Event, &[&str])>) {
-        for (seconds, event, expected) in rows {
-            if let Event::Time = event {
-                assert_eq!(
-                    self.deadline(),
-                    Some(seconds),
-                    "the deadline before {seconds} s"
-                );
-            }
-            let described = format!("{event:?}");
-            assert_eq!(
-                self.step(seconds, event),
-                expected,
-                "{described} at {seconds} s"
-            );
-        }
-    }
-
-    /// Seconds since the start, to the millisecond.
-    fn deadline(&self) -> Option<f64> {
-        let deadline = self.output.deadline()?;
-        Some((deadline - self.start).as_micros().div_ceil(1000) as f64 / 1000.0)
-    }
-
-    #[track_caller]
-    fn assert_told(&mut self, expected: &[&str]) {
-        assert_eq!(std::mem::take(&mut self.told), expected);
-    }
+/// An act that failed, as the disk was full, or could not be flushed.
+fn error(act: &'static str) -> WriteError {
+    WriteError::new(act, Path::new("/f"))(io::Error::other("no"))
 }
 
 /// A list with one target for each letter.
-fn list(letters: &str) -> Content {
-    let target = |letter: char| Target {
-        address: letter.to_string(),
-        labels: BTreeMap::new(),
-    };
-    render(&letters.chars().map(target).collect::<Vec<_>>())
+fn list(letters: &str) -> Arc<Snapshot> {
+    let empty = Arc::new(Snapshot::empty());
+    let mut builder = Builder::new(&empty);
+    for address in letters.chars().map(String::from) {
+        builder
+            .append(Text::from(&*address), iter::empty())
+            .unwrap();
+    }
+    builder.finish().snapshot
 }
 
 /// The letters of a list.
-fn name(content: &Content) -> String {
+fn name(content: &Snapshot) -> String {
     let text = String::from_utf8(content.bytes().to_vec()).unwrap();
     text.split("[\"")
         .skip(1)
@@ -122,11 +74,11 @@ fn written() -> Event {
 }
 
 fn failed() -> Event {
-    Event::Replaced(Err(Failure::Unwritten("no space left".to_owned())))
+    Event::Replaced(Err(Failure::Unwritten(error("write"))))
 }
 
 fn unflushed() -> Event {
-    Event::Replaced(Err(Failure::Unflushed("no flush".to_owned())))
+    Event::Replaced(Err(Failure::Unflushed(error("flush"))))
 }
 
 fn other_mode() -> Event {
@@ -142,60 +94,60 @@ fn moved(from: &str, to: &str) -> Event {
 
 /// An output that wrote "ab" at the start.
 fn settled() -> Story {
-    let mut story = Story::new();
+    let mut story = new_story();
     story.play(vec![
         (0.0, wanted("ab"), &["inspect ab"]),
         (0.0, missing(), &["replace by ab"]),
         (0.0, written(), &[]),
     ]);
-    story.assert_told(&["wrote 2 targets: 2 added, 0 removed, 0 changed"]);
+    story.assert_logged(&["wrote 2 targets: 2 added, 0 removed, 0 changed"]);
     story
 }
 
 #[test]
 fn nothing_is_done_before_the_first_list() {
-    let mut story = Story::new();
+    let mut story = new_story();
     assert_eq!(story.deadline(), None);
     story.play(vec![(5.0, Event::Finish, &[])]);
 }
 
 #[test]
 fn an_empty_first_list_is_written_like_any_other() {
-    let mut story = Story::new();
+    let mut story = new_story();
     story.play(vec![
         (0.0, wanted(""), &["inspect "]),
         (0.0, missing(), &["replace by "]),
         (0.0, written(), &[]),
     ]);
-    story.assert_told(&["wrote 0 targets: 0 added, 0 removed, 0 changed"]);
+    story.assert_logged(&["wrote 0 targets: 0 added, 0 removed, 0 changed"]);
 }
 
 #[test]
 fn a_restart_onto_an_equal_file_writes_nothing() {
-    let mut story = Story::new();
+    let mut story = new_story();
     story.play(vec![
         (0.0, wanted("ab"), &["inspect ab"]),
         (0.0, same(), &[]),
     ]);
-    story.assert_told(&["the file already holds 2 targets"]);
+    story.assert_logged(&["the file already holds 2 targets"]);
 }
 
 #[test]
-fn a_restart_onto_another_file_tells_what_changes() {
-    let mut story = Story::new();
+fn a_restart_onto_another_file_logs_what_changes() {
+    let mut story = new_story();
     story.play(vec![
         (0.0, wanted("abc"), &["inspect abc"]),
         (0.0, different("bd"), &["replace by abc"]),
         (0.0, written(), &[]),
     ]);
-    story.assert_told(&["wrote 3 targets: 2 added, 1 removed, 0 changed"]);
+    story.assert_logged(&["wrote 3 targets: 2 added, 1 removed, 0 changed"]);
 }
 
 #[test]
 fn equal_content_is_never_written_again() {
     let mut story = settled();
     story.play(vec![(1.0, wanted("ba"), &[]), (2.0, wanted("aab"), &[])]);
-    story.assert_told(&[]);
+    story.assert_logged(&[]);
 }
 
 #[test]
@@ -213,15 +165,15 @@ fn a_change_is_written_at_once_and_a_flood_at_ten_a_second_with_the_newest_last(
 }
 
 #[test]
-fn a_flood_of_changes_is_told_ten_times_a_minute_and_the_rest_is_counted() {
+fn a_flood_of_changes_is_logged_ten_times_a_minute_and_the_rest_is_counted() {
     let mut story = settled();
     for (tenth, letters) in (1..=600).zip(["a", "b"].into_iter().cycle()) {
         let seconds = f64::from(tenth) / 10.0;
         story.step(seconds, wanted(letters));
         story.step(seconds, written());
     }
-    assert_eq!(story.told.len(), 9 + 10, "{:#?}", story.told);
-    let last = story.told.last().unwrap();
+    assert_eq!(story.logged.len(), 9 + 10, "{:#?}", story.logged);
+    let last = story.logged.last().unwrap();
     assert!(
         last.ends_with("; 59 more writes since the last such message"),
         "{last}"
@@ -254,8 +206,8 @@ fn a_failed_write_is_retried_with_backoff_and_the_newest_list() {
         (12.7, different("ab"), &["replace by cd"]),
         (12.7, written(), &[]),
     ]);
-    story.assert_told(&[
-        "cannot write the file: no space left; next attempt in 1.1 s",
+    story.assert_logged(&[
+        "cannot write the file: cannot write /f: no; next attempt in 1.1 s",
         "wrote 2 targets: 2 added, 2 removed, 0 changed; the file can be written again after 2.7 s",
     ]);
 }
@@ -274,8 +226,8 @@ fn a_flush_that_failed_after_the_rename_is_repeated_and_the_write_is_not() {
         (12.7, same(), &[]),
         (17.7, Event::Time, &["inspect c"]),
     ]);
-    story.assert_told(&[
-        "cannot write the file: no flush; next attempt in 1.1 s",
+    story.assert_logged(&[
+        "cannot write the file: cannot flush /f: no; next attempt in 1.1 s",
         "wrote 1 target: 1 added, 2 removed, 0 changed; the file can be written again after 2.7 s",
     ]);
 }
@@ -290,8 +242,8 @@ fn a_flush_that_failed_is_overtaken_by_a_newer_list() {
         (11.1, Event::Time, &["replace by cd"]),
         (11.1, written(), &[]),
     ]);
-    story.assert_told(&[
-        "cannot write the file: no flush; next attempt in 1.1 s",
+    story.assert_logged(&[
+        "cannot write the file: cannot flush /f: no; next attempt in 1.1 s",
         "wrote 2 targets: 2 added, 2 removed, 0 changed; 1 more write since the last such message; \
          the file can be written again after 1.1 s",
     ]);
@@ -327,7 +279,7 @@ fn at_the_end_a_flush_that_failed_is_tried_once_more() {
 
 #[test]
 fn a_list_that_becomes_empty_is_a_warning() {
-    let told = |story: &Story| story.told.last().cloned().unwrap_or_default();
+    let last = |story: &Story| story.logged.last().cloned().unwrap_or_default();
     let mut story = settled();
     story.play(vec![
         (1.0, wanted(""), &["replace by "]),
@@ -335,17 +287,17 @@ fn a_list_that_becomes_empty_is_a_warning() {
     ]);
     let text = "the control plane's list is empty now: 2 targets removed; check --name and the \
                 mesh's metrics settings";
-    assert_eq!(told(&story), text);
+    assert_eq!(last(&story), text);
     assert_eq!(story.warnings, 1);
 
     // So is one that is empty where the file of an earlier daemon was not.
-    let mut story = Story::new();
+    let mut story = new_story();
     story.play(vec![
         (0.0, wanted(""), &["inspect "]),
         (0.0, different("ab"), &["replace by "]),
         (0.0, written(), &[]),
     ]);
-    assert_eq!(told(&story), text);
+    assert_eq!(last(&story), text);
 
     // What somebody else has put into the file was on no list.
     story.play(vec![
@@ -354,13 +306,13 @@ fn a_list_that_becomes_empty_is_a_warning() {
         (5.0, written(), &[]),
     ]);
     assert_eq!(
-        told(&story),
+        last(&story),
         "wrote 0 targets: 0 added, 1 removed, 0 changed"
     );
 }
 
 #[test]
-fn each_line_about_a_list_that_became_empty_is_a_warning_and_there_are_not_many() {
+fn lines_about_lists_that_became_empty_are_few_and_warnings() {
     let mut story = settled();
     let mut letters = ["", "a"].into_iter().cycle();
     for second in 1..=120 {
@@ -370,30 +322,30 @@ fn each_line_about_a_list_that_became_empty_is_a_warning_and_there_are_not_many(
     let is_empty_now = |line: &&String| line.starts_with("the control plane's list is empty now");
     assert_eq!(
         story.warnings,
-        story.told.iter().filter(is_empty_now).count()
+        story.logged.iter().filter(is_empty_now).count()
     );
     assert!(
         (5..=10 + 120 / 6).contains(&story.warnings),
         "{:#?}",
-        story.told
+        story.logged
     );
 }
 
 #[test]
 fn a_write_because_of_the_mode_alone_says_so() {
-    let mut story = Story::new();
+    let mut story = new_story();
     story.play(vec![
         (0.0, wanted("ab"), &["inspect ab"]),
         (0.0, other_mode(), &["replace by ab"]),
         (0.0, written(), &[]),
     ]);
-    story.assert_told(&[
+    story.assert_logged(&[
         "wrote 2 targets to set the mode, which was 0600: 0 added, 0 removed, 0 changed",
     ]);
 }
 
 #[test]
-fn a_tug_of_war_over_the_file_is_told_three_times_and_then_once_a_minute() {
+fn a_tug_of_war_over_the_file_is_logged_three_times_and_then_once_a_minute() {
     let mut story = settled();
     for round in 1..=120 {
         let seconds = f64::from(round) * 5.0;
@@ -401,21 +353,21 @@ fn a_tug_of_war_over_the_file_is_told_three_times_and_then_once_a_minute() {
         assert_eq!(story.step(seconds, different("x")), ["replace by ab"]);
         story.step(seconds, written());
     }
-    // Ten minutes; what was written is told no more often.
-    assert_eq!(story.warnings, 3 + 9, "{:#?}", story.told);
-    assert!(story.told.len() <= 30, "{:#?}", story.told);
-    let told = story
-        .told
+    // Ten minutes; what was written is logged no more often.
+    assert_eq!(story.warnings, 3 + 9, "{:#?}", story.logged);
+    assert!(story.logged.len() <= 30, "{:#?}", story.logged);
+    let last = story
+        .logged
         .iter()
         .rfind(|line| line.contains("somebody else"));
     assert!(
-        told.unwrap()
+        last.unwrap()
             .ends_with("; 11 more changes since the last such message")
     );
 }
 
 #[test]
-fn a_link_that_leads_elsewhere_is_told_once_and_what_is_there_is_replaced() {
+fn a_link_that_leads_elsewhere_is_logged_once_and_followed() {
     let text = "the output is /b now, as a symbolic link was changed or replaced; /a is no longer \
                 written";
     for (found, replaced) in [(missing(), true), (different("x"), true), (same(), false)] {
@@ -427,12 +379,12 @@ fn a_link_that_leads_elsewhere_is_told_once_and_what_is_there_is_replaced() {
             (5.0, found, expected),
         ]);
         story.step(5.0, written());
-        assert_eq!(story.told[0], text);
-        assert_eq!(story.warnings, 1, "{:#?}", story.told);
+        assert_eq!(story.logged[0], text);
+        assert_eq!(story.warnings, 1, "{:#?}", story.logged);
         // The next foreign change is one again.
         story.step(10.0, Event::Time);
         story.step(10.0, missing());
-        assert_eq!(story.warnings, 2, "{:#?}", story.told);
+        assert_eq!(story.warnings, 2, "{:#?}", story.logged);
     }
 }
 
@@ -461,8 +413,7 @@ fn fail(story: &mut Story, seconds: f64, retries: usize) {
     story.step(seconds, wanted("c"));
     story.step(seconds, failed());
     for _ in 0..retries {
-        let seconds = story.deadline().unwrap();
-        story.step(seconds, Event::Time);
+        let seconds = story.wait();
         story.step(seconds, different("ab"));
         story.step(seconds, failed());
     }
@@ -481,11 +432,11 @@ fn failures_of_one_outage_are_not_counted_in_the_next_one() {
     fail(&mut story, 10.0, 3);
     recover(&mut story);
     fail(&mut story, 1000.0, 0);
-    let lines = std::mem::take(&mut story.told);
+    let lines = std::mem::take(&mut story.logged);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert_eq!(
         lines[2],
-        "cannot write the file: no space left; next attempt in 1.1 s"
+        "cannot write the file: cannot write /f: no; next attempt in 1.1 s"
     );
 }
 
@@ -494,26 +445,25 @@ fn the_end_of_a_failure_that_was_not_logged_is_not_logged() {
     let mut story = settled();
     fail(&mut story, 10.0, 0);
     recover(&mut story);
-    story.told.clear();
+    story.logged.clear();
     for second in 1..20 {
         fail(&mut story, 12.0 + f64::from(second), 0);
         recover(&mut story);
     }
-    story.assert_told(&[]);
+    story.assert_logged(&[]);
 }
 
 #[test]
-fn a_lasting_failure_is_told_once_a_minute() {
+fn a_lasting_failure_is_logged_once_a_minute() {
     let mut story = settled();
     story.step(10.0, wanted("c"));
     story.step(10.0, failed());
     while story.deadline().is_some_and(|deadline| deadline < 220.0) {
-        let seconds = story.deadline().unwrap();
-        story.step(seconds, Event::Time);
+        let seconds = story.wait();
         story.step(seconds, missing());
         story.step(seconds, failed());
     }
-    assert_eq!(story.told.len(), 4, "{:#?}", story.told);
+    assert_eq!(story.logged.len(), 4, "{:#?}", story.logged);
 }
 
 #[test]
@@ -529,11 +479,11 @@ fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_ten_second
             "the file's mode was changed to 0600 by somebody else, so it is written again",
         ),
         (
-            Event::Inspected(Err("cannot read it".to_owned())),
-            "cannot read it, so it is written again",
+            Event::Inspected(Err(error("read"))),
+            "cannot read /f: no, so it is written again",
         ),
     ];
-    for (found, told) in rows {
+    for (found, logged) in rows {
         let mut story = settled();
         story.play(vec![
             (5.0, Event::Time, &["inspect ab"]),
@@ -542,7 +492,7 @@ fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_ten_second
             (10.0, found, &["replace by ab"]),
             (10.0, written(), &[]),
         ]);
-        assert_eq!(story.told[0], told);
+        assert_eq!(story.logged[0], logged);
     }
 }
 

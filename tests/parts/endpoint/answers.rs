@@ -2,7 +2,7 @@
 //! leads.
 
 use kuma_prometheus_sd::mads::endpoint::{
-    Answer, AnswerError, Origin, Silence, WithoutMads, from_catalog, from_config,
+    Answer, AnswerError, LocationUnknown, Origin, WithoutMads, from_catalog, from_config,
 };
 use kuma_prometheus_sd::mads::transport::address::Security;
 
@@ -223,10 +223,10 @@ fn where_the_config_keeps_it_secret_the_usual_port_is_taken_with_the_addresss_ow
     ] {
         let asked = address(asked);
         for (answer, silence) in [
-            (answer(401, "{}"), Silence::Refused(401)),
-            (answer(403, "access denied"), Silence::Refused(403)),
-            (ok("{}"), Silence::NoSection),
-            (config("null"), Silence::NoSection),
+            (answer(401, "{}"), LocationUnknown::Refused(401)),
+            (answer(403, "access denied"), LocationUnknown::Refused(403)),
+            (ok("{}"), LocationUnknown::NoSection),
+            (config("null"), LocationUnknown::NoSection),
         ] {
             let found = from_config(&asked, &answer).unwrap();
             let origin = Origin::Guess(silence);

@@ -9,7 +9,7 @@ use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
 
 use super::pace::{ExpectedBackoff, LATENESS};
 use super::{Invariant, Verdict};
-use crate::dice::{milliseconds, seconds};
+use crate::rng::{milliseconds, seconds};
 
 /// The file of an empty list.
 const EMPTY: &[u8] = b"[]\n";
@@ -38,6 +38,9 @@ pub(crate) struct FileWatch {
     /// What the file holds, as far as the output can know.
     held: Option<Vec<u8>>,
     replacements: VecDeque<Duration>,
+    /// Whether the list that it was given last is new, and whether anything is done about that.
+    is_new: bool,
+    has_acted: bool,
     is_ending: bool,
     is_disk_bad: bool,
     /// Until then the disk's trouble may still be felt.
@@ -113,68 +116,65 @@ impl FileWatch {
         );
     }
 
-    /// What the output is told and what it wants, and whether the disk holds that already.
-    pub(crate) fn step(
-        &mut self,
-        now: Duration,
-        event: &Told,
-        actions: &[Action],
-        verdict: &mut Verdict,
-    ) {
-        let is_new = match event {
-            Told::Wanted(content) => {
-                let is_new = self.held.as_deref() != Some(content);
-                self.wanted = Some(content.clone());
+    /// Something happens to the output.
+    pub(crate) fn event(&mut self, now: Duration, event: FileEvent, verdict: &mut Verdict) {
+        self.is_new = false;
+        self.has_acted = false;
+        match event {
+            FileEvent::Wanted(content) => {
+                self.is_new = self.held.as_ref() != Some(&content);
                 // The channel holds the newest list only.
                 let invariant = if content == EMPTY {
                     Invariant::EmptyOnlyWhenSaid
                 } else {
                     Invariant::WritesTheNewestList
                 };
-                verdict.require(self.newest.as_deref() == Some(content), invariant, || {
+                verdict.require(self.newest.as_deref() == Some(&*content), invariant, || {
                     "the writer takes another list than the newest".to_owned()
                 });
-                is_new
+                self.wanted = Some(content);
             }
-            Told::Failed => {
+            FileEvent::Failed => {
                 let pause = self.backoff.next_pause();
                 self.retry_not_before = Some(now + *pause.start());
                 self.held = None;
-                false
             }
-            Told::Works => {
+            FileEvent::Works => {
                 self.backoff = ExpectedBackoff::default();
                 self.held.clone_from(&self.wanted);
-                false
             }
-            Told::Other => false,
-        };
-        let mut acts = false;
-        for action in actions {
-            match action {
-                Action::Inspect(_) | Action::Flush => acts = true,
-                Action::Replace(content) => {
-                    acts = true;
-                    self.replace(now, content, verdict);
-                }
-                Action::Report(_) => {}
-            }
+            FileEvent::Other => {}
         }
-        if acts && let Some(earliest) = self.retry_not_before.take() {
+    }
+
+    /// The output wants something done.
+    pub(crate) fn action(&mut self, now: Duration, action: &Action, verdict: &mut Verdict) {
+        match action {
+            Action::Inspect(_) | Action::Flush => {}
+            Action::Replace(content) => self.replace(now, content, verdict),
+            Action::Report(_) => return,
+        }
+        self.has_acted = true;
+        if let Some(earliest) = self.retry_not_before.take() {
             verdict.require(
                 self.is_ending || now >= earliest,
                 Invariant::WritesBackOff,
                 || format!("{:?} too early", earliest - now),
             );
         }
+    }
+
+    /// The output has said all that it has to say about an event.
+    pub(crate) fn after_step(&mut self, now: Duration, verdict: &mut Verdict) {
         let last = self.replacements.back();
         let may_be_at_once = self.retry_not_before.is_none()
             && last.is_none_or(|last| now >= *last + REPLACEMENT_INTERVAL);
         verdict.require(
-            !is_new || acts || !may_be_at_once || self.is_ending,
+            !self.is_new || self.has_acted || !may_be_at_once || self.is_ending,
             Invariant::FirstReplacementIsAtOnce,
             || "a new list waits without need".to_owned(),
         );
+        self.is_new = false;
     }
 
     fn replace(&mut self, now: Duration, content: &Content, verdict: &mut Verdict) {
@@ -223,27 +223,22 @@ impl FileWatch {
         );
     }
 
-    /// Whether a failed write waits for its next attempt.
-    pub(crate) fn is_retrying(&self) -> bool {
-        self.retry_not_before.is_some()
-    }
-
     /// Whether trouble with the disk may still be felt.
     pub(crate) fn is_disk_in_doubt(&self, now: Duration) -> bool {
         self.is_disk_bad || now < self.recovering_until + LATENESS
     }
 }
 
-/// What the output is told, as far as it matters here.
+/// What happens to the output, as far as it matters here.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum FileEvent {
     Wanted(Vec<u8>),
     Failed,
     Works,
     Other,
 }
 
-impl Told {
+impl FileEvent {
     pub(crate) fn of(event: &Event) -> Self {
         match event {
             Event::Wanted(content) => Self::Wanted(content.bytes().to_vec()),

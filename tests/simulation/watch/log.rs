@@ -8,23 +8,23 @@ use kuma_prometheus_sd::output;
 use log::Level;
 
 use super::{Invariant, Verdict};
-use crate::dice::seconds;
+use crate::rng::seconds;
 
 const MINUTE: Duration = seconds(60);
 
-/// Lines about the connection, whatever a control plane does: outages told at once and their ends,
+/// Lines about the connection, whatever a control plane does: outages logged at once and their ends,
 /// rejections, skipped targets.
 const CONNECTION_LINES: usize = 15;
 
 /// Lines about the connection while nothing at all is heard of a control plane.
 const LINES_WHILE_AWAY: usize = 4;
 
-/// An operator who asks for a new connection gets a line for that, and is told at once how it goes:
+/// An operator who asks for a new connection gets a line for that, and sees at once how it goes:
 /// the connection, the next failure, and what comes of that.
-const LINES_FOR_A_HANG_UP: usize = 3;
+const LINES_FOR_A_RECONNECT: usize = 3;
 
-/// Lines about the way to MADS, however often the API server changes its mind.
-const WAY_LINES: usize = 3;
+/// Lines about where MADS is, however often the API server changes its mind.
+const ENDPOINT_WARNING_LINES: usize = 3;
 
 /// Lines about the file, whatever happens: its replacements, foreign changes, and trouble with the
 /// disk.
@@ -37,8 +37,8 @@ const FILE_WARNINGS: usize = (3 + 1) + (10 + 10);
 #[derive(Debug, Default)]
 pub(crate) struct LogWatch {
     connection: Window,
-    hang_ups: Window,
-    way: Window,
+    reconnects: Window,
+    endpoint_warnings: Window,
     file: Window,
     file_warnings: Window,
     last_heard: Duration,
@@ -78,21 +78,23 @@ impl LogWatch {
         report: &report::Report,
         verdict: &mut Verdict,
     ) {
-        if *report == report::Report::HungUp {
-            self.hang_ups.add(now);
+        if let report::Report::Reconnecting = report {
+            self.reconnects.add(now);
             return;
         }
         if report.level() > Level::Info {
             return;
         }
-        if let report::Report::Way(_) = report {
-            let lines = self.way.add(now);
-            verdict.require(lines <= WAY_LINES, Invariant::WayIsToldNowAndThen, || {
-                format!("{lines} lines about the way in a minute, now {report:?}")
-            });
+        if let report::Report::EndpointWarning(_) = report {
+            let lines = self.endpoint_warnings.add(now);
+            verdict.require(
+                lines <= ENDPOINT_WARNING_LINES,
+                Invariant::EndpointWarningsAreRare,
+                || format!("{lines} lines about where MADS is in a minute, now {report:?}"),
+            );
             return;
         }
-        let asked_for = LINES_FOR_A_HANG_UP * self.hang_ups.within_a_minute(now);
+        let asked_for = LINES_FOR_A_RECONNECT * self.reconnects.within_a_minute(now);
         let lines = self.connection.add(now);
         verdict.require(
             lines <= CONNECTION_LINES + asked_for,

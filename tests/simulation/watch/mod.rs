@@ -11,7 +11,7 @@ mod protocol;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use file::{FileWatch, Told};
+pub(crate) use file::{FileEvent, FileWatch};
 pub(crate) use log::LogWatch;
 pub(crate) use pace::{LATENESS, OutageSpread, PaceWatch, ReloadSpread};
 pub(crate) use protocol::ProtocolWatch;
@@ -34,7 +34,7 @@ pub(crate) enum Invariant {
     /// 2: a first request has no nonce, and the version accepted last in its API version.
     ResumesWithLastAcceptedVersion,
     /// 2: the accepted version belongs to an API version, and is never sent in another.
-    VersionStaysInItsGeneration,
+    VersionStaysInItsApiVersion,
     /// 3: the file is one complete list that was handed over, unless somebody else wrote it.
     FileIsACompleteList,
     /// 3: the file becomes empty only when the control plane says so.
@@ -76,8 +76,8 @@ pub(crate) enum Invariant {
     /// 10: a few lines of log a minute while the control plane is away, and a bounded number
     /// whatever happens.
     LogIsBounded,
-    /// 10: what there is to know about the way is not told at every connect.
-    WayIsToldNowAndThen,
+    /// 10: a warning about where MADS is is not logged at every connect.
+    EndpointWarningsAreRare,
     /// Issue 5: the machines are at rest between events: no deadline is served again and again.
     NoBusyLoop,
     /// Issue 5: after a short outage everything is as before within 3 s.

@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use kuma_prometheus_sd::mads::connection::{Action, Event};
+use kuma_prometheus_sd::mads::connection::{Action, Event, NetworkAction};
 use kuma_prometheus_sd::mads::negotiation::Protocol;
 use kuma_prometheus_sd::mads::report::Report;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;
-use crate::dice::{milliseconds, seconds};
+use crate::rng::{milliseconds, seconds};
 
 const CONNECT_LIMIT: Duration = seconds(10);
 const FIRST_POLL_LIMIT: Duration = seconds(35);
@@ -125,9 +125,9 @@ impl PaceWatch {
         );
     }
 
-    /// The connection is told of an event.
+    /// Something happens to the connection.
     pub(crate) fn event(&mut self, now: Duration, event: &Event, sent: Option<&Sent>) {
-        if let Event::HangUp = event {
+        if let Event::Reconnect = event {
             self.backoff = ExpectedBackoff::default();
             self.idle = None;
             self.nack = None;
@@ -162,7 +162,7 @@ impl PaceWatch {
 
     /// A new connection was asked for, and nothing is tried for `pause`. Returns whether that is a
     /// pause of its own: one that goes on already may end earlier.
-    pub(crate) fn hung_up(
+    pub(crate) fn reconnects(
         &mut self,
         now: Duration,
         pause: Duration,
@@ -181,17 +181,17 @@ impl PaceWatch {
     /// The connection wants something done.
     pub(crate) fn action(&mut self, now: Duration, action: &Action, verdict: &mut Verdict) {
         match action {
-            Action::Diagnose(_) => {
+            Action::Network(NetworkAction::Diagnose(_)) => {
                 self.question = Some(("why a server hung up", now, DIAGNOSIS_LIMIT));
             }
-            Action::Resolve => {
+            Action::Network(NetworkAction::Resolve) => {
                 self.is_busy = true;
                 self.question = Some(("where MADS is", now, RESOLVE_LIMIT));
                 if let Some((since, pause)) = self.idle.take() {
                     paused(now - since, *pause.start()..=Duration::MAX, verdict);
                 }
             }
-            Action::Open(_, protocol, _) => {
+            Action::Network(NetworkAction::Open(_, protocol, _)) => {
                 self.question = None;
                 self.source = Some(Source {
                     protocol: *protocol,
@@ -202,7 +202,7 @@ impl PaceWatch {
                     last_poll: now,
                 });
             }
-            Action::Send(request) => {
+            Action::Network(NetworkAction::Send(request)) => {
                 if request.rejection.is_some()
                     && let Some((since, pause)) = self.nack.take()
                 {
@@ -215,12 +215,15 @@ impl PaceWatch {
                 };
                 self.sent(now, invariant, verdict);
             }
-            Action::Close => {
+            Action::Network(NetworkAction::Close) => {
                 self.question = None;
-                self.source = None;
                 self.nack = None;
+                // It may also have been given up because its deadline has passed.
+                if self.source.take().is_some_and(|source| source.is_good(now)) {
+                    self.backoff = ExpectedBackoff::default();
+                }
             }
-            Action::Report(Report::Trouble { retry_in, .. }) => {
+            Action::Report(Report::Disconnected { retry_in, .. }) => {
                 self.is_busy = false;
                 let pause = self.backoff.next_pause();
                 paused(*retry_in, pause.clone(), verdict);
@@ -298,7 +301,7 @@ pub(crate) struct SpreadWatch<const FLEET: usize, const MOST: usize> {
 }
 
 /// After a lost connection, half may be of one length. That is not the tenth of the real binary's
-/// test: the dice give the shortest and the longest pause far more often than chance does, as those
+/// test: the rng give the shortest and the longest pause far more often than chance does, as those
 /// are what breaks.
 pub(crate) type OutageSpread = SpreadWatch<40, 20>;
 

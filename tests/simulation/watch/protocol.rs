@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
-use kuma_prometheus_sd::mads::connection::Action;
+use kuma_prometheus_sd::mads::connection::{Action, NetworkAction};
 use kuma_prometheus_sd::mads::negotiation::Protocol;
 use kuma_prometheus_sd::mads::session::Request;
-use kuma_prometheus_sd::output::render::render;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;
-use crate::dice::milliseconds;
+use crate::list::expected_file;
+use crate::rng::milliseconds;
 
 const SHORTEST_PAUSE: Duration = milliseconds(200);
 
@@ -45,35 +45,36 @@ impl ProtocolWatch {
 
     pub(crate) fn action(&mut self, now: Duration, action: &Action, verdict: &mut Verdict) {
         match action {
-            Action::Open(_, protocol, request) => {
+            Action::Network(NetworkAction::Open(_, protocol, request)) => {
                 verdict.require(self.source.is_none(), Invariant::OneSourceAtATime, || {
                     format!("{protocol} is opened while another is open")
                 });
                 self.source = Some(*protocol);
                 self.first_request(request, verdict);
             }
-            Action::Send(request) => self.request(now, request, verdict),
+            Action::Network(NetworkAction::Send(request)) => self.request(now, request, verdict),
             Action::HandOver(snapshot) => {
                 let Some((sent, is_handed_over)) = &mut self.unacknowledged else {
                     let invariant = Invariant::GoodListIsHandedOver;
                     verdict.require(false, invariant, || "from nowhere".to_owned());
                     return;
                 };
-                let content = render(&snapshot.targets);
+                let file = expected_file(&snapshot.targets);
                 verdict.require(
-                    sent.file.as_deref() == Some(content.bytes()),
+                    sent.file.as_deref() == Some(file.as_bytes()),
                     Invariant::GoodListIsHandedOver,
                     || format!("version {:?} was sent with other targets", sent.version),
                 );
                 *is_handed_over = true;
                 self.accepted = Some((sent.api_version, sent.version.clone()));
             }
-            Action::Close => {
+            Action::Network(NetworkAction::Close) => {
                 self.source = None;
                 self.unacknowledged = None;
                 self.rejected = None;
             }
-            Action::Resolve | Action::Diagnose(_) | Action::Report(_) => {}
+            Action::Network(NetworkAction::Resolve | NetworkAction::Diagnose(_))
+            | Action::Report(_) => {}
         }
     }
 
@@ -109,7 +110,7 @@ impl ProtocolWatch {
             });
         verdict.require(
             !is_of_another,
-            Invariant::VersionStaysInItsGeneration,
+            Invariant::VersionStaysInItsApiVersion,
             || format!("{:?} is sent in {}", request.version, request.api_version),
         );
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 /// The only source of randomness in a story.
 #[derive(Debug)]
-pub(crate) struct Dice(fastrand::Rng);
+pub(crate) struct Rng(fastrand::Rng);
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }

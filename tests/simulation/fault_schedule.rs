@@ -6,10 +6,10 @@ use std::time::Duration;
 use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 
 use crate::control_plane::{ApiManner, Kuma, Manner};
-use crate::dice::{milliseconds, minutes, seconds};
 use crate::disk::DiskManner;
 use crate::list::Defect;
-use crate::network::Way;
+use crate::network::Route;
+use crate::rng::{milliseconds, minutes, seconds};
 use crate::watch::Invariant;
 use crate::world::{Happening, World};
 
@@ -32,18 +32,18 @@ const SOON_FROM_REPLICAS: Duration = seconds(13);
 const LONGEST_FLOOD: Duration = milliseconds(2400);
 
 #[derive(Debug, Default)]
-pub(crate) struct Weather {
-    season: Season,
-    /// Whether the daemon's end under way met a healthy disk, and a file that nobody had touched.
+pub(crate) struct FaultSchedule {
+    phase: Phase,
+    /// Whether the present end of the daemon met a healthy disk, and a file that nobody had touched.
     pub(crate) is_end_clean: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-enum Season {
+enum Phase {
     #[default]
     Beginning,
     /// Until then things befall the daemon, about so far apart.
-    Trouble {
+    Faults {
         until: Duration,
         apart: Duration,
     },
@@ -55,49 +55,49 @@ enum Season {
     Interrupted,
 }
 
-impl Weather {
+impl FaultSchedule {
     /// Whether anything may fail at present.
-    pub(crate) fn is_trouble(&self) -> bool {
-        matches!(self.season, Season::Trouble { .. })
+    pub(crate) fn has_faults(&self) -> bool {
+        matches!(self.phase, Phase::Faults { .. })
     }
 }
 
 impl World {
-    pub(crate) fn weather_changes(&mut self) {
-        match self.weather.season {
-            Season::Trouble { until, apart } if self.now < until => {
+    pub(crate) fn schedule_goes_on(&mut self) {
+        match self.schedule.phase {
+            Phase::Faults { until, apart } if self.now < until => {
                 self.something_befalls();
-                let pause = self.dice.about(apart).min(until.saturating_sub(self.now));
-                self.plan(pause, Happening::WeatherChanges);
+                let pause = self.rng.about(apart).min(until.saturating_sub(self.now));
+                self.plan(pause, Happening::NextPhase);
             }
-            Season::Trouble { .. } => self.calm_begins(),
-            Season::Beginning => self.trouble_begins(),
-            Season::Calm => {
+            Phase::Faults { .. } => self.calm_begins(),
+            Phase::Beginning => self.faults_begin(),
+            Phase::Calm => {
                 self.must_be_right(Invariant::CalmConverges);
-                self.season(Season::Steady, GOOD_STREAM);
+                self.phase(Phase::Steady, GOOD_STREAM);
             }
-            Season::Steady => {
+            Phase::Steady => {
                 self.must_be_right(Invariant::CalmConverges);
                 self.list_changes();
-                self.season(Season::Changed, self.soon());
+                self.phase(Phase::Changed, self.soon());
             }
-            Season::Changed => {
+            Phase::Changed => {
                 self.must_be_right(Invariant::FileIsPutRight);
-                self.tell(|| "a short outage".to_owned());
+                self.log(|| "a short outage".to_owned());
                 self.end_link(EndKind::Outage);
                 self.list_changes();
-                self.season(Season::Interrupted, self.soon());
+                self.phase(Phase::Interrupted, self.soon());
             }
-            Season::Interrupted => {
+            Phase::Interrupted => {
                 self.must_be_right(Invariant::BackWithinThreeSeconds);
-                self.trouble_begins();
+                self.faults_begin();
             }
         }
     }
 
-    fn season(&mut self, season: Season, length: Duration) {
-        self.weather.season = season;
-        self.plan(length, Happening::WeatherChanges);
+    fn phase(&mut self, phase: Phase, length: Duration) {
+        self.schedule.phase = phase;
+        self.plan(length, Happening::NextPhase);
     }
 
     /// How soon a change shows in the file; over HTTP an outage shows with the next poll, too.
@@ -126,75 +126,71 @@ impl World {
             });
     }
 
-    fn trouble_begins(&mut self) {
-        let length = match self.dice.below(10) {
-            0..5 => self.dice.about(seconds(20)),
-            5..9 => self.dice.about(minutes(10)),
-            _ => self.dice.about(minutes(120)),
+    fn faults_begin(&mut self) {
+        let length = match self.rng.below(10) {
+            0..5 => self.rng.about(seconds(20)),
+            5..9 => self.rng.about(minutes(10)),
+            _ => self.rng.about(minutes(120)),
         };
-        let apart = match self.dice.below(4) {
+        let apart = match self.rng.below(4) {
             0 => length / 10,
             1 => (length / 100).max(milliseconds(50)),
             _ => (length / 30).max(milliseconds(500)),
         };
-        self.tell(|| format!("-- trouble for {length:?}"));
+        self.log(|| format!("-- trouble for {length:?}"));
         let until = self.now + length;
-        self.season(Season::Trouble { until, apart }, Duration::ZERO);
+        self.phase(Phase::Faults { until, apart }, Duration::ZERO);
     }
 
     fn calm_begins(&mut self) {
-        self.tell(|| "-- calm".to_owned());
-        self.way = Way::Good;
-        self.control_plane.heal(&mut self.dice);
+        self.log(|| "-- calm".to_owned());
+        self.route = Route::Good;
+        self.control_plane.heal(&mut self.rng);
         self.set_disk(DiskManner::Healthy);
-        if self
-            .daemon
-            .as_ref()
-            .is_none_or(|daemon| daemon.ending.is_some())
-        {
+        if self.daemon.as_ref().is_none_or(|daemon| daemon.is_stopping) {
             self.daemon_is_killed();
             self.daemon_starts();
         }
         self.answer_if_due();
-        self.season(Season::Calm, CALM);
+        self.phase(Phase::Calm, CALM);
     }
 
     fn something_befalls(&mut self) {
-        match self.dice.below(28) {
+        match self.rng.below(28) {
             0..6 => self.list_changes(),
             6..9 => self.control_plane_restarts(),
             9..14 => self.manners_change(),
             14 => {
-                self.control_plane.api_manner = self.dice.pick(&ApiManner::BAD);
+                self.control_plane.api_manner = self.rng.pick(&ApiManner::BAD);
                 let manner = self.control_plane.api_manner;
-                self.tell(|| format!("the API server becomes {manner:?}"));
+                self.log(|| format!("the API server becomes {manner:?}"));
             }
             15..17 => self.response_becomes_bad(),
             17 => {
-                self.tell(|| "the way is cut".to_owned());
+                self.log(|| "the link is cut".to_owned());
                 self.end_link(EndKind::Outage);
             }
             18 => {
-                self.tell(|| "the way is cut silently".to_owned());
+                self.log(|| "the link is cut silently".to_owned());
                 self.cut_link();
             }
-            19 => self.way = self.dice.pick(&[Way::Good, Way::Slow]),
+            19 => self.route = self.rng.pick(&[Route::Good, Route::Slow]),
             20..22 => {
-                let manner = self.dice.pick(&DiskManner::BAD);
+                let manner = self.rng.pick(&DiskManner::BAD);
                 self.set_disk(manner);
             }
             22 => self.set_disk(DiskManner::Healthy),
             23..25 => {
-                let act = self.disk.is_meddled_with(&mut self.dice);
-                self.tell(|| format!("somebody {act} the file"));
+                let act = self.disk.is_meddled_with(&mut self.rng);
+                self.log(|| format!("somebody {act} the file"));
                 self.watch.file.meddled_with(self.now);
             }
-            25 => self.hang_up(),
-            26 if self.dice.chance(0.5) => self.daemon_is_killed(),
+            25 => self.reconnect(),
+            26 if self.rng.chance(0.5) => self.daemon_is_killed(),
             26 => {
                 // In the midst of changes there is something left to write.
                 for _ in 0..2 {
-                    let pause = self.dice.between(Duration::ZERO, milliseconds(60));
+                    let pause = self.rng.between(Duration::ZERO, milliseconds(60));
                     self.plan(pause, Happening::ListChanges);
                 }
                 self.plan(milliseconds(80), Happening::SigTerm);
@@ -204,50 +200,50 @@ impl World {
     }
 
     pub(crate) fn list_changes(&mut self) {
-        let list = self.control_plane.list.next(&mut self.dice);
+        let list = self.control_plane.list.next(&mut self.rng);
         let defect = self.control_plane.defect;
-        self.control_plane.change(list, defect, &mut self.dice);
-        self.tell(|| "the control plane's list changes".to_owned());
+        self.control_plane.change(list, defect, &mut self.rng);
+        self.log(|| "the control plane's list changes".to_owned());
         self.answer_if_due();
     }
 
     fn response_becomes_bad(&mut self) {
-        let defect = self.dice.pick(&[
+        let defect = self.rng.pick(&[
             None,
             Some(Defect::WrongTypeUrl),
             Some(Defect::ForeignResource),
             Some(Defect::UndecodableResource),
         ]);
         let list = self.control_plane.list.clone();
-        self.control_plane.change(list, defect, &mut self.dice);
-        self.tell(|| format!("what the control plane sends has the defect {defect:?}"));
+        self.control_plane.change(list, defect, &mut self.rng);
+        self.log(|| format!("what the control plane sends has the defect {defect:?}"));
         self.answer_if_due();
     }
 
     /// A restart, an upgrade or a rollback; links end, or are dead without a word.
     fn control_plane_restarts(&mut self) {
-        if self.dice.chance(0.5) {
-            self.control_plane.kuma = self.dice.pick(&Kuma::ALL);
+        if self.rng.chance(0.5) {
+            self.control_plane.kuma = self.rng.pick(&Kuma::ALL);
         }
         let kuma = self.control_plane.kuma;
-        self.tell(|| format!("the control plane restarts as {kuma:?}"));
-        if self.dice.chance(0.8) {
+        self.log(|| format!("the control plane restarts as {kuma:?}"));
+        if self.rng.chance(0.8) {
             self.end_link(EndKind::Outage);
         } else {
             self.cut_link();
         }
-        self.control_plane.restart(&mut self.dice);
+        self.control_plane.restart(&mut self.rng);
     }
 
     fn manners_change(&mut self) {
-        let manner = if self.dice.chance(0.4) {
+        let manner = if self.rng.chance(0.4) {
             Manner::Proper
         } else {
-            self.dice.pick(&Manner::BAD)
+            self.rng.pick(&Manner::BAD)
         };
-        self.tell(|| format!("the control plane becomes {manner:?}"));
+        self.log(|| format!("the control plane becomes {manner:?}"));
         self.control_plane.manner = manner;
-        if self.dice.chance(0.2) {
+        if self.rng.chance(0.2) {
             self.control_plane.api_manner = ApiManner::Discreet;
         }
         match manner {
@@ -266,10 +262,10 @@ impl World {
                 if let Some(number) = stream {
                     self.push(number);
                 }
-                if self.dice.chance(0.3) {
+                if self.rng.chance(0.3) {
                     self.response_becomes_bad();
                 }
-                let length = self.dice.about(LONGEST_FLOOD / 3).min(LONGEST_FLOOD);
+                let length = self.rng.about(LONGEST_FLOOD / 3).min(LONGEST_FLOOD);
                 self.plan(length, Happening::FloodEnds);
             }
             _ => {}
@@ -283,9 +279,9 @@ impl World {
     }
 
     fn set_disk(&mut self, manner: DiskManner) {
-        self.tell(|| format!("the disk becomes {manner:?}"));
+        self.log(|| format!("the disk becomes {manner:?}"));
         self.disk.manner = manner;
-        self.weather.is_end_clean = false;
+        self.schedule.is_end_clean = false;
         let is_bad = manner != DiskManner::Healthy;
         self.watch.file.disk_changes(self.now, is_bad);
         if !is_bad {
@@ -295,8 +291,8 @@ impl World {
 
     /// As a laptop does when it is closed: nothing runs, and then all that was due is late.
     fn machine_sleeps(&mut self) {
-        let pause = self.dice.about(minutes(2));
-        self.tell(|| format!("the machine sleeps for {pause:?}"));
+        let pause = self.rng.about(minutes(2));
+        self.log(|| format!("the machine sleeps for {pause:?}"));
         self.now += pause;
         self.watch.file.sleeps(pause);
         self.watch.pace.sleeps(self.now, pause);
