@@ -8,7 +8,6 @@ use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
-use kuma_prometheus_sd::output::render::render;
 
 /// The longest reason that a NACK may carry, in bytes.
 const LONGEST_REASON: usize = 4096;
@@ -22,7 +21,7 @@ pub fn grpc(api_version: ApiVersion, message: &[u8]) {
 
 /// The body of an answer over HTTP.
 pub fn http(body: &[u8]) {
-    if let Ok(response) = http::decode(body) {
+    if let Ok(response) = http::decode(body.to_vec()) {
         to_file(ApiVersion::V1, response);
     }
 }
@@ -31,20 +30,24 @@ pub fn http(body: &[u8]) {
 /// Prometheus accepts, whatever the order of arrival.
 fn to_file(api_version: ApiVersion, response: Response) {
     let (version, nonce) = (response.version.clone(), response.nonce.clone());
+    let mut reversed = response.clone();
+    reversed.resources.reverse();
     let mut session = Session::new("kuma_sd".to_owned());
     match session.receive(api_version, response) {
         Ok(accepted) => {
             assert_eq!((accepted.ack.version, accepted.ack.nonce), (version, nonce));
-            let mut targets = accepted.assignments.targets;
-            let content = render(&targets);
-            let groups = prometheus::groups(content.bytes());
-            assert_eq!(groups.len(), content.groups());
-            targets.reverse();
+            let snapshot = accepted.assignments.snapshot;
+            let groups = prometheus::groups(snapshot.bytes());
+            assert_eq!(groups.len(), snapshot.groups());
+            // A fresh session, so that everything is decoded once more.
+            let mut session = Session::new("kuma_sd".to_owned());
+            let again = session.receive(api_version, reversed.clone()).expect("the same");
             assert_eq!(
-                render(&targets),
-                content,
+                again.assignments.snapshot, snapshot,
                 "the order of arrival shows in the file"
             );
+            let kept = session.receive(api_version, reversed).expect("the same");
+            assert!(kept.assignments.is_unchanged);
         }
         Err(rejected) => {
             assert_eq!(

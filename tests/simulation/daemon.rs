@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -39,7 +40,7 @@ pub(crate) struct Daemon {
     /// The number of the question or the link that is under way.
     pub(crate) under_way: Option<u64>,
     /// The channel between the threads.
-    pub(crate) snapshots: (SnapshotSender, Receiver<Snapshot>),
+    pub(crate) snapshots: (SnapshotSender, Receiver<Arc<Snapshot>>),
     pub(crate) output: Option<FaultyOutput>,
     pub(crate) writer_alarm: Alarm,
     pub(crate) operation: Option<Operation>,

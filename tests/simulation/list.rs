@@ -7,9 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::Resource;
-use kuma_prometheus_sd::snapshot::Target;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use crate::rng::Rng;
 
@@ -46,8 +44,7 @@ impl List {
     }
 
     fn of(data_planes: Vec<DataPlane>) -> Self {
-        let targets: Vec<Target> = data_planes.iter().filter_map(DataPlane::target).collect();
-        let file = expected_file(&targets).into_bytes().into();
+        let file = expected_file(&data_planes).into_bytes().into();
         Self { data_planes, file }
     }
 
@@ -97,28 +94,27 @@ impl List {
     }
 }
 
-/// The file that must come of targets: one group a line, by mesh, service, instance, address and then
-/// all labels; equal ones once.
-pub(crate) fn expected_file(targets: &[Target]) -> String {
-    let line = |target: &Target| {
-        let labels = target.labels.iter();
-        let labels: Vec<String> = labels
-            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
-            .collect();
-        let address = quoted(&target.address);
-        format!(
-            "{{\"targets\":[{address}],\"labels\":{{{}}}}}",
-            labels.join(",")
-        )
-    };
-    let place = |target: &Target| {
-        let label = |name: &str| target.labels.get(name).cloned().unwrap_or_default();
-        let order = ["mesh", "service", "instance"].map(label);
-        (order, target.address.clone(), target.labels.clone())
-    };
-    let lines: BTreeMap<_, String> = targets
+/// The file that must come of these: one group a line, by mesh, service, instance, address and then all
+/// of the line, as JSON has them; equal ones once.
+fn expected_file(data_planes: &[DataPlane]) -> String {
+    let with_address = data_planes
         .iter()
-        .map(|target| (place(target), line(target)))
+        .filter(|data_plane| !data_plane.address.is_empty());
+    let lines: BTreeMap<_, String> = with_address
+        .map(|data_plane| {
+            let [address, service, name] = [
+                &data_plane.address,
+                &data_plane.service(),
+                &data_plane.name,
+            ]
+            .map(|text| escaped(text));
+            let labels = format!(
+                "\"__metrics_path__\":\"/metrics\",\"__scheme__\":\"http\",\"dataplane\":\"{name}\",\
+                 \"instance\":\"{name}\",\"job\":\"{service}\",\"mesh\":\"default\",\"service\":\"{service}\""
+            );
+            let line = format!("{{\"targets\":[\"{address}\"],\"labels\":{{{labels}}}}}");
+            ((service, name, address, line.clone()), line)
+        })
         .collect();
     let lines: Vec<String> = lines.into_values().collect();
     match lines.is_empty() {
@@ -127,9 +123,9 @@ pub(crate) fn expected_file(targets: &[Target]) -> String {
     }
 }
 
-/// A JSON string, of text without control characters.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+/// What stands in a JSON string, for text without control characters.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// Mostly as a control plane has them; now and then one that JSON has to quote, or that has been there.
@@ -152,26 +148,6 @@ fn address(rng: &mut Rng) -> String {
 impl DataPlane {
     fn service(&self) -> String {
         format!("service-{}", self.service)
-    }
-
-    fn target(&self) -> Option<Target> {
-        let labels = [
-            ("mesh", "default".to_owned()),
-            ("service", self.service()),
-            ("job", self.service()),
-            ("dataplane", self.name.clone()),
-            ("instance", self.name.clone()),
-            ("__scheme__", "http".to_owned()),
-            ("__metrics_path__", "/metrics".to_owned()),
-        ];
-        let labels: BTreeMap<String, String> = labels
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        (!self.address.is_empty()).then(|| Target {
-            address: self.address.clone(),
-            labels,
-        })
     }
 
     fn v1(&self) -> Resource {
@@ -225,28 +201,24 @@ impl DataPlane {
 
 /// A resource that makes its whole response unacceptable.
 pub(crate) fn bad_resource(api_version: ApiVersion, is_json: bool, defect: Defect) -> Resource {
-    let type_url = match defect {
-        Defect::ForeignResource => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-        Defect::WrongTypeUrl | Defect::UndecodableResource => api_version.type_url(),
-    };
-    if is_json {
-        return json_resource(&json!({ "@type": type_url, "targets": "none" }));
-    }
-    Resource::Protobuf {
-        type_url: type_url.to_owned(),
-        value: Bytes::from_static(b"\xff\xff"),
+    let is_foreign = defect == Defect::ForeignResource;
+    let foreign = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    match (is_json, is_foreign) {
+        (true, true) => json_resource(&json!({ "@type": foreign })),
+        (true, false) => {
+            json_resource(&json!({ "@type": api_version.type_url(), "targets": "none" }))
+        }
+        (false, true) => Resource::Foreign(foreign.to_owned()),
+        (false, false) => Resource::Protobuf(api_version, Bytes::from_static(b"\xff\xff")),
     }
 }
 
 fn json_resource(value: &serde_json::Value) -> Resource {
-    Resource::Json(RawValue::from_string(value.to_string()).unwrap())
+    Resource::Json(value.to_string().into())
 }
 
 fn protobuf(api_version: ApiVersion, value: Vec<u8>) -> Resource {
-    Resource::Protobuf {
-        type_url: api_version.type_url().to_owned(),
-        value: value.into(),
-    }
+    Resource::Protobuf(api_version, value.into())
 }
 
 /// Length-delimited fields, each shorter than 16 KiB.

@@ -1,6 +1,7 @@
 //! The receiver thread: the program's own turns, in virtual time, over the simulated network.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kuma_prometheus_sd::common::machine::{self, Effects, Machine};
@@ -194,7 +195,7 @@ impl World {
     }
 
     /// The channel holds the newest list only.
-    fn hand_over(&mut self, snapshot: Snapshot) {
+    fn hand_over(&mut self, snapshot: Arc<Snapshot>) {
         let keeps_old = self.has(Fault::NewestListDropped);
         let Some(daemon) = &mut self.daemon else {
             return;
@@ -303,8 +304,7 @@ impl Effects<FaultyConnection> for World {
                 self.hand_over(snapshot);
             }
             Action::Report(Report::Disconnected { .. }) if self.has(Fault::EmptyWhileAway) => {
-                let targets = Vec::new();
-                self.hand_over(Snapshot { targets });
+                self.hand_over(Arc::new(Snapshot::empty()));
             }
             Action::Report(Report::Reconnecting) => self.watch_reconnect(),
             Action::Report(_) => {}
@@ -331,7 +331,7 @@ fn action_in_words(action: &Action) -> String {
                 request.version, request.nonce
             )
         }
-        Action::HandOver(snapshot) => format!("hand over {} targets", snapshot.targets.len()),
+        Action::HandOver(snapshot) => format!("hand over {} targets", snapshot.groups()),
         Action::Report(report) => format!("log: {report}"),
         action => format!("{action:?}"),
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use kuma_prometheus_sd::common::machine::{self, Effects, Machine};
 use kuma_prometheus_sd::daemon::writer;
-use kuma_prometheus_sd::output::render::Content;
 use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
+use kuma_prometheus_sd::snapshot::Snapshot;
 use log::Level;
 
 use crate::daemon::Operation;
@@ -215,7 +215,7 @@ impl Effects<FaultyOutput> for World {
 }
 
 /// The bytes of a file, or those that a faulty `render` would have made.
-fn rendered(content: &Content, fault: Option<Fault>) -> Vec<u8> {
+fn rendered(content: &Snapshot, fault: Option<Fault>) -> Vec<u8> {
     let text = std::str::from_utf8(content.bytes()).unwrap();
     let Some((groups, fault)) = text
         .strip_prefix("[\n")

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kuma_prometheus_sd::output::render::Content;
 use kuma_prometheus_sd::output::state_machine::{Action, Event, Inspection};
+use kuma_prometheus_sd::snapshot::Snapshot;
 
 use super::pace::{ExpectedBackoff, LATENESS};
 use super::{Invariant, Verdict};
@@ -177,7 +177,7 @@ impl FileWatch {
         self.is_new = false;
     }
 
-    fn replace(&mut self, now: Duration, content: &Content, verdict: &mut Verdict) {
+    fn replace(&mut self, now: Duration, content: &Snapshot, verdict: &mut Verdict) {
         verdict.require(
             self.wanted.as_deref() == Some(content.bytes()),
             Invariant::WritesTheNewestList,

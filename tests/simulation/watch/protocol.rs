@@ -9,7 +9,6 @@ use kuma_prometheus_sd::mads::session::Request;
 
 use super::{Invariant, Verdict};
 use crate::control_plane::Sent;
-use crate::list::expected_file;
 use crate::rng::milliseconds;
 
 const SHORTEST_PAUSE: Duration = milliseconds(200);
@@ -59,9 +58,8 @@ impl ProtocolWatch {
                     verdict.require(false, invariant, || "from nowhere".to_owned());
                     return;
                 };
-                let file = expected_file(&snapshot.targets);
                 verdict.require(
-                    sent.file.as_deref() == Some(file.as_bytes()),
+                    sent.file.as_deref() == Some(snapshot.bytes()),
                     Invariant::GoodListIsHandedOver,
                     || format!("version {:?} was sent with other targets", sent.version),
                 );
