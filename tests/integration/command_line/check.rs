@@ -24,7 +24,8 @@ fn expect_lines(text: &str, expected: &[&str]) {
 
 /// The last lines of a check of a mesh of this size whose output can be written.
 const WELL: [&str; 2] = [
-    "the output kuma.file_sd.json can probably be written: rights and room were looked at",
+    "the output kuma.file_sd.json can probably be written: rights and room were looked at, nothing \
+     was written",
     "check passed",
 ];
 
@@ -202,35 +203,24 @@ fn what_is_unsafe_is_told_at_the_top() {
 fn the_way_that_an_api_server_points_to_is_told() {
     let plane = ControlPlane::start(KumaVersion::V2_14);
     let disabled = json!({"monitoringAssignmentServer": {"enabled": false, "port": 1}});
-    let cases = [
+    for (answer, start, text) in [
         (
             HttpAnswer::json(200, &disabled),
             "no connection: GET ",
             "has MADS disabled",
         ),
         (
-            HttpAnswer::error(500, "Broken", "really"),
-            "no connection: GET ",
-            "/config: status 500",
-        ),
-        (
-            HttpAnswer::redirect(302, "https://elsewhere.invalid/"),
-            "no connection: GET ",
-            "redirected to \"https://elsewhere.invalid/\", which is not followed",
-        ),
-        (
             HttpAnswer::error(403, "No", "entry"),
             "the API server refuses",
             "--cp-address=grpc://",
         ),
-    ];
-    for (answer, start, text) in cases {
-        plane.api().set("/config", answer.clone());
-        let finished = run(&check(&plane.api_url()));
-        let is_told = |line: &str| line.starts_with(start) && line.contains(text);
-        assert!(finished.stdout.lines().any(is_told), "{}", finished.stdout);
+    ] {
         let status = format!("/config: status {}", answer.status());
-        assert!(finished.stdout.contains(&status), "{}", finished.stdout);
+        plane.api().set("/config", answer);
+        let told = run(&check(&plane.api_url())).stdout;
+        let is_told = |line: &str| line.starts_with(start) && line.contains(text);
+        assert!(told.lines().any(is_told), "{told}");
+        assert!(told.contains(&status), "{told}");
     }
 }
 
@@ -241,15 +231,11 @@ fn plaintext_and_tls_that_are_mistaken_for_each_other_are_told() {
     let silent = Stranger::that_knows_only_tls(secure.port());
     let spoken = "TLS is spoken there; give an address with https:// or grpcs://";
     let not_spoken = "no TLS is spoken there; give an address with http:// or grpc://";
-    let cases = [
+    for (address, expected) in [
         (format!("http://{}", secure.api().address()), spoken),
-        (secure.grpc_url(), spoken),
-        (format!("http://127.0.0.1:{}", silent.port()), spoken),
         (format!("grpc://127.0.0.1:{}", silent.port()), spoken),
-        (api_url(&plain), not_spoken),
         (grpcs_url(&plain), not_spoken),
-    ];
-    for (address, expected) in cases {
+    ] {
         let told = failed(&check(&address));
         assert!(told.contains(expected), "{address}: {told}");
     }

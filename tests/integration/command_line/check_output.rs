@@ -11,15 +11,6 @@ use crate::support::check::{check, failed, passed};
 use crate::support::not_tried::not_tried;
 
 #[test]
-fn it_says_that_nothing_was_written() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let told = passed(&check(&plane.grpc_url()));
-    let text = "the output kuma.file_sd.json can probably be written: rights and room were looked \
-                at, nothing was written\n";
-    assert!(told.contains(text), "{told}");
-}
-
-#[test]
 fn a_name_that_prometheus_does_not_take_is_told() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let told = passed(&check(&plane.grpc_url()).argument("--output-file=targets"));

@@ -2,7 +2,7 @@
 //! becomes empty, which targets came and went, and what will not work with Prometheus.
 
 use std::fmt::Display;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
@@ -10,7 +10,6 @@ use std::process::Command;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::check::check;
 use crate::support::harness::{Launch, SOON, read_if_there, wait_until};
 use crate::support::mesh::{EMPTY, backend, backends, file_v1};
 use crate::support::not_tried::not_tried;
@@ -142,55 +141,6 @@ fn what_will_not_work_with_prometheus_is_warned_of_at_the_start() {
     let daemon = launch.output("a/b/targets.json").start();
     daemon.wait_for_file(EMPTY);
     assert_eq!(daemon.lines_with("WARN ]"), 0);
-}
-
-#[test]
-fn the_lock_is_for_its_owner_alone_and_an_older_one_is_tightened() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url());
-    let lock = launch.folder().join(LOCK);
-    for existing in [None, Some(0o644)] {
-        if let Some(mode) = existing {
-            fs::set_permissions(&lock, Permissions::from_mode(mode)).unwrap();
-        }
-        let daemon = launch.start();
-        daemon.wait_for_log("wrote 0 targets");
-        assert_eq!(mode(&lock), 0o600);
-        fs::remove_file(launch.output_path()).unwrap();
-    }
-    fs::set_permissions(launch.folder(), Permissions::from_mode(0o755)).unwrap();
-    let as_nobody = |script: &str| {
-        let id = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-        let mut command = Command::new("setpriv");
-        command.args(id).args(["sh", "-c", script]).arg("sh");
-        command
-            .arg(&lock)
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    match as_nobody("true") {
-        true => assert!(!as_nobody(r#": <"$1""#), "anybody can lock it"),
-        false => not_tried("this user may not become another one"),
-    }
-}
-
-#[test]
-fn whoever_holds_the_lock_is_named_by_run_and_by_check() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url());
-    let lock = launch.folder().join(LOCK);
-    // Nobody keeps another process of the same user from this.
-    let holder = File::create(&lock).unwrap();
-    holder.lock_shared().unwrap();
-    let finished = launch.run_to_its_end();
-    assert_eq!(finished.code, Some(1));
-    let process = std::process::id();
-    let text = format!("(process {process} holds {})", lock.display());
-    assert!(finished.stderr.contains(&text), "{}", finished.stderr);
-    let check = check(&plane.grpc_url()).argument("--output-file");
-    let told = check.argument(launch.output_path()).run_to_its_end().stdout;
-    let text = format!("is held by a running daemon, process {process}\n");
-    assert!(told.contains(&text), "{told}");
 }
 
 /// As after a try by hand as root, with the service's user as the owner of the directory.

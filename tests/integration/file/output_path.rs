@@ -1,9 +1,8 @@
 //! The output file's place in the file system: its permissions, its directory, what lies beside
 //! it, who else writes it.
 
-use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,134 +21,19 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-fn names(folder: &Path) -> BTreeSet<String> {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
-}
-
-fn set(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
 #[test]
 fn its_mode_is_0644_or_as_asked_whatever_the_umask() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let cases = [
-        ("077", None, 0o644),
-        ("000", None, 0o644),
-        ("077", Some("0664"), 0o664),
-        ("022", Some("600"), 0o600),
-    ];
-    for (umask, asked, expected) in cases {
-        let mut launch = Launch::follow(&plane.grpc_url()).prelude(&format!("umask {umask}"));
-        if let Some(asked) = asked {
-            launch = launch.argument(format!("--file-mode={asked}"));
-        }
-        let daemon = launch.start();
+    for (umask, flags, expected) in [
+        ("077", &[][..], 0o644),
+        ("077", &["--file-mode=0664"], 0o664),
+        ("022", &["--file-mode=600"], 0o600),
+    ] {
+        let launch = Launch::follow(&plane.grpc_url()).prelude(&format!("umask {umask}"));
+        let daemon = launch.arguments(flags.iter().copied()).start();
         daemon.wait_for_file(EMPTY);
-        assert_eq!(
-            mode(daemon.output_path()),
-            expected,
-            "umask {umask}, {asked:?}"
-        );
+        assert_eq!(mode(daemon.output_path()), expected, "{umask}, {flags:?}");
     }
-}
-
-#[test]
-fn an_equal_file_of_another_mode_gets_the_right_one() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url());
-    fs::write(launch.output_path(), EMPTY).unwrap();
-    fs::set_permissions(launch.output_path(), Permissions::from_mode(0o600)).unwrap();
-    let daemon = launch.start();
-    daemon.wait_for_log("wrote 0 targets");
-    assert_eq!(mode(launch.output_path()), 0o644);
-    assert_eq!(daemon.file().as_deref(), Some(EMPTY));
-}
-
-#[test]
-fn missing_directories_are_made() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url()).output("var/run/sd/targets.json");
-    launch.start().wait_for_file(EMPTY);
-}
-
-#[test]
-fn a_relative_path_is_relative_to_the_working_directory() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    for path in ["targets.json", "./sub/../targets.json"] {
-        let launch = Launch::follow(&plane.grpc_url());
-        fs::create_dir(launch.folder().join("sub")).unwrap();
-        let daemon = launch
-            .argument("--output-file")
-            .argument(path)
-            .expecting_output("targets.json")
-            .start();
-        daemon.wait_for_file(EMPTY);
-    }
-}
-
-#[test]
-fn a_symbolic_link_stays_one_and_what_it_points_to_is_replaced() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    // Once onto a file, once onto nothing yet.
-    for content in [Some("old"), None] {
-        let launch = Launch::follow(&plane.grpc_url());
-        let folder = launch.folder();
-        fs::create_dir(folder.join("real")).unwrap();
-        if let Some(content) = content {
-            fs::write(folder.join("real/targets.json"), content).unwrap();
-        }
-        symlink("real/targets.json", launch.output_path()).unwrap();
-        let daemon = launch.start();
-        daemon.wait_for_file(EMPTY);
-        let link = fs::read_link(launch.output_path()).unwrap();
-        assert_eq!(link, Path::new("real/targets.json"));
-        assert_eq!(names(folder), set(&["kuma.file_sd.json", "real"]));
-        daemon.wait_for_log("wrote 0 targets");
-        let beside = set(&[".targets.json.lock", "targets.json"]);
-        assert_eq!(names(&folder.join("real")), beside);
-    }
-}
-
-#[test]
-fn leftovers_of_a_killed_daemon_are_removed_and_foreign_files_kept() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url());
-    let leftovers = [
-        ".kuma.file_sd.json.0123456789abcdef.tmp",
-        ".kuma.file_sd.json.fedcba9876543210.tmp",
-    ];
-    let foreign = [
-        ".kuma.file_sd.json.0123456789abcde.tmp",
-        ".kuma.file_sd.json.0123456789abcdefa.tmp",
-        ".kuma.file_sd.json.0123456789abcdeg.tmp",
-        ".other.file_sd.json.0123456789abcdef.tmp",
-        "kuma.file_sd.json.0123456789abcdef.tmp",
-        "kuma.file_sd.json.tmp",
-        "other.json",
-    ];
-    for name in leftovers.iter().chain(&foreign) {
-        fs::write(launch.folder().join(name), "x").unwrap();
-    }
-    let daemon = launch.start();
-    daemon.wait_for_log("wrote 0 targets");
-    let mut expected = set(&foreign);
-    expected.extend(set(&["kuma.file_sd.json", ".kuma.file_sd.json.lock"]));
-    assert_eq!(names(launch.folder()), expected);
-}
-
-#[test]
-fn an_ended_daemon_leaves_the_file_and_its_lock_file_only() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url());
-    let daemon = launch.start();
-    daemon.wait_for_file(EMPTY);
-    daemon.terminate();
-    let expected = set(&["kuma.file_sd.json", ".kuma.file_sd.json.lock"]);
-    assert_eq!(names(launch.folder()), expected);
 }
 
 #[test]
@@ -176,22 +60,6 @@ fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {
     // The lock goes with its holder, however that ends.
     first.kill();
     launch.start().wait_for_log("already holds 1 target");
-}
-
-#[test]
-fn a_second_daemon_by_way_of_a_link_is_refused_too() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url());
-    let first = launch.start();
-    first.wait_for_file(EMPTY);
-    symlink("kuma.file_sd.json", launch.folder().join("link.json")).unwrap();
-    let second = launch.clone().output("link.json").run_to_its_end();
-    assert_eq!(second.code, Some(1));
-    assert!(
-        second.stderr.contains("another kuma-prometheus-sd"),
-        "{}",
-        second.stderr
-    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,7 +20,7 @@ pub(crate) struct GrpcStep {
 impl GrpcStep {
     /// The serialized `DiscoveryResponse`.
     pub(crate) fn response(&self) -> Vec<u8> {
-        base64(&self.response)
+        BASE64_STANDARD.decode(&self.response).expect("base64")
     }
 }
 
@@ -88,21 +89,4 @@ pub(crate) fn all() -> Vec<String> {
         .collect();
     all.sort();
     all
-}
-
-fn base64(text: &str) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = Vec::new();
-    let mut buffer = 0;
-    let mut bits = 0;
-    for digit in text.trim_end_matches('=').bytes() {
-        let value = ALPHABET.iter().position(|known| *known == digit);
-        buffer = (buffer << 6 | value.expect("base64")) & 0xffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(buffer >> bits & 0xff).unwrap());
-        }
-    }
-    bytes
 }

@@ -40,26 +40,31 @@ fn at(scheme: &str, port: u16) -> String {
 }
 
 #[test]
-fn tls_at_an_http_address_that_answers_so() {
+fn tls_at_an_address_of_plaintext_is_told() {
     let plane = secure_plane();
-    let ports = [plane.api().address().port(), plane.port()];
-    expect_diagnosis(TLS_IS_SPOKEN, &ports.map(|port| at("http", port)));
+    let hangs_up = Stranger::that_knows_only_tls(plane.port());
+    let addresses = [
+        at("http", plane.api().address().port()),
+        at("http", plane.port()),
+        at("grpc", plane.port()),
+        at("http", hangs_up.port()),
+        at("grpc", hangs_up.port()),
+    ];
+    expect_diagnosis(TLS_IS_SPOKEN, &addresses);
 }
 
 #[test]
-fn tls_at_an_address_that_hangs_up_on_everything_else() {
-    let plane = secure_plane();
-    let stranger = Stranger::that_knows_only_tls(plane.port());
-    expect_diagnosis(
-        TLS_IS_SPOKEN,
-        &["http", "grpc"].map(|scheme| at(scheme, stranger.port())),
-    );
-}
-
-#[test]
-fn tls_at_a_grpc_address() {
-    let plane = secure_plane();
-    expect_diagnosis(TLS_IS_SPOKEN, &[plane.grpc_url()]);
+fn plaintext_at_an_address_of_tls_is_told() {
+    let planes =
+        [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12].map(ControlPlane::start);
+    let hangs_up = Stranger::that_knows_no_tls(planes[2].port());
+    let mads = planes
+        .iter()
+        .map(ControlPlane::port)
+        .chain([hangs_up.port()]);
+    let mads = mads.flat_map(|port| ["https", "grpcs"].map(|scheme| at(scheme, port)));
+    let addresses: Vec<_> = planes[1..].iter().map(api_url).chain(mads).collect();
+    expect_diagnosis(NO_TLS_IS_SPOKEN, &addresses);
 }
 
 #[test]
@@ -77,36 +82,6 @@ fn tls_at_a_grpc_address_with_the_transport_pinned() {
         let line = daemon.wait_for_trouble();
         assert!(line.contains(TLS_IS_SPOKEN), "{transport}: {line}");
     }
-}
-
-#[test]
-fn plaintext_at_an_address_of_tls() {
-    for kuma in [KumaVersion::V2_6, KumaVersion::V2_12] {
-        let plane = ControlPlane::start(kuma);
-        let addresses = [
-            api_url(&plane),
-            at("https", plane.port()),
-            at("grpcs", plane.port()),
-        ];
-        expect_diagnosis(NO_TLS_IS_SPOKEN, &addresses);
-    }
-}
-
-#[test]
-fn plaintext_grpc_at_an_address_of_tls() {
-    let plane = ControlPlane::start(KumaVersion::V0_7);
-    expect_diagnosis(
-        NO_TLS_IS_SPOKEN,
-        &["https", "grpcs"].map(|scheme| at(scheme, plane.port())),
-    );
-}
-
-#[test]
-fn plaintext_at_an_address_of_tls_that_hangs_up_on_tls() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    let stranger = Stranger::that_knows_no_tls(plane.port());
-    let addresses = ["https", "grpcs"].map(|scheme| at(scheme, stranger.port()));
-    expect_diagnosis(NO_TLS_IS_SPOKEN, &addresses);
 }
 
 #[test]

@@ -21,24 +21,18 @@ fn expect_poll(plane: &ControlPlane) -> SeenRequest {
 fn mads_is_followed_over_https_where_the_address_is_its_own() {
     let authority = Authority::new("the authority");
     let plane = plane(&server_of(&authority));
-    plane.publish(&[backend(0)]);
-    let daemon = trusting(&authority, &plane.http_url()).start();
-    daemon.wait_for_file(&file_v1(&[backend(0)]));
-    daemon.wait_for_log(CONNECTED);
-    expect_poll(&plane);
-    plane.publish(&[backend(1)]);
-    daemon.wait_for_file(&file_v1(&[backend(1)]));
-}
-
-#[test]
-fn grpcs_means_mads_itself_over_https() {
-    let authority = Authority::new("the authority");
-    let plane = plane(&server_of(&authority));
-    let daemon = trusting(&authority, &grpcs_url(&plane)).start();
-    daemon.wait_for_file(EMPTY);
-    daemon.wait_for_log(CONNECTED);
-    expect_poll(&plane);
-    assert_eq!(daemon.lines_with("GET "), 0, "an API server was looked for");
+    for address in [plane.http_url(), grpcs_url(&plane)] {
+        plane.publish(&[backend(0)]);
+        let daemon = trusting(&authority, &address).start();
+        daemon.wait_for_file(&file_v1(&[backend(0)]));
+        daemon.wait_for_log(CONNECTED);
+        expect_poll(&plane);
+        plane.publish(&[backend(1)]);
+        daemon.wait_for_file(&file_v1(&[backend(1)]));
+        // An address of grpcs is MADS itself: no API server is looked for.
+        let is_grpcs = address.starts_with("grpcs");
+        assert_eq!(daemon.lines_with("GET ") == 0, is_grpcs, "{address}");
+    }
 }
 
 #[test]
@@ -94,45 +88,32 @@ fn plaintext_after_an_https_address_is_warned_of() {
 }
 
 #[test]
-fn a_plaintext_api_server_can_lead_to_mads_over_tls() {
-    let authority = Authority::new("the authority");
-    let plan = Plan {
-        tls: Some(server_of(&authority)),
-        ..Plan::new(KumaVersion::V2_12)
-    };
-    let plane = plan.start().expect("free ports");
-    let daemon = trusting(&authority, &plane.api_url()).start();
-    daemon.wait_for_file(EMPTY);
-    daemon.wait_for_log(CONNECTED);
-}
-
-#[test]
 fn the_system_trust_store_counts_where_no_authority_is_given() {
     let authority = Authority::new("the authority");
+    let other = Authority::new("another").pem();
     let plane = plane(&server_of(&authority));
-    let launch = Launch::follow(&api_url(&plane)).variable("SSL_CERT_FILE", "store.pem");
-    launch.put("store.pem", authority.pem());
-    launch.start().wait_for_file(EMPTY);
-}
-
-#[test]
-fn the_system_trust_store_does_not_count_where_an_authority_is_given() {
-    let authority = Authority::new("the authority");
-    let plane = plane(&server_of(&authority));
-    let launch = trusting(&Authority::new("another"), &api_url(&plane));
-    launch.put("store.pem", authority.pem());
-    let daemon = launch.variable("SSL_CERT_FILE", "store.pem").start();
-    let line = daemon.wait_for_trouble();
-    assert!(line.contains("of an unknown issuer"), "{line}");
-}
-
-#[test]
-fn a_system_without_a_trust_store_is_told_what_to_give() {
-    let plane = plane(&server_of(&Authority::new("the authority")));
-    let launch = Launch::follow(&api_url(&plane)).variable("SSL_CERT_FILE", "store.pem");
-    launch.put("store.pem", "");
-    let line = launch.start().wait_for_trouble();
-    assert!(line.contains("--ca-cert-file"), "{line}");
+    let unknown = "of an unknown issuer";
+    for (store, given, expected) in [
+        (authority.pem(), None, None),
+        (authority.pem(), Some(&other), Some(unknown)),
+        (other.clone(), None, Some(unknown)),
+        (String::new(), None, Some("--ca-cert-file")),
+    ] {
+        let mut launch = Launch::follow(&api_url(&plane)).variable("SSL_CERT_FILE", "store.pem");
+        launch.put("store.pem", store);
+        if let Some(given) = given {
+            launch.put("ca.pem", given);
+            launch = launch.argument("--ca-cert-file=ca.pem");
+        }
+        let daemon = launch.start();
+        match expected {
+            None => daemon.wait_for_file(EMPTY),
+            Some(text) => {
+                let line = daemon.wait_for_trouble();
+                assert!(line.contains(text), "{text:?}: {line}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -176,16 +157,6 @@ fn failures_of_verification_are_told_apart() {
             assert_eq!(daemon.file(), None);
         }
     }
-}
-
-#[test]
-fn an_unknown_issuer_is_told_with_the_system_trust_store_too() {
-    let authority = Authority::new("the authority");
-    let plane = plane(&server_of(&authority));
-    let launch = Launch::follow(&api_url(&plane)).variable("SSL_CERT_FILE", "store.pem");
-    launch.put("store.pem", Authority::new("another").pem());
-    let line = launch.start().wait_for_trouble();
-    assert!(line.contains("of an unknown issuer"), "{line}");
 }
 
 #[test]

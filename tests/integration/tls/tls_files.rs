@@ -6,7 +6,7 @@ use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Valid
 use crate::support::foreign_servers::{at_once, expect_waiting_poll};
 use crate::support::harness::{Daemon, Launch};
 use crate::support::mesh::{EMPTY, backend, file_v1};
-use crate::support::secure::{CONNECTED, api_url, grpcs_url, plane, server_of, showing, trusting};
+use crate::support::secure::{api_url, grpcs_url, plane, server_of, showing, trusting};
 
 #[test]
 fn a_demanded_client_certificate_that_is_missing_is_told_with_the_flags() {
@@ -20,19 +20,6 @@ fn a_demanded_client_certificate_that_is_missing_is_told_with_the_flags() {
             assert!(line.contains(flag), "{flag} is not in: {line}");
         }
     }
-}
-
-#[test]
-fn a_demanded_client_certificate_is_shown() {
-    let authority = Authority::new("the authority");
-    let clients = Authority::new("the authority of clients");
-    let identity = authority.server(&["127.0.0.1"], Validity::Valid);
-    let plane = plane(&Tls::demanding(&identity, &clients));
-    let client = clients.client("prometheus-01");
-    let launch = trusting(&authority, &api_url(&plane));
-    let daemon = showing(launch, &client.certificate_pem, &client.key_pem).start();
-    daemon.wait_for_file(EMPTY);
-    daemon.wait_for_log(CONNECTED);
 }
 
 #[test]
@@ -57,6 +44,13 @@ fn files_that_cannot_be_used_are_named_and_read_again() {
     let other_key = authority.client("another").key_pem;
     let ca = authority.pem();
     let cases = [
+        (
+            "no file",
+            "missing",
+            certificate,
+            key,
+            "cannot read ca.pem: ",
+        ),
         (
             "no certificate",
             ca.as_str(),
@@ -112,7 +106,9 @@ fn files_that_cannot_be_used_are_named_and_read_again() {
         cases,
         |(case, given_ca, given_certificate, given_key, expected)| {
             let launch = Launch::follow(&address).argument("--ca-cert-file=ca.pem");
-            launch.put("ca.pem", given_ca);
+            if given_ca != "missing" {
+                launch.put("ca.pem", given_ca);
+            }
             let launch = showing(launch, given_certificate, given_key);
             let mut daemon = launch.start();
             let line = daemon.wait_for_trouble();
@@ -126,37 +122,6 @@ fn files_that_cannot_be_used_are_named_and_read_again() {
             daemon.wait_for_file(EMPTY);
         },
     );
-}
-
-#[test]
-fn a_file_that_is_not_there_is_named() {
-    let authority = Authority::new("the authority");
-    let plane = plane(&server_of(&authority));
-    let launch = Launch::follow(&api_url(&plane)).argument("--ca-cert-file=ca.pem");
-    let daemon = launch.start();
-    let line = daemon.wait_for_trouble();
-    assert!(line.contains("cannot read ca.pem: "), "{line}");
-    launch.put("ca.pem", authority.pem());
-    daemon.wait_for_file(EMPTY);
-}
-
-#[test]
-fn plaintext_needs_no_files() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    let launch = Launch::follow(&plane.http_url()).argument("--ca-cert-file=is-not-there.pem");
-    launch.start().wait_for_file(EMPTY);
-}
-
-#[test]
-fn several_issuers_in_one_file_are_all_trusted() {
-    let authorities = ["one", "two", "three"].map(Authority::new);
-    let pem = authorities.iter().map(Authority::pem).collect::<String>();
-    for authority in &authorities {
-        let plane = plane(&server_of(authority));
-        let launch = trusting(authority, &api_url(&plane));
-        launch.put("ca.pem", &pem);
-        launch.start().wait_for_file(EMPTY);
-    }
 }
 
 /// A daemon that follows `plane` and has its list.
