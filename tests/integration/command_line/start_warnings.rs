@@ -2,6 +2,7 @@
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
+use crate::support::check::{check, passed};
 use crate::support::harness::Launch;
 use crate::support::mesh::EMPTY;
 
@@ -24,13 +25,8 @@ fn files_for_tls_that_cannot_be_read_are_warned_of_though_the_address_is_plainte
         daemon.wait_for_file(EMPTY);
         daemon.terminate();
 
-        let output = Launch::bare()
-            .argument("check")
-            .argument(format!("--cp-address={}", plane.grpc_url()))
-            .arguments(flags.iter().copied())
-            .run_to_its_end();
-        assert_eq!(output.code, Some(0), "{}", output.stdout);
-        assert!(output.stdout.contains(NO_FILE), "{}", output.stdout);
+        let told = passed(&check(&plane.grpc_url()).arguments(flags.iter().copied()));
+        assert!(told.contains(NO_FILE), "{told}");
     }
 }
 
@@ -43,9 +39,7 @@ fn a_file_for_tls_that_cannot_be_read_to_its_end_holds_up_neither() {
     let daemon = launch.start();
     daemon.wait_for_file(EMPTY);
     daemon.terminate();
-    let output = Launch::bare()
-        .argument("check")
-        .argument(format!("--cp-address={}", plane.grpc_url()))
+    let output = check(&plane.grpc_url())
         .argument("--ca-cert-file=fifo")
         .prelude("mkfifo fifo")
         .run_to_its_end();

@@ -2,11 +2,14 @@
 //!
 //! `cp.invalid` is no name that anyone resolves: who reaches it has gone through the proxy.
 
-use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Plan, Tls, Validity};
+use kuma_stand_in::{
+    ApiVersion, Authority, ControlPlane, HttpAnswer, KumaVersion, Plan, Tls, Validity,
+};
 
+use crate::support::check::{check, passed};
 use crate::support::foreign_servers::{Proxy, Stranger};
 use crate::support::harness::{Launch, SOON, localhost_is_known};
-use crate::support::mesh::{EMPTY, backend, file_v1};
+use crate::support::mesh::{EMPTY, backend, file};
 use crate::support::secure::shows;
 
 /// The port of the API server that the proxy is asked for.
@@ -40,34 +43,15 @@ fn the_api_server_and_both_transports_are_reached_through_the_proxy() {
             "{requests:?}"
         );
         assert_eq!(daemon.lines_with("no connection"), 0);
-    }
-}
-
-#[test]
-fn a_daemon_behind_a_proxy_is_told_of_changes_and_follows_a_restart() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let proxy = proxy_to(&plane);
-    let daemon = Launch::follow(&format!("http://cp.invalid:{API_PORT}"))
-        .variable("http_proxy", proxy.authority())
-        .start();
-    daemon.wait_for_file(EMPTY);
-    plane.publish(&[backend(0)]);
-    daemon.wait_for_file(&file_v1(&[backend(0)]));
-    plane.restart();
-    plane.publish(&[backend(1)]);
-    daemon.wait_for_file(&file_v1(&[backend(1)]));
-}
-
-#[test]
-fn mads_itself_is_reached_through_the_proxy() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    for scheme in ["grpc", "http"] {
-        let proxy = Proxy::start(&[]);
-        let daemon = Launch::follow(&format!("{scheme}://cp.invalid:{}", plane.port()))
-            .variable("HTTP_PROXY", format!("http://{}", proxy.authority()))
-            .start();
-        daemon.wait_for_file(EMPTY);
-        daemon.wait_for_log("over gRPC v1");
+        let spoken = match kuma {
+            KumaVersion::V0_7 => ApiVersion::V1Alpha1,
+            _ => ApiVersion::V1,
+        };
+        plane.publish(&[backend(0)]);
+        daemon.wait_for_file(&file(spoken, &[backend(0)]));
+        plane.restart();
+        plane.publish(&[backend(1)]);
+        daemon.wait_for_file(&file(spoken, &[backend(1)]));
     }
 }
 
@@ -250,14 +234,10 @@ fn what_is_no_proxy_ends_no_start_where_it_does_not_count() {
             .variable("NO_PROXY", exceptions);
         launch.start().wait_for_file(EMPTY);
 
-        let check = Launch::bare()
-            .argument("check")
-            .argument(format!("--cp-address={address}"))
+        let check = check(&address)
             .variable(variable, "socks5://proxy:1080")
-            .variable("NO_PROXY", exceptions)
-            .output("kuma.file_sd.json");
-        let finished = check.run_to_its_end();
-        assert_eq!(finished.code, Some(0), "{address}: {}", finished.stderr);
+            .variable("NO_PROXY", exceptions);
+        passed(&check);
     }
 }
 

@@ -10,10 +10,12 @@ use kuma_stand_in::{
     Answers, ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, Resource,
 };
 
-use crate::support::harness::{Daemon, Launch};
+use crate::support::following::{TARGETS, following};
+use crate::support::harness::Daemon;
 use crate::support::lists;
 use crate::support::mesh;
-use crate::support::observe::{WHILE, assert_quiet, expect_settled};
+use crate::support::no_list::no_lists;
+use crate::support::observe::{WHILE, assert_quiet};
 
 /// The hundredths of a core that a build without optimisation may use while it is answered as often
 /// as it asks.
@@ -21,8 +23,6 @@ const BUSY: u32 = 5;
 
 /// Requests in that while: polls start at least 1 s apart, and no retry comes sooner.
 const REQUESTS: usize = 12;
-
-const TARGETS: usize = 20;
 
 /// A way to misbehave.
 struct Bad {
@@ -62,37 +62,24 @@ fn http_answers() -> Vec<Bad> {
         "type_url": type_url,
         "resources": [{"@type": type_url, "targets": "none"}],
     });
-    let half = || b"{\"version_info\":\"x\",\"resour".to_vec();
-    let raw = |bytes: &[u8]| HttpAnswer::Raw(bytes.to_vec());
-    vec![
-        over_http(
-            "a page with status 200",
-            HttpAnswer::new(200, "text/html", "<html><title>Log in</title></html>"),
-        ),
+    let drip = Body::Drip {
+        bytes: vec![b' '; 1 << 20],
+        pause: Duration::from_millis(50),
+    };
+    let mut bad: Vec<Bad> = no_lists()
+        .into_iter()
+        .map(|(name, answer, _)| over_http(name, answer))
+        .collect();
+    bad.extend([
         over_http(
             "nothing new, at once",
             HttpAnswer::with_body(304, Body::Full(Vec::new())),
         ),
         over_http("the same list, at once", same_list()),
-        over_http(
-            "a redirect",
-            HttpAnswer::redirect(302, "http://127.0.0.1:9/elsewhere"),
-        ),
-        over_http("an error", HttpAnswer::error(500, "Broken", "really")),
         over_http("another type", HttpAnswer::json(200, &other)),
         over_http(
             "a list that cannot be decoded",
             HttpAnswer::json(200, &undecodable),
-        ),
-        over_http(
-            "half a list",
-            HttpAnswer::with_body(
-                200,
-                Body::Truncated {
-                    sent: half(),
-                    promised: 4096,
-                },
-            ),
         ),
         Bad {
             // Whoever drips is restarted: the rest of its answer is waited for otherwise.
@@ -100,30 +87,10 @@ fn http_answers() -> Vec<Bad> {
                 plane.answer_every_http(None);
                 plane.fault_proxy().cut();
             },
-            ..over_http(
-                "a list that drips in",
-                HttpAnswer::with_body(
-                    200,
-                    Body::Drip {
-                        bytes: vec![b' '; 1 << 20],
-                        pause: Duration::from_millis(50),
-                    },
-                ),
-            )
+            ..over_http("a list that drips in", HttpAnswer::with_body(200, drip))
         },
-        over_http(
-            "a length over the limit",
-            HttpAnswer::with_body(
-                200,
-                Body::Truncated {
-                    sent: half(),
-                    promised: 1 << 40,
-                },
-            ),
-        ),
-        over_http("no HTTP", raw(b"\0\xff\x1b[2J garbage\r\n\r\n")),
-        over_http("not a word", raw(b"")),
-    ]
+    ]);
+    bad
 }
 
 fn grpc_streams() -> Vec<Bad> {
@@ -182,12 +149,7 @@ fn bad_answers_of_every_kind_flood_nothing_and_pass() {
 }
 
 fn a_stream_that_is_closed_after_every_answer_passes() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, TARGETS));
-    let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
-    let daemon = launch.start();
-    daemon.wait_for_file(&lists::file(1, TARGETS));
-    expect_settled(&plane);
+    let (plane, daemon) = following(KumaVersion::V2_6);
     plane.set_answers(Answers::ThenClose(14));
     thread::scope(|scope| {
         let observer = scope.spawn(|| {
@@ -211,12 +173,7 @@ fn a_stream_that_is_closed_after_every_answer_passes() {
 }
 
 fn passes(bad: &Bad) {
-    let plane = ControlPlane::start(bad.kuma);
-    plane.publish(&lists::list(1, TARGETS));
-    let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
-    let mut daemon = launch.start();
-    daemon.wait_for_file(&lists::file(1, TARGETS));
-    expect_settled(&plane);
+    let (plane, mut daemon) = following(bad.kuma);
 
     let before = requests(&plane);
     (bad.begin)(&plane);

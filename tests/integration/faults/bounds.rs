@@ -3,12 +3,12 @@
 
 use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
 use kuma_stand_in::proto::mads_v1;
-use kuma_stand_in::{ApiVersion, ControlPlane, Event, KumaVersion};
+use kuma_stand_in::{ApiVersion, Event, KumaVersion};
 use protobuf::Message;
 
-use crate::support::harness::{Launch, SOON};
+use crate::support::following::following_list_of;
+use crate::support::harness::SOON;
 use crate::support::lists;
-use crate::support::observe::expect_settled;
 
 /// What a message of a few MB may cost on top of an idle daemon.
 const COST_MIB: u64 = 150;
@@ -80,11 +80,7 @@ fn a_small_message_that_would_become_huge_is_rejected_before_it_does() {
         ),
     ];
     for (name, message, reason) in cases {
-        let plane = ControlPlane::start(KumaVersion::V2_6);
-        plane.publish(&lists::list(1, 3));
-        let daemon = Launch::follow(&plane.grpc_url()).start();
-        daemon.wait_for_file(&lists::file(1, 3));
-        expect_settled(&plane);
+        let (plane, daemon) = following_list_of(KumaVersion::V2_6, 3);
         let before = daemon.figures().peak_kib >> 10;
 
         let message = message();

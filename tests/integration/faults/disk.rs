@@ -9,6 +9,7 @@ use std::path::Path;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
+use crate::support::check::check;
 use crate::support::command::shell;
 use crate::support::harness::{Daemon, Launch};
 use crate::support::lists;
@@ -117,11 +118,7 @@ fn a_full_disk_is_found_by_check_and_told_in_the_status() {
     };
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let output = disk.join("kuma.file_sd.json");
-    let check = || {
-        let check = Launch::bare().argument("check");
-        let check = check.argument(format!("--cp-address={}", plane.grpc_url()));
-        check.output(&output).run_to_its_end()
-    };
+    let check = || check(&plane.grpc_url()).output(&output).run_to_its_end();
     // A daemon that runs has the lock, which is no reason not to look.
     let running = follow_onto(&plane, &disk).start();
     running.wait_for_log("wrote 0 targets");

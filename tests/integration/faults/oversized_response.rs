@@ -5,27 +5,18 @@ use std::time::Duration;
 
 use kuma_stand_in::{Body, ControlPlane, HttpAnswer, KumaVersion};
 
-use crate::support::harness::{Daemon, Launch};
+use crate::support::following::following_list_of;
+use crate::support::harness::Daemon;
 use crate::support::lists;
-use crate::support::observe::expect_settled;
 
 /// What the log tells of it.
 const REFUSED: &str = "the response is larger than the limit of 256 MiB";
 
 /// Far more than C-core may hold while a message comes.
-const GIANT: usize = 800 << 20;
+const OVERSIZED: usize = 800 << 20;
 
-/// A giant takes its time on a busy machine.
+/// It takes its time on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
-
-fn following(kuma: KumaVersion) -> (ControlPlane, Daemon) {
-    let plane = ControlPlane::start(kuma);
-    plane.publish(&lists::list(1, 3));
-    let daemon = Launch::follow(&plane.grpc_url()).start();
-    daemon.wait_for_file(&lists::file(1, 3));
-    expect_settled(&plane);
-    (plane, daemon)
-}
 
 /// Sees that the daemon refuses, and returns its peak of memory in MiB.
 fn refuses(plane: &ControlPlane, daemon: &Daemon) -> u64 {
@@ -39,16 +30,16 @@ fn refuses(plane: &ControlPlane, daemon: &Daemon) -> u64 {
 }
 
 #[test]
-fn a_giant_over_grpc_is_refused() {
-    let (plane, daemon) = following(KumaVersion::V2_6);
-    assert_eq!(plane.send_bytes(&vec![0; GIANT]), 1);
+fn an_oversized_message_over_grpc_is_refused() {
+    let (plane, daemon) = following_list_of(KumaVersion::V2_6, 3);
+    assert_eq!(plane.send_bytes(&vec![0; OVERSIZED]), 1);
     let peak = refuses(&plane, &daemon);
     assert!(peak <= 2 * 256 + 100, "{peak} MiB");
 }
 
 #[test]
 fn a_body_without_an_end_over_http_is_refused() {
-    let (plane, daemon) = following(KumaVersion::V2_12);
+    let (plane, daemon) = following_list_of(KumaVersion::V2_12, 3);
     let endless = Body::Endless(vec![b' '; 1 << 20]);
     plane.answer_http(HttpAnswer::with_body(200, endless));
     let peak = refuses(&plane, &daemon);

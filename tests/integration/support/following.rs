@@ -13,11 +13,16 @@ pub(crate) const TARGETS: usize = 20;
 
 /// The control plane with list 1, and a daemon that has it and waits for the next.
 pub(crate) fn following(kuma: KumaVersion) -> (ControlPlane, Daemon) {
+    following_list_of(kuma, TARGETS)
+}
+
+/// The same with so many targets.
+pub(crate) fn following_list_of(kuma: KumaVersion, targets: usize) -> (ControlPlane, Daemon) {
     let plane = ControlPlane::start(kuma);
-    plane.publish(&lists::list(1, TARGETS));
+    plane.publish(&lists::list(1, targets));
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
     let daemon = launch.start();
-    daemon.wait_for_file(&lists::file(1, TARGETS));
+    daemon.wait_for_file(&lists::file(1, targets));
     expect_settled(&plane);
     (plane, daemon)
 }
