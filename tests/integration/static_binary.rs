@@ -53,11 +53,11 @@ fn it_is_small_and_stripped_and_linked_to_nothing_and_names_its_crates() {
 }
 
 #[test]
-fn it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places() {
+fn it_runs_in_an_empty_root_with_names_and_certificates() {
     let Some(binary) = binary() else {
         return;
     };
-    let test = it_runs_in_an_empty_root_with_names_and_certificates_from_the_usual_places;
+    let test = it_runs_in_an_empty_root_with_names_and_certificates;
     let side = own_process::in_namespaces(&["--mount", "--net"], "ip link set lo up", test);
     let Some(root) = side.inside() else {
         return;

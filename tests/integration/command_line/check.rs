@@ -5,7 +5,7 @@ use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Valid
 use serde_json::json;
 
 use crate::support::check::{check, failed, passed, run};
-use crate::support::foreign_servers::Stranger;
+use crate::support::foreign_servers::ForeignServer;
 use crate::support::mesh::backends;
 use crate::support::secure::{api_url, grpcs_url, plane as secure_plane, server_of};
 
@@ -228,7 +228,7 @@ fn the_way_that_an_api_server_points_to_is_told() {
 fn plaintext_and_tls_that_are_mistaken_for_each_other_are_told() {
     let plain = ControlPlane::start(KumaVersion::V2_12);
     let secure = secure_plane(&server_of(&Authority::new("the authority")));
-    let silent = Stranger::that_knows_only_tls(secure.port());
+    let silent = ForeignServer::that_knows_only_tls(secure.port());
     let spoken = "TLS is spoken there; give an address with https:// or grpcs://";
     let not_spoken = "no TLS is spoken there; give an address with http:// or grpc://";
     for (address, expected) in [

@@ -4,7 +4,7 @@
 use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Fault, KumaVersion, Resource};
 
 use crate::support::check::{check, failed, passed};
-use crate::support::foreign_servers::{Proxy, Stranger, at_once};
+use crate::support::foreign_servers::{ForeignServer, Proxy, at_once};
 use crate::support::harness::{Launch, program};
 use crate::support::mesh::{EMPTY, backend, undecodable};
 
@@ -47,8 +47,8 @@ fn a_list_that_cannot_be_used_fails() {
 
 #[test]
 fn a_server_that_is_away_hangs_up_or_is_silent_fails_by_itself() {
-    let away = Stranger::that_hangs_up().port();
-    let hangs_up = Stranger::that_hangs_up();
+    let away = ForeignServer::that_hangs_up().port();
+    let hangs_up = ForeignServer::that_hangs_up();
     let silent = ControlPlane::start(KumaVersion::V2_6);
     silent.fault_proxy().set_fault(Fault::Stall);
     let servers = [
@@ -112,7 +112,7 @@ fn an_output_that_is_there_stays_as_it_is() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_fails_although_the_control_plane_is_well() {
+fn an_output_that_cannot_be_written_fails() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = check(&plane.grpc_url());
     launch.put("file", "");

@@ -9,7 +9,7 @@ use crate::support::mesh::EMPTY;
 const NO_FILE: &str = "cannot read missing.pem: No such file or directory";
 
 #[test]
-fn files_for_tls_that_cannot_be_read_are_warned_of_though_the_address_is_plaintext() {
+fn files_for_tls_that_cannot_be_read_are_warned_of_with_plaintext_too() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     for flags in [
         &["--ca-cert-file=missing.pem"][..],

@@ -5,7 +5,7 @@ use kuma_stand_in::{Authority, Body, ControlPlane, Dataplane, HttpAnswer, KumaVe
 use serde_json::{Value, json};
 
 use crate::support::check::{check, failed, passed};
-use crate::support::foreign_servers::{Stranger, at_once};
+use crate::support::foreign_servers::{ForeignServer, at_once};
 use crate::support::harness::{Launch, SOON, localhost_is_known};
 use crate::support::mesh::{EMPTY, backend};
 use crate::support::observe::asked;
@@ -90,7 +90,7 @@ fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
 }
 
 #[test]
-fn an_answer_that_leads_nowhere_is_told_with_its_question_and_asked_for_again() {
+fn an_answer_that_leads_nowhere_is_told_and_asked_for_again() {
     let elsewhere = ControlPlane::start(KumaVersion::V2_6);
     at_once(
         useless_answers(&elsewhere.api_url()),
@@ -205,9 +205,9 @@ fn a_server_that_hangs_up_on_http_is_taken_for_one_that_knows_grpc_only() {
 
 #[test]
 fn what_is_not_there_is_told_by_its_address() {
-    let stranger = Stranger::that_hangs_up();
-    let address = format!("127.0.0.1:{}", stranger.port());
-    drop(stranger);
+    let server = ForeignServer::that_hangs_up();
+    let address = format!("127.0.0.1:{}", server.port());
+    drop(server);
     for scheme in ["http", "https", "grpc", "grpcs"] {
         let daemon = Launch::follow(&format!("{scheme}://{address}")).start();
         let line = daemon.wait_for_trouble();
@@ -251,7 +251,7 @@ fn polls_need_no_question_to_the_api_server() {
 }
 
 #[test]
-fn an_ingress_that_forwards_only_discovery_is_followed_below_its_base_path() {
+fn an_ingress_that_forwards_only_discovery_is_followed() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     plane.set_base_path("/kuma");
     let answers: [&[u8]; 4] = [
@@ -262,21 +262,21 @@ fn an_ingress_that_forwards_only_discovery_is_followed_below_its_base_path() {
     ];
     let server = plane.port();
     at_once(answers, |answer| {
-        let ingress = Stranger::ingress(server, answer);
+        let ingress = ForeignServer::ingress(server, answer);
         let daemon = Launch::follow(&format!("http://127.0.0.1:{}/kuma", ingress.port())).start();
         daemon.wait_for_file(EMPTY);
     });
 }
 
 #[test]
-fn a_global_control_plane_is_named_where_mads_is_not_reached_and_is_followed_where_it_is() {
+fn a_global_control_plane_is_named_where_mads_is_not_reached() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let config = |port: u16| {
         let section = json!({"port": port});
         let config = json!({"mode": "global", "monitoringAssignmentServer": section});
         plane.api().set("/config", HttpAnswer::json(200, &config));
     };
-    let nobody = Stranger::that_hangs_up();
+    let nobody = ForeignServer::that_hangs_up();
     config(nobody.port());
     drop(nobody);
     let launch = Launch::follow(&plane.api_url());

@@ -23,7 +23,7 @@ const FIRST_HOLD: Duration = Duration::from_secs(1);
 const LATER_HOLD: Duration = Duration::from_secs(10);
 
 #[test]
-fn the_first_poll_of_a_connection_is_held_shortly_and_the_later_ones_for_10_seconds() {
+fn the_first_poll_is_held_shortly_and_later_ones_for_10_seconds() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     let mut daemon = Launch::follow(&plane.http_url()).start();
     daemon.wait_for_file(EMPTY);
@@ -86,7 +86,7 @@ fn a_gateway_timeout_at_once_is_an_outage() {
 }
 
 #[test]
-fn equal_lists_of_replicas_slow_polls_down_and_another_list_speeds_them_up_again() {
+fn equal_lists_of_replicas_slow_polls_down_until_another_list() {
     let peer = Peer::start(Source::Http);
     let daemon = peer.start_with_old_file();
     let mut last: Option<Instant> = None;

@@ -7,7 +7,7 @@ use kuma_stand_in::{
 };
 
 use crate::support::check::{check, passed};
-use crate::support::foreign_servers::{Proxy, Stranger};
+use crate::support::foreign_servers::{ForeignServer, Proxy};
 use crate::support::harness::{Launch, SOON, localhost_is_known};
 use crate::support::mesh::{EMPTY, backend, file};
 use crate::support::secure::shows;
@@ -153,9 +153,9 @@ fn a_proxy_that_refuses_is_told_and_tried_again() {
 
 #[test]
 fn a_proxy_that_is_not_there_is_told() {
-    let stranger = Stranger::that_hangs_up();
-    let address = format!("127.0.0.1:{}", stranger.port());
-    drop(stranger);
+    let server = ForeignServer::that_hangs_up();
+    let address = format!("127.0.0.1:{}", server.port());
+    drop(server);
     for scheme in ["http", "grpc"] {
         let daemon = Launch::follow(&format!("{scheme}://cp.invalid:5676"))
             .variable("HTTP_PROXY", &address)
@@ -167,13 +167,13 @@ fn a_proxy_that_is_not_there_is_told() {
 
 #[test]
 fn a_proxy_that_hangs_up_is_no_control_plane_that_speaks_grpc_only() {
-    let stranger = Stranger::that_hangs_up();
+    let server = ForeignServer::that_hangs_up();
     let daemon = Launch::follow(&format!("http://cp.invalid:{API_PORT}"))
-        .variable("HTTP_PROXY", format!("127.0.0.1:{}", stranger.port()))
+        .variable("HTTP_PROXY", format!("127.0.0.1:{}", server.port()))
         .start();
     daemon.wait_for_trouble();
     daemon.wait_for_log_count("no connection to the control plane", 3);
-    assert!(stranger.accepted() >= 3);
+    assert!(server.accepted() >= 3);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::foreign_servers::Stranger;
+use crate::support::foreign_servers::ForeignServer;
 use crate::support::harness::Launch;
 
 /// The longest time for the look that follows a failed attempt, and what a busy machine adds.
@@ -12,8 +12,8 @@ const SOON_AFTER: Duration = Duration::from_secs(13);
 
 /// Hangs up on everything but TLS, to which it answers with the beginning of a record, and then
 /// with a byte now and then.
-fn that_drips_over_tls() -> Stranger {
-    Stranger::start(|mut stream| {
+fn that_drips_over_tls() -> ForeignServer {
+    ForeignServer::start(|mut stream| {
         let mut first = [0; 512];
         let said = stream.read(&mut first)?;
         if said == 0 || first[0] != 0x16 {
@@ -30,10 +30,10 @@ fn that_drips_over_tls() -> Stranger {
 
 #[test]
 fn a_look_at_tls_that_drips_in_is_given_up() {
-    let stranger = that_drips_over_tls();
+    let server = that_drips_over_tls();
     for scheme in ["http", "grpc"] {
         let start = Instant::now();
-        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", stranger.port())).start();
+        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", server.port())).start();
         daemon.wait_for_trouble();
         let time = start.elapsed();
         assert!(time < SOON_AFTER, "{scheme}: {time:?}");

@@ -125,7 +125,7 @@ impl Unreachable {
 }
 
 #[test]
-fn while_it_is_away_the_daemon_is_quiet_and_afterwards_it_is_back() {
+fn while_it_is_away_the_daemon_is_quiet_and_then_back() {
     thread::scope(|scope| {
         for away in &AWAY {
             scope.spawn(move || is_endured(away));

@@ -80,8 +80,8 @@ fn leftovers(disk: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_disk_that_fills_up_keeps_the_last_list_and_then_gets_the_newest() {
-    let test = a_disk_that_fills_up_keeps_the_last_list_and_then_gets_the_newest;
+fn a_disk_that_fills_up_gets_the_newest_list_later() {
+    let test = a_disk_that_fills_up_gets_the_newest_list_later;
     let Some(disk) = own_process::with_disk("1m", test) else {
         return;
     };
@@ -147,8 +147,8 @@ fn a_full_disk_is_found_by_check_and_told_in_the_status() {
 }
 
 #[test]
-fn a_disk_that_becomes_read_only_keeps_the_last_list_and_then_gets_the_newest() {
-    let test = a_disk_that_becomes_read_only_keeps_the_last_list_and_then_gets_the_newest;
+fn a_disk_that_becomes_read_only_gets_the_newest_list_later() {
+    let test = a_disk_that_becomes_read_only_gets_the_newest_list_later;
     let Some(disk) = own_process::with_disk("1m", test) else {
         return;
     };
@@ -163,8 +163,8 @@ fn a_disk_that_becomes_read_only_keeps_the_last_list_and_then_gets_the_newest() 
 }
 
 #[test]
-fn a_folder_without_the_right_to_write_keeps_the_last_list_and_then_gets_the_newest() {
-    let test = a_folder_without_the_right_to_write_keeps_the_last_list_and_then_gets_the_newest;
+fn a_folder_without_the_right_to_write_gets_the_newest_list_later() {
+    let test = a_folder_without_the_right_to_write_gets_the_newest_list_later;
     let Some(disk) = own_process::without_rights(test).inside() else {
         return;
     };

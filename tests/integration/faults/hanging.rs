@@ -100,8 +100,7 @@ fn hanging(manager: &Manager) -> Option<(ControlPlane, Daemon, Lease)> {
 }
 
 #[test]
-fn a_hanging_file_system_is_told_to_a_watchdog_too_and_neither_loses_a_list_nor_keeps_the_daemon_from_ending()
- {
+fn a_hanging_file_system_loses_no_list_and_does_not_keep_the_daemon() {
     thread::scope(|scope| {
         scope.spawn(the_newest_list_is_written_when_it_is_over);
         scope.spawn(the_daemon_ends_nevertheless);

@@ -51,7 +51,7 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     let kills = from_environment("KILLS").unwrap_or(KILLS);
     let seed = from_environment("KILL_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("KILL_SEED={seed} KILLS={kills}");
-    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut rng = fastrand::Rng::with_seed(seed);
 
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let meshes: Vec<_> = (0..LISTS)
@@ -69,7 +69,7 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     let reader = Reader::start(launch.output_path());
     let start = Instant::now();
     let killed = thread::scope(|scope| {
-        let killer = scope.spawn(|| kill(&launch, &files, kills, &mut dice));
+        let killer = scope.spawn(|| kill(&launch, &files, kills, &mut rng));
         for mesh in meshes.iter().cycle() {
             if killer.is_finished() {
                 break;
@@ -108,7 +108,7 @@ struct Killed {
     with_leftovers: u32,
 }
 
-fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, dice: &mut fastrand::Rng) -> Killed {
+fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, rng: &mut fastrand::Rng) -> Killed {
     let mut killed = Killed::default();
     let mut last = read_if_there(launch.output_path());
     for kill in 1..=kills {
@@ -120,7 +120,7 @@ fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, dice: &mut fastra
         let now = leftovers(launch.folder());
         let still_there: Vec<_> = now.intersection(&old).collect();
         assert!(still_there.is_empty(), "kill {kill}: {still_there:?}");
-        let (outlives_a_write, life) = (dice.bool(), LONGEST_LIFE.mul_f64(dice.f64()));
+        let (outlives_a_write, life) = (rng.bool(), LONGEST_LIFE.mul_f64(rng.f64()));
         if outlives_a_write {
             daemon.wait_for_log(" wrote ");
         }

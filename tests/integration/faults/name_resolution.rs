@@ -44,8 +44,8 @@ fn an_outage_of_the_name_server_does_not_end_a_connection_that_stands() {
 }
 
 #[test]
-fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back() {
-    let test = while_a_name_does_not_resolve_the_daemon_is_quiet_and_afterwards_it_is_back;
+fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_then_back() {
+    let test = while_a_name_does_not_resolve_the_daemon_is_quiet_and_then_back;
     let side = own_process::in_namespaces(&["--mount", "--net"], OWN_NAME_SERVER, test);
     if side.inside().is_none() {
         return;

@@ -10,7 +10,7 @@ use crate::support::mesh::{EMPTY, backend, backends, file_v1};
 use crate::support::observe::{OLD, written};
 
 #[test]
-fn a_control_plane_that_restarts_with_other_versions_and_order_changes_nothing() {
+fn other_versions_and_another_order_change_nothing() {
     let mesh = backends(50);
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.publish(&mesh);
@@ -98,7 +98,7 @@ fn a_daemon_can_start_before_its_control_plane() {
 }
 
 #[test]
-fn a_target_without_an_address_is_skipped_and_named_and_the_others_are_used() {
+fn a_target_without_an_address_is_skipped_and_named() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let mut homeless = backend(1);
     homeless.address.clear();

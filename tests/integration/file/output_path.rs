@@ -63,7 +63,7 @@ fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_10_seconds() {
+fn a_file_that_is_changed_from_outside_is_put_right_within_10_seconds() {
     let damages: [(&str, Damage); 7] = [
         ("is gone", |path| fs::remove_file(path).unwrap()),
         ("was changed", |path| fs::write(path, "[]\n").unwrap()),

@@ -118,7 +118,7 @@ fn a_pause_that_was_ended_before_it_began_does_not_come_back() {
 type Hindrance = (fn(&Supervised), &'static str, fn(&Supervised));
 
 #[test]
-fn what_hinders_the_shell_before_the_daemon_is_there_is_told_and_waited_out() {
+fn what_hinders_the_shell_before_the_daemon_is_waited_out() {
     const STATE: &str = "var/lib/kuma-prometheus-sd";
     if !has("runsv") {
         return;

@@ -139,7 +139,7 @@ fn a_manager_may_listen_at_an_abstract_name() {
 }
 
 #[test]
-fn a_manager_that_cannot_be_told_is_worth_one_warning_and_the_daemon_goes_on() {
+fn a_manager_that_cannot_be_told_is_worth_one_warning() {
     for address in ["/nobody/listens", "relative", "vsock:2:1"] {
         let plane = ControlPlane::start(KumaVersion::V2_6);
         plane.publish(&backends(1));

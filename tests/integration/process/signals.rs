@@ -156,7 +156,7 @@ fn signals_that_mean_nothing_here_end_nothing() {
 }
 
 #[test]
-fn under_a_flood_of_lists_it_ends_in_time_and_the_last_acknowledged_one_is_in_the_file() {
+fn under_a_flood_of_lists_it_ends_in_time_with_the_last_ack_in_the_file() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = Launch::follow(&plane.grpc_url());
     let daemon = launch.start();

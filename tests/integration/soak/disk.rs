@@ -66,7 +66,7 @@ impl Disk {
     }
 
     /// A fault that can be had here.
-    pub(crate) fn any_fault(&self, dice: &mut fastrand::Rng) -> Fault {
+    pub(crate) fn any_fault(&self, rng: &mut fastrand::Rng) -> Fault {
         let all = [
             Fault::Full,
             Fault::ReadOnly,
@@ -77,7 +77,7 @@ impl Disk {
             Fault::FolderDeleted,
         ];
         let first = if self.is_own { 0 } else { 2 };
-        all[dice.usize(first..all.len())]
+        all[rng.usize(first..all.len())]
     }
 
     /// Lets a fault happen, after the one before has been healed.

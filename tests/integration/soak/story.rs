@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Story {
     started: Instant,
-    dice: fastrand::Rng,
+    rng: fastrand::Rng,
     plane: ControlPlane,
     launch: Launch,
     daemon: Option<Daemon>,
@@ -37,9 +37,9 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn begin(seed: u64, disk: Disk) -> Story {
-        let mut dice = fastrand::Rng::with_seed(seed);
-        let plane = ControlPlane::start(KumaVersion::ALL[dice.usize(..KumaVersion::ALL.len())]);
-        let address = match dice.bool() {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plane = ControlPlane::start(KumaVersion::ALL[rng.usize(..KumaVersion::ALL.len())]);
+        let address = match rng.bool() {
             true => plane.grpc_url(),
             false => plane.api_url(),
         };
@@ -50,7 +50,7 @@ impl Story {
             started: Instant::now(),
             daemon: Some(launch.start()),
             reader: Reader::start_with_pauses(&disk.output(), Duration::from_micros(200)),
-            dice,
+            rng,
             plane,
             launch,
             disk,
@@ -64,7 +64,7 @@ impl Story {
 
     /// One random thing, and a pause.
     pub(crate) fn step(&mut self) {
-        match self.dice.u32(..100) {
+        match self.rng.u32(..100) {
             0..35 => self.publish(),
             35..40 => self.burst(),
             40..46 => self.outage(),
@@ -153,14 +153,14 @@ impl Story {
     }
 
     fn pause(&mut self, longest_ms: u64) {
-        thread::sleep(Duration::from_millis(self.dice.u64(..longest_ms)));
+        thread::sleep(Duration::from_millis(self.rng.u64(..longest_ms)));
     }
 
     fn publish(&mut self) {
         self.last_list += 1;
-        self.last_length = match self.dice.u32(..20) {
+        self.last_length = match self.rng.u32(..20) {
             0 => 0,
-            _ => self.dice.usize(1..TARGETS),
+            _ => self.rng.usize(1..TARGETS),
         };
         let list = lists::list(self.last_list, self.last_length);
         self.plane.publish(&list);
@@ -168,7 +168,7 @@ impl Story {
 
     fn burst(&mut self) {
         self.tell("burst of lists");
-        for _ in 0..self.dice.u32(1..100) {
+        for _ in 0..self.rng.u32(1..100) {
             self.publish();
         }
     }
@@ -186,20 +186,20 @@ impl Story {
     }
 
     fn upgrade(&mut self) {
-        let kuma = KumaVersion::ALL[self.dice.usize(..KumaVersion::ALL.len())];
+        let kuma = KumaVersion::ALL[self.rng.usize(..KumaVersion::ALL.len())];
         self.tell(&format!("upgrade or rollback to {kuma}"));
         self.plane.upgrade_to(kuma);
     }
 
     fn spoil_the_way(&mut self) {
-        let fault = match self.dice.u32(..3) {
+        let fault = match self.rng.u32(..3) {
             0 => Fault::Stall,
             1 => Fault::Slow {
                 bytes: 7,
                 pause: Duration::from_millis(1),
             },
             _ => Fault::Garble {
-                every: self.dice.usize(1..200),
+                every: self.rng.usize(1..200),
             },
         };
         self.tell(match fault {
@@ -243,14 +243,14 @@ impl Story {
                 },
             ),
         ];
-        let answer = answers[self.dice.usize(..answers.len())].clone();
+        let answer = answers[self.rng.usize(..answers.len())].clone();
         self.plane.answer_every_http(Some(answer));
         self.pause(3000);
         self.plane.answer_every_http(None);
     }
 
     fn harm_the_disk(&mut self) {
-        let fault = self.disk.any_fault(&mut self.dice);
+        let fault = self.disk.any_fault(&mut self.rng);
         self.tell(&format!("disk: {fault:?}"));
         self.disk.suffer(fault);
         self.publish();
@@ -267,7 +267,7 @@ impl Story {
     }
 
     fn another_life(&mut self) {
-        let is_killed = self.dice.bool();
+        let is_killed = self.rng.bool();
         self.tell(match is_killed {
             true => "SIGKILL and a new start",
             false => "SIGTERM and a new start",

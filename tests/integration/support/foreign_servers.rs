@@ -18,18 +18,18 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Something that listens, with a thread for each connection.
-pub(crate) struct Stranger {
+pub(crate) struct ForeignServer {
     address: SocketAddr,
     accepted: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Stranger {
+impl ForeignServer {
     /// Does `serve` with each connection, and then ends it.
     pub(crate) fn start(
         serve: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Stranger {
+    ) -> ForeignServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -49,7 +49,7 @@ impl Stranger {
                 });
             }
         });
-        Stranger {
+        ForeignServer {
             address,
             accepted,
             stop,
@@ -58,31 +58,31 @@ impl Stranger {
     }
 
     /// Reads what a client says first, and hangs up.
-    pub(crate) fn that_hangs_up() -> Stranger {
-        Stranger::start(|stream| read_something(stream).map(drop))
+    pub(crate) fn that_hangs_up() -> ForeignServer {
+        ForeignServer::start(|stream| read_something(stream).map(drop))
     }
 
     /// Answers whatever a client says first with these bytes, and hangs up.
-    pub(crate) fn that_says(answer: &'static [u8]) -> Stranger {
-        Stranger::start(move |mut stream| {
+    pub(crate) fn that_says(answer: &'static [u8]) -> ForeignServer {
+        ForeignServer::start(move |mut stream| {
             read_something(stream)?;
             stream.write_all(answer)
         })
     }
 
     /// Passes TLS to a server, and hangs up on everything else.
-    pub(crate) fn that_knows_only_tls(server: u16) -> Stranger {
-        Stranger::that_knows_only(server, |first| first == TLS_HANDSHAKE)
+    pub(crate) fn that_knows_only_tls(server: u16) -> ForeignServer {
+        ForeignServer::that_knows_only(server, |first| first == TLS_HANDSHAKE)
     }
 
     /// Passes everything but TLS to a server, and hangs up on TLS.
-    pub(crate) fn that_knows_no_tls(server: u16) -> Stranger {
-        Stranger::that_knows_only(server, |first| first != TLS_HANDSHAKE)
+    pub(crate) fn that_knows_no_tls(server: u16) -> ForeignServer {
+        ForeignServer::that_knows_only(server, |first| first != TLS_HANDSHAKE)
     }
 
     /// An ingress that forwards POST requests to a server, and answers all others with this.
-    pub(crate) fn ingress(server: u16, answer: &'static [u8]) -> Stranger {
-        Stranger::start(move |mut stream| {
+    pub(crate) fn ingress(server: u16, answer: &'static [u8]) -> ForeignServer {
+        ForeignServer::start(move |mut stream| {
             let head = read_head(stream)?;
             if !head.starts_with("POST ") {
                 return stream.write_all(answer);
@@ -96,8 +96,8 @@ impl Stranger {
     fn that_knows_only(
         server: u16,
         knows: impl Fn(u8) -> bool + Send + Sync + 'static,
-    ) -> Stranger {
-        Stranger::start(move |stream| {
+    ) -> ForeignServer {
+        ForeignServer::start(move |stream| {
             let mut first = [0];
             stream.peek(&mut first)?;
             if knows(first[0]) {
@@ -118,7 +118,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for ForeignServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         // Wakes the thread from its accept.
@@ -132,7 +132,7 @@ impl Drop for Stranger {
 
 /// An HTTP proxy, to which every name is this machine.
 pub(crate) struct Proxy {
-    stranger: Stranger,
+    listener: ForeignServer,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
@@ -156,7 +156,7 @@ impl Proxy {
     ) -> Proxy {
         let heads = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&heads);
-        let stranger = Stranger::start(move |mut stream| {
+        let listener = ForeignServer::start(move |mut stream| {
             let head = read_head(stream)?;
             let mut words = head.split(' ');
             let (method, target) = (words.next(), words.next().unwrap_or_default());
@@ -180,12 +180,12 @@ impl Proxy {
                 Err(answer) => stream.write_all(answer.as_bytes()),
             }
         });
-        Proxy { stranger, heads }
+        Proxy { listener, heads }
     }
 
     /// `127.0.0.1:…`.
     pub(crate) fn authority(&self) -> String {
-        self.stranger.address.to_string()
+        self.listener.address.to_string()
     }
 
     /// The heads of all requests so far.

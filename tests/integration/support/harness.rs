@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::net::ToSocketAddrs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -156,21 +156,30 @@ impl Launch {
 
     /// Starts it.
     pub(crate) fn start(&self) -> Daemon {
+        let (log, stderr) = io::pipe().expect("a pipe can be made");
+        self.start_with_stderr(stderr, log)
+    }
+
+    /// Starts it with another stderr, and with what is to be collected of its log.
+    pub(crate) fn start_with_stderr(
+        &self,
+        stderr: impl Into<Stdio>,
+        log: impl Read + Send + 'static,
+    ) -> Daemon {
         let mut child = self
             .command()
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the daemon can be started");
         let stdout = child.stdout.take().expect("stdout is piped");
-        let stderr = child.stderr.take().expect("stderr is piped");
         Daemon {
             command: self.describe(),
             output: self.output.clone(),
             _folder: Arc::clone(&self.folder),
             started: Instant::now(),
             stdout: Collected::from(stdout),
-            stderr: Collected::from(stderr),
+            stderr: Collected::from(log),
             child,
             status: None,
         }

@@ -3,7 +3,7 @@
 
 use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Plan};
 
-use crate::support::foreign_servers::{Stranger, at_once};
+use crate::support::foreign_servers::{ForeignServer, at_once};
 use crate::support::harness::{Launch, SOON, on_its_port};
 use crate::support::mesh::EMPTY;
 use crate::support::secure::{api_url, plane, server_of, trusting};
@@ -42,7 +42,7 @@ fn at(scheme: &str, port: u16) -> String {
 #[test]
 fn tls_at_an_address_of_plaintext_is_told() {
     let plane = secure_plane();
-    let hangs_up = Stranger::that_knows_only_tls(plane.port());
+    let hangs_up = ForeignServer::that_knows_only_tls(plane.port());
     let addresses = [
         at("http", plane.api().address().port()),
         at("http", plane.port()),
@@ -57,7 +57,7 @@ fn tls_at_an_address_of_plaintext_is_told() {
 fn plaintext_at_an_address_of_tls_is_told() {
     let planes =
         [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12].map(ControlPlane::start);
-    let hangs_up = Stranger::that_knows_no_tls(planes[2].port());
+    let hangs_up = ForeignServer::that_knows_no_tls(planes[2].port());
     let mads = planes
         .iter()
         .map(ControlPlane::port)
@@ -70,10 +70,10 @@ fn plaintext_at_an_address_of_tls_is_told() {
 #[test]
 fn tls_at_a_grpc_address_with_the_transport_pinned() {
     let plane = secure_plane();
-    let stranger = Stranger::that_knows_only_tls(plane.port());
+    let server = ForeignServer::that_knows_only_tls(plane.port());
     for (transport, port) in [
-        ("grpc", stranger.port()),
-        ("http", stranger.port()),
+        ("grpc", server.port()),
+        ("http", server.port()),
         ("http", plane.port()),
     ] {
         let daemon = Launch::follow(&at("grpc", port))
@@ -86,9 +86,9 @@ fn tls_at_a_grpc_address_with_the_transport_pinned() {
 
 #[test]
 fn a_server_that_hangs_up_on_everyone_is_not_diagnosed() {
-    let stranger = Stranger::that_hangs_up();
+    let server = ForeignServer::that_hangs_up();
     for scheme in ["http", "https", "grpc", "grpcs"] {
-        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", stranger.port())).start();
+        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", server.port())).start();
         daemon.wait_for_trouble();
         daemon.wait_for_log_count("no connection to the control plane: ", 2);
         assert_eq!(daemon.lines_with("TLS is spoken"), 0, "{scheme}");
@@ -97,21 +97,21 @@ fn a_server_that_hangs_up_on_everyone_is_not_diagnosed() {
 
 #[test]
 fn what_speaks_neither_http_nor_tls_is_no_control_plane() {
-    let stranger = Stranger::that_says(b"220 mail.example ESMTP\r\n");
+    let server = ForeignServer::that_says(b"220 mail.example ESMTP\r\n");
     for scheme in ["http", "grpc"] {
-        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", stranger.port())).start();
+        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", server.port())).start();
         daemon.wait_for_trouble();
         assert_eq!(daemon.lines_with("TLS is spoken"), 0, "{scheme}");
     }
     for scheme in ["https", "grpcs"] {
-        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", stranger.port())).start();
+        let daemon = Launch::follow(&format!("{scheme}://127.0.0.1:{}", server.port())).start();
         let line = daemon.wait_for_trouble();
         assert!(line.contains(NO_TLS_IS_SPOKEN), "{line}");
     }
 }
 
 #[test]
-fn a_control_plane_that_takes_up_tls_is_diagnosed_and_followed_again_when_it_gives_it_up() {
+fn a_control_plane_that_turns_tls_on_and_off_again_is_followed() {
     let authority = Authority::new("the authority");
     let before = ControlPlane::start(KumaVersion::V2_12);
     let port = before.port();

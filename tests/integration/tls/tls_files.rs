@@ -124,6 +124,16 @@ fn files_that_cannot_be_used_are_named_and_read_again() {
     );
 }
 
+/// A control plane with a certificate that can be replaced, and a daemon that has its list.
+fn followed() -> (Authority, Tls, ControlPlane, Launch, Daemon) {
+    let authority = Authority::new("the authority");
+    let tls = server_of(&authority);
+    let plane = plane(&tls);
+    let launch = trusting(&authority, &api_url(&plane));
+    let daemon = following(&launch);
+    (authority, tls, plane, launch, daemon)
+}
+
 /// A daemon that follows `plane` and has its list.
 fn following(launch: &Launch) -> Daemon {
     let daemon = launch.start();
@@ -133,10 +143,7 @@ fn following(launch: &Launch) -> Daemon {
 
 #[test]
 fn a_certificate_of_the_same_issuer_is_taken_on_without_a_word() {
-    let authority = Authority::new("the authority");
-    let tls = server_of(&authority);
-    let plane = plane(&tls);
-    let daemon = following(&trusting(&authority, &api_url(&plane)));
+    let (authority, tls, plane, _launch, daemon) = followed();
     tls.rotate(&server_of(&authority));
     plane.fault_proxy().cut();
     plane.publish(&[backend(0)]);
@@ -146,10 +153,7 @@ fn a_certificate_of_the_same_issuer_is_taken_on_without_a_word() {
 
 #[test]
 fn an_expired_certificate_is_told_until_the_server_has_another() {
-    let authority = Authority::new("the authority");
-    let tls = server_of(&authority);
-    let plane = plane(&tls);
-    let daemon = following(&trusting(&authority, &api_url(&plane)));
+    let (authority, tls, plane, _launch, daemon) = followed();
     tls.rotate(&Tls::new(
         &authority.server(&["127.0.0.1"], Validity::Expired),
     ));
@@ -163,11 +167,7 @@ fn an_expired_certificate_is_told_until_the_server_has_another() {
 
 #[test]
 fn an_issuer_that_is_replaced_on_disk_is_trusted_at_the_next_connect() {
-    let authority = Authority::new("the authority");
-    let tls = server_of(&authority);
-    let plane = plane(&tls);
-    let launch = trusting(&authority, &api_url(&plane));
-    let daemon = following(&launch);
+    let (_authority, tls, plane, launch, daemon) = followed();
 
     let successor = Authority::new("the next authority");
     tls.rotate(&server_of(&successor));
@@ -180,11 +180,7 @@ fn an_issuer_that_is_replaced_on_disk_is_trusted_at_the_next_connect() {
 
 #[test]
 fn an_issuer_that_is_on_disk_before_it_is_needed_costs_no_failure() {
-    let authority = Authority::new("the authority");
-    let tls = server_of(&authority);
-    let plane = plane(&tls);
-    let launch = trusting(&authority, &api_url(&plane));
-    let daemon = following(&launch);
+    let (authority, tls, plane, launch, daemon) = followed();
     let successor = Authority::new("the next authority");
     launch.put("ca.pem", authority.pem() + &successor.pem());
     tls.rotate(&server_of(&successor));
@@ -196,7 +192,7 @@ fn an_issuer_that_is_on_disk_before_it_is_needed_costs_no_failure() {
 }
 
 #[test]
-fn a_client_certificate_that_is_replaced_on_disk_is_shown_at_the_next_connect() {
+fn a_client_certificate_that_is_replaced_is_shown_at_the_next_connect() {
     let authority = Authority::new("the authority");
     let clients = Authority::new("of clients");
     let identity = authority.server(&["127.0.0.1"], Validity::Valid);

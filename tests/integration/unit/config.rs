@@ -65,7 +65,7 @@ fn without_anything_the_defaults_hold() {
 }
 
 #[test]
-fn a_flag_wins_over_the_newer_variable_over_the_older_one_over_the_default() {
+fn a_flag_wins_over_variables_and_these_over_the_default() {
     let flag = "--cp-address=http://flag";
     let (newer, older) = ((URL, "http://newer"), (OLD_URL, "http://older"));
     for (flags, environment, expected) in [

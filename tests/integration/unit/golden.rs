@@ -68,7 +68,7 @@ fn kuma_1_2_over_grpc_v1alpha1_gives_the_file_of_kuma_0_7() {
 }
 
 #[test]
-fn kuma_1_2_says_the_same_in_both_generations_but_for_the_label_service() {
+fn kuma_1_2_says_the_same_in_both_api_versions_but_for_the_label_service() {
     let without_service = |files: Files| -> Vec<Vec<Group>> {
         let files = files.iter().map(|(_, file)| groups(file));
         let files = files.map(|mut groups| {

@@ -128,7 +128,7 @@ fn where_names_of_one_map_meet_the_one_that_was_valid_as_it_came_wins() {
 }
 
 #[test]
-fn where_only_names_that_were_made_valid_meet_the_first_in_byte_order_wins() {
+fn where_names_that_were_made_valid_meet_the_first_in_byte_order_wins() {
     assert_labels(&[("a/b", "/"), ("a.b", "."), ("a-b", "-")], &[("a_b", "-")]);
     assert_labels(&[("a.b", "."), ("a-b", "-"), ("a/b", "/")], &[("a_b", "-")]);
     assert_labels(
@@ -194,7 +194,7 @@ fn the_address_of_v1alpha1_is_the_targets_label_and_stays_no_label() {
 }
 
 #[test]
-fn in_v1_the_fields_win_over_the_assignments_labels_and_these_over_the_targets() {
+fn in_v1_fields_win_over_labels_of_the_assignment_and_these_over_the_targets() {
     let fields = [
         "mesh",
         "service",

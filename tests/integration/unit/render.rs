@@ -135,7 +135,7 @@ fn a_comma_at_the_end_of_a_line_is_no_change() {
 }
 
 #[test]
-fn a_file_that_somebody_else_wrote_has_groups_where_it_has_lines_of_our_form() {
+fn a_foreign_file_has_groups_where_it_has_lines_of_our_form() {
     let after = render(&[target("a:1", &[])]);
     for (before, removed) in [
         (&b""[..], 0),

@@ -11,7 +11,7 @@ use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobu
 use crate::unit::labels::{decode_v1, decode_v1alpha1, only_labels};
 
 #[test]
-fn a_v1_target_without_an_address_is_skipped_and_named_and_the_others_are_used() {
+fn a_v1_target_without_an_address_is_skipped_and_named() {
     let target = |name: &str, address: &str| V1Target {
         name: name.to_owned(),
         address: address.to_owned(),
@@ -37,7 +37,7 @@ fn a_v1_target_without_an_address_is_skipped_and_named_and_the_others_are_used()
 }
 
 #[test]
-fn a_v1alpha1_target_without_an_address_is_skipped_and_named_and_the_others_are_used() {
+fn a_v1alpha1_target_without_an_address_is_skipped_and_named() {
     let assignment = V1alpha1 {
         name: "/meshes/default/dataplanes/backend-01".to_owned(),
         targets: vec![
@@ -74,7 +74,7 @@ fn an_assignment_without_targets_counts_as_an_assignment() {
 }
 
 #[test]
-fn json_takes_null_for_a_default_and_the_other_spelling_and_unknown_fields() {
+fn json_takes_null_the_other_spelling_and_unknown_fields() {
     let json = r#"{
         "@type": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
         "mesh": null, "service": "web", "future": {"a": [1]}, "labels": null,
@@ -179,7 +179,7 @@ fn unknown_fields_of_a_protobuf_resource_are_ignored() {
 }
 
 #[test]
-fn a_resource_that_would_become_too_much_spoils_the_response_before_it_is_built() {
+fn a_resource_that_would_become_too_much_is_rejected_before_it_is_built() {
     let long = "x".repeat(200_000);
     let named = |number: usize| V1Target {
         address: format!("10.0.0.1:{number}"),

@@ -1,6 +1,6 @@
 //! Every form of `--cp-address`, and every way to get it wrong.
 
-use kuma_prometheus_sd::mads::transport::address::{Address, AddressError, Scheme, authority};
+use kuma_prometheus_sd::mads::transport::address::{Address, Scheme, authority};
 
 use super::{address, line};
 
@@ -146,12 +146,4 @@ fn an_authority_has_brackets_around_ipv6_only() {
     assert_eq!(authority("localhost", 80), "localhost:80");
     assert_eq!(authority("10.0.0.1", 80), "10.0.0.1:80");
     assert_eq!(authority("fd00::1", 80), "[fd00::1]:80");
-}
-
-#[test]
-fn an_error_in_an_address_is_told_apart() {
-    let error = |text: &str| text.parse::<Address>().unwrap_err();
-    assert_eq!(error("x://a"), AddressError::UnknownScheme("x".to_owned()));
-    assert_eq!(error("http://a:b"), AddressError::BadPort("b".to_owned()));
-    assert_eq!(error("http://u:p@a"), AddressError::Credentials);
 }

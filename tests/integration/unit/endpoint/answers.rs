@@ -110,7 +110,7 @@ fn catalog(url: &str) -> Answer {
 }
 
 #[test]
-fn a_catalog_is_followed_but_its_own_view_of_itself_means_the_host_that_was_asked() {
+fn a_loopback_host_in_the_catalog_means_the_host_that_was_asked() {
     let asked = address("https://cp.example:5682");
     for (url, expected) in [
         ("grpc://localhost:5676", "Plaintext cp.example:5676"),
@@ -215,7 +215,7 @@ fn tls_that_the_config_names_is_used_even_where_the_address_is_plaintext() {
 }
 
 #[test]
-fn where_the_config_keeps_it_secret_the_usual_port_is_taken_with_the_addresss_own_security() {
+fn where_the_config_does_not_tell_the_usual_port_is_taken() {
     for (asked, expected) in [
         ("http://cp:5681", "Plaintext cp:5676"),
         ("https://cp:5682", "Tls cp:5676"),
@@ -258,7 +258,7 @@ fn a_status_that_says_nothing_about_where_mads_is_is_an_error() {
 }
 
 #[test]
-fn below_a_base_path_whatever_an_ingress_answers_to_config_the_address_is_mads_itself() {
+fn below_a_base_path_the_address_is_mads_itself() {
     let asked = address("https://ingress/kuma");
     let redirect = Answer::Http {
         status: 302,

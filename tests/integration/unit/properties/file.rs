@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn protobuf_and_json_and_both_generations_can_say_the_same(assignment in v1()) {
+    fn protobuf_and_json_and_both_api_versions_can_say_the_same(assignment in v1()) {
         let from_protobuf = decode(ApiVersion::V1, &[assignment.resource()]).unwrap();
         let from_json = decode(ApiVersion::V1, &[assignment.json_resource()]).unwrap();
         prop_assert_eq!(&from_protobuf, &from_json);
