@@ -27,7 +27,7 @@ help: ## list the targets
 
 # Most tests wait for something most of the time, so there may be more of them than processors.
 test: prerequisites ## install what is missing, build, run all tests
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} scripts/test.sh all
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-16} $(CARGO) test $(CARGO_FLAGS) --tests --examples
 
 run: build ## show the daemon at work with a demo control plane, until Ctrl-C or for DEMO_SECONDS=N
 	@scripts/demo.sh
@@ -42,16 +42,16 @@ simulate: prerequisites ## drive the two state machines through SEEDS=N stories 
 	SIMULATION_SEEDS=$(or $(SEEDS),5000) $(CARGO) test $(CARGO_FLAGS) --test simulation every_story -- --nocapture
 
 soak: prerequisites ## put the daemon through random faults for MINUTES=N (1 by default)
-	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
+	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test integration soak:: -- --ignored --nocapture
 
 # One control plane at a time; the table that it prints is what came of each try.
 real-kuma: prerequisites ## run against real control planes: each kuma-cp-VERSION in KUMA_CP_DIR=FOLDER
 	@test -n "$(KUMA_CP_DIR)" || { echo "KUMA_CP_DIR names no folder; see CONTRIBUTING.md" >&2; exit 2; }
 	KUMA_CP_DIR="$(abspath $(KUMA_CP_DIR))" \
-	$(CARGO) test $(CARGO_FLAGS) --test real_kuma -- --nocapture --test-threads=1
+	$(CARGO) test $(CARGO_FLAGS) --test integration real_kuma:: -- --nocapture --test-threads=1
 
 generate: prerequisites ## renew what is made from the table of flags (man page, completions, …) and the notices
-	RENEW_GENERATED_FILES=yes $(CARGO) test $(CARGO_FLAGS) --test parts generated
+	RENEW_GENERATED_FILES=yes $(CARGO) test $(CARGO_FLAGS) --test integration repository::generated
 
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 	$(CARGO) fmt --all --check
@@ -74,12 +74,12 @@ static: prerequisites-static ## build the static binary that is shipped, for TAR
 # What its DNS is, and how it ends, matters more where another libc does it.
 test-static: static ## hold the static binary to its promises, and to what the daemon's tests show
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
-	scripts/test.sh static_binary daemon faults packaging
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-16} \
+	$(CARGO) test $(CARGO_FLAGS) --test integration -- --skip unit:: --skip repository:: --skip real_kuma::
 
 measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
-	$(CARGO) test $(CARGO_FLAGS) --test measure -- --ignored --nocapture
+	$(CARGO) test $(CARGO_FLAGS) --test integration measure:: -- --ignored --nocapture
 
 # Nothing of this builds: what `make static` has built is installed by root, who should compile nothing.
 install: ## install the static binary and its services, for DESTDIR, prefix, sysconfdir and the like

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never, unbounded};
-use kuma_stand_in::{ControlPlane, Dataplane, Kuma, Plan};
+use kuma_stand_in::{ControlPlane, Dataplane, KumaVersion, Plan};
 use lexopt::prelude::{Long, Short, ValueExt};
 
 const HELP: &str = "\
@@ -57,7 +57,7 @@ fn main() {
 struct Options {
     port: u16,
     api_port: u16,
-    kuma: Kuma,
+    kuma: KumaVersion,
     step: Duration,
     file: Option<PathBuf>,
 }
@@ -68,7 +68,7 @@ impl Options {
         let mut options = Options {
             port: 5676,
             api_port: 5681,
-            kuma: Kuma::V1_2,
+            kuma: KumaVersion::V1_2,
             step: Duration::from_secs(5),
             file: None,
         };
@@ -162,7 +162,7 @@ fn obey(plane: &ControlPlane, command: &str) -> io::Result<()> {
             Err(error) => complain(&error),
         },
         ("cut", _) => {
-            plane.front().cut();
+            plane.fault_proxy().cut();
             say("cut all connections")
         }
         ("away", _) => {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the daemon with the oldest Rust that Cargo.toml promises to build with. gRPC is left out, as
 # its C++ takes minutes. What only gRPC's Rust code could use of a newer standard library is found by
-# clippy's `incompatible_msrv`, and a newer Rust that a dependency asks for by tests/parts.
+# clippy's `incompatible_msrv`, and a newer Rust that a dependency asks for by tests/integration/repository.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/minimum-rust.sh

@@ -1,7 +1,7 @@
 //! The way from the wire to the file, as the daemon goes it, with the promises that hold for any
 //! bytes at all.
 
-#[path = "../../tests/parts/support/prometheus.rs"]
+#[path = "../../tests/integration/support/prometheus.rs"]
 mod prometheus;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;

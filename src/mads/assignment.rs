@@ -122,7 +122,7 @@ const FIELD_LIMIT: usize = 24_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverLimit {
     /// The list that it would become. The labels of an assignment are copied into each of its targets.
-    List(ListTooLong),
+    List,
     /// Its parts.
     Fields,
 }
@@ -130,7 +130,7 @@ pub enum OverLimit {
 impl fmt::Display for OverLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::List(error) => error.fmt(formatter),
+            Self::List => ListTooLong.fmt(formatter),
             Self::Fields => write!(formatter, "there are more than {FIELD_LIMIT} fields"),
         }
     }
@@ -161,8 +161,8 @@ impl From<OverLimit> for Problem {
 }
 
 impl From<ListTooLong> for Problem {
-    fn from(error: ListTooLong) -> Self {
-        Self::Size(OverLimit::List(error))
+    fn from(_: ListTooLong) -> Self {
+        Self::Size(OverLimit::List)
     }
 }
 

@@ -68,7 +68,7 @@ fn is_allowed_word(word: u64) -> bool {
         let beyond = word + ONES * u64::from(0x7f - last);
         from & !beyond
     };
-    let lowercase = word | ONES * 0x20;
+    let lowercase = word | (ONES * 0x20);
     let allowed =
         between(lowercase, b'a', b'z') | between(word, b'0', b'9') | between(word, b'_', b'_');
     allowed & HIGHEST == HIGHEST

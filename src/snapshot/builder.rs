@@ -148,10 +148,14 @@ impl<'a> Builder<'a> {
             Arrival::Kept(place) => kept_places[*place as usize],
             Arrival::New(place) => new_places[*place as usize],
         });
-        Built {
-            places: places.collect(),
-            snapshot: Arc::new(merged.finish()),
-        }
+        let places = places.collect();
+        let snapshot = merged.finish();
+        let snapshot = if snapshot == **self.before {
+            Arc::clone(self.before)
+        } else {
+            Arc::new(snapshot)
+        };
+        Built { snapshot, places }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::event::{Event, HttpRequest, Server};
 use crate::events::Events;
 use crate::http_answer::HttpAnswer;
 use crate::http_server::{Handler, HttpServer, is_accepted};
-use crate::kuma::{Kuma, Role};
+use crate::kuma_version::{KumaVersion, Role};
 use crate::tls::Tls;
 
 /// The running API server.
@@ -27,7 +27,7 @@ pub struct ApiServer {
 }
 
 struct Documents {
-    kuma: Kuma,
+    kuma: KumaVersion,
     answers: BTreeMap<String, HttpAnswer>,
     token: Option<String>,
 }
@@ -35,7 +35,7 @@ struct Documents {
 impl ApiServer {
     /// Starts on a port, or on a free one.
     pub(crate) fn start(
-        kuma: Kuma,
+        kuma: KumaVersion,
         port: Option<u16>,
         tls: Option<Tls>,
         events: &Events,
@@ -72,8 +72,8 @@ impl ApiServer {
 
     /// Stops listening and ends every connection.
     pub fn go_away(&self) {
-        self.server.acceptor().refuse();
-        self.server.acceptor().connections().cut();
+        self.server.listener().refuse();
+        self.server.listener().connections().cut();
     }
 
     /// Listens again, on the same port.
@@ -82,12 +82,18 @@ impl ApiServer {
     ///
     /// If somebody else has taken the port.
     pub fn come_back(&self) -> io::Result<()> {
-        self.server.acceptor().listen()
+        self.server.listener().listen()
     }
 
     /// Becomes the API server of another version of Kuma, which knows nothing of the documents
     /// that were set before.
-    pub(crate) fn become_kuma(&self, kuma: Kuma, role: Role, mads_port: u16, mads_tls: bool) {
+    pub(crate) fn become_kuma(
+        &self,
+        kuma: KumaVersion,
+        role: Role,
+        mads_port: u16,
+        mads_tls: bool,
+    ) {
         let mut documents = self.documents.lock();
         documents.kuma = kuma;
         documents.answers = answers(kuma, role, mads_port, mads_tls);
@@ -138,37 +144,42 @@ impl Documents {
     /// Whether a route is announced as one that gives JSON. To 2.0 the documents about the control
     /// plane were not: they go to those only who accept anything.
     fn announces_json(&self, path: &str) -> bool {
-        path == "/" || self.kuma >= Kuma::V2_6
+        path == "/" || self.kuma >= KumaVersion::V2_6
     }
 }
 
 /// What the API server of a version of Kuma has to say.
-fn answers(kuma: Kuma, role: Role, mads_port: u16, mads_tls: bool) -> BTreeMap<String, HttpAnswer> {
+fn answers(
+    kuma: KumaVersion,
+    role: Role,
+    mads_port: u16,
+    mads_tls: bool,
+) -> BTreeMap<String, HttpAnswer> {
     let mut mads = json!({"assignmentRefreshInterval": "1s"});
     match kuma {
-        Kuma::V0_7 | Kuma::V1_1 => mads["grpcPort"] = mads_port.into(),
-        Kuma::V1_2 => {
+        KumaVersion::V0_7 | KumaVersion::V1_1 => mads["grpcPort"] = mads_port.into(),
+        KumaVersion::V1_2 => {
             mads["grpcPort"] = 0.into();
             mads["apiVersions"] = json!(["v1alpha1", "v1"]);
         }
-        Kuma::V1_8 => {
+        KumaVersion::V1_8 => {
             mads["grpcPort"] = 0.into();
             mads["apiVersions"] = json!(["v1"]);
         }
-        Kuma::V2_6 | Kuma::V2_12 | Kuma::V2_14 => {
+        KumaVersion::V2_6 | KumaVersion::V2_12 | KumaVersion::V2_14 => {
             mads["apiVersions"] = json!(["v1"]);
             mads["tlsEnabled"] = mads_tls.into();
         }
     }
-    if kuma >= Kuma::V1_2 {
+    if kuma >= KumaVersion::V1_2 {
         mads["port"] = mads_port.into();
         mads["defaultFetchTimeout"] = "30s".into();
     }
-    if kuma >= Kuma::V2_14 {
+    if kuma >= KumaVersion::V2_14 {
         mads["enabled"] = true.into();
     }
     let (environment, mode) = match role {
-        Role::Zone if kuma < Kuma::V2_6 => ("universal", "standalone"),
+        Role::Zone if kuma < KumaVersion::V2_6 => ("universal", "standalone"),
         Role::Zone => ("universal", "zone"),
         Role::ZoneOnKubernetes => ("kubernetes", "zone"),
         Role::Global => ("universal", "global"),
@@ -184,7 +195,7 @@ fn answers(kuma: Kuma, role: Role, mads_port: u16, mads_tls: bool) -> BTreeMap<S
         ("/".to_owned(), HttpAnswer::json(200, &index)),
         ("/config".to_owned(), HttpAnswer::json(200, &config)),
     ]);
-    if kuma == Kuma::V0_7 {
+    if kuma == KumaVersion::V0_7 {
         let url = format!("grpc://localhost:{mads_port}");
         let catalog = json!({"apis": {
             "bootstrap": {"url": "http://localhost:5682"},

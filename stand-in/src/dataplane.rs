@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kuma::ApiVersion;
+use crate::kuma_version::ApiVersion;
 use crate::proto::{mads_v1, mads_v1alpha1};
 use protobuf::Message;
 

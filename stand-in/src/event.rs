@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::kuma::ApiVersion;
+use crate::kuma_version::ApiVersion;
 
 /// The number of a gRPC stream, or of an HTTP connection; never used twice by a control plane.
 pub type StreamId = u64;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId};
-use crate::kuma::ApiVersion;
+use crate::kuma_version::ApiVersion;
 
 /// How many events are kept: enough for any failure's story, bounded for the longest soak.
 const KEPT: usize = 100_000;

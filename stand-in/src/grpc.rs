@@ -17,7 +17,7 @@ use grpcio::{
     ServerCredentials, Service, ServiceBuilder, WriteFlags,
 };
 
-use crate::kuma::ApiVersion;
+use crate::kuma_version::ApiVersion;
 use crate::state::State;
 use crate::stream::Outgoing;
 
@@ -34,7 +34,7 @@ pub(crate) struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// Starts on a free port of 127.0.0.1: it is reached through the front alone.
+    /// Starts on a free port of 127.0.0.1: it is reached through the fault proxy alone.
     pub(crate) fn start(state: &Arc<State>) -> grpcio::Result<GrpcServer> {
         let environment = Arc::new(
             EnvBuilder::new()

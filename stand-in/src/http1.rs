@@ -5,9 +5,9 @@
 
 use std::io::{self, BufRead, Read, Write};
 
-use crate::acceptor::Connection;
 use crate::event::HttpRequest;
 use crate::http_answer::{Body, HttpAnswer};
+use crate::listener::Connection;
 
 /// The longest head that is read: request line and headers.
 const MAX_HEAD: u64 = 64 * 1024;

@@ -6,10 +6,10 @@ use std::net::{Shutdown, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use crate::acceptor::{Acceptor, Connection};
 use crate::event::HttpRequest;
 use crate::http_answer::HttpAnswer;
 use crate::http1;
+use crate::listener::{Connection, Listener};
 use crate::tls::Tls;
 
 /// What answers requests. It is given the connection, to see whether its client is still there.
@@ -17,7 +17,7 @@ pub(crate) type Handler = dyn Fn(&HttpRequest, &Connection) -> HttpAnswer + Send
 
 /// The running server. Dropping it ends its connections.
 pub(crate) struct HttpServer {
-    acceptor: Acceptor,
+    listener: Listener,
 }
 
 impl HttpServer {
@@ -28,21 +28,21 @@ impl HttpServer {
         tls: Option<Tls>,
         connected: impl Fn() -> Box<Handler> + Send + Sync + 'static,
     ) -> io::Result<HttpServer> {
-        let acceptor = Acceptor::start(name, port, move |connection| {
+        let listener = Listener::start(name, port, move |connection| {
             // How a connection ends is for its client to see.
             let _ = serve(&connection, tls.as_ref(), &*connected());
         })?;
-        Ok(HttpServer { acceptor })
+        Ok(HttpServer { listener })
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.acceptor.address()
+        self.listener.address()
     }
 
     /// The port, its connections, and the means to close it.
-    pub(crate) fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
+    pub(crate) fn listener(&self) -> &Listener {
+        &self.listener
     }
 }
 

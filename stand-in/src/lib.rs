@@ -9,16 +9,16 @@
 //! use std::time::Duration;
 //! use kuma_stand_in::{ControlPlane, Dataplane, Kuma};
 //!
-//! let plane = ControlPlane::start(Kuma::V1_2);
+//! let plane = ControlPlane::start(KumaVersion::V1_2);
 //! plane.publish(&[Dataplane::new("backend", "backend-01", "192.168.0.1:5670").tag("env", "prod")]);
 //! // … start a client of plane.grpc_url() …
 //! let first = plane.events().expect_request(Duration::from_secs(10));
 //! assert_eq!(first.version_info, "");
-//! plane.upgrade_to(Kuma::V2_12);
+//! plane.upgrade_to(KumaVersion::V2_12);
 //! ```
 //!
 //! ```text
-//!             ┌ front: by the first bytes ┐
+//!             ┌ fault_proxy: first bytes ─┐
 //!  client ───►│  HTTP/2 ─────────────────►│ grpc ───────────► subscription ┐
 //!             │  HTTP/1, TLS ────────────►│ http_server ────► mads_http ───┤► state ─► events
 //!             └ faults, cuts ─────────────┘                                │
@@ -28,20 +28,20 @@
 //! It shares no code with the daemon: what both took from the same misunderstanding, no test would
 //! find.
 
-mod acceptor;
 mod api_server;
 mod certificates;
+mod control_plane;
 mod dataplane;
 mod event;
 mod events;
-mod front;
+mod fault_proxy;
 mod grpc;
 mod http1;
 mod http_answer;
 mod http_server;
-mod kuma;
+mod kuma_version;
+mod listener;
 mod mads_http;
-mod plane;
 pub mod proto;
 mod snapshot;
 mod state;
@@ -49,16 +49,16 @@ mod stream;
 mod subscription;
 mod tls;
 
-pub use acceptor::free_port;
 pub use api_server::ApiServer;
 pub use certificates::{Authority, Identity, Validity};
+pub use control_plane::{ControlPlane, Plan};
 pub use dataplane::Dataplane;
 pub use event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 pub use events::Events;
-pub use front::{Fault, Front};
+pub use fault_proxy::{Fault, FaultProxy};
 pub use http_answer::{Body, HttpAnswer};
-pub use kuma::{ApiVersion, Kuma, Role, Serves};
-pub use plane::{ControlPlane, Plan};
+pub use kuma_version::{ApiVersion, KumaVersion, Role, Serves};
+pub use listener::free_port;
 pub use snapshot::Resource;
 pub use state::Answers;
 pub use tls::Tls;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::acceptor::Connection;
 use crate::event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 use crate::http_answer::{Body, HttpAnswer};
 use crate::http_server::{Handler, is_accepted};
-use crate::kuma::{ApiVersion, Kuma};
+use crate::kuma_version::{ApiVersion, KumaVersion};
+use crate::listener::Connection;
 use crate::state::{Polled, State};
 
 /// The path of the discovery service, below the base path.
@@ -108,20 +108,23 @@ fn answer(
     refusal
 }
 
-fn error(kuma: Kuma, status: u16, title: &str, details: &str) -> HttpAnswer {
-    if kuma < Kuma::V2_6 {
+fn error(kuma: KumaVersion, status: u16, title: &str, details: &str) -> HttpAnswer {
+    if kuma < KumaVersion::V2_6 {
         HttpAnswer::old_error(status, title, details)
     } else {
         HttpAnswer::error(status, title, details)
     }
 }
 
-fn parse(kuma: Kuma, request: &HttpRequest) -> Result<(DiscoveryRequest, Duration), HttpAnswer> {
+fn parse(
+    kuma: KumaVersion,
+    request: &HttpRequest,
+) -> Result<(DiscoveryRequest, Duration), HttpAnswer> {
     let body: DiscoveryRequest = serde_json::from_slice(&request.body)
         .map_err(|reason| error(kuma, 400, BAD_BODY, &reason.to_string()))?;
     // Where lists are made for each node's id, a request without a node is a panic, and the end of
     // the connection.
-    if kuma == Kuma::V2_6 && body.node.is_none() {
+    if kuma == KumaVersion::V2_6 && body.node.is_none() {
         return Err(HttpAnswer::Raw(Vec::new()));
     }
     let fetch_timeout = match request.parameter("fetch-timeout") {
@@ -168,7 +171,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 }
 
 fn poll(
-    kuma: Kuma,
+    kuma: KumaVersion,
     state: &State,
     stream: StreamId,
     version: &str,

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use protobuf::Message;
 
 use crate::dataplane::Dataplane;
-use crate::kuma::ApiVersion;
+use crate::kuma_version::ApiVersion;
 use crate::proto::discovery::{Any, DiscoveryResponse};
 
 /// One resource of a snapshot.

@@ -15,7 +15,7 @@ use protobuf::Message;
 use crate::event::{Event, StreamId};
 use crate::events::Events;
 use crate::http_answer::HttpAnswer;
-use crate::kuma::{ApiVersion, Kuma, Serves};
+use crate::kuma_version::{ApiVersion, KumaVersion, Serves};
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::{Resource, Snapshot};
 use crate::stream::{self, Outgoing, Stream};
@@ -61,7 +61,7 @@ pub(crate) struct State {
 }
 
 struct Inner {
-    kuma: Kuma,
+    kuma: KumaVersion,
     serves: Serves,
     answers: Answers,
     base_path: String,
@@ -83,7 +83,7 @@ impl Inner {
 }
 
 impl State {
-    pub(crate) fn new(kuma: Kuma) -> State {
+    pub(crate) fn new(kuma: KumaVersion) -> State {
         let state = State {
             inner: Mutex::new(Inner {
                 kuma,
@@ -105,7 +105,7 @@ impl State {
     }
 
     /// The version of Kuma, as far as it is not a matter of what is served.
-    pub(crate) fn kuma(&self) -> Kuma {
+    pub(crate) fn kuma(&self) -> KumaVersion {
         self.inner.lock().kuma
     }
 
@@ -173,7 +173,7 @@ impl State {
     }
 
     /// Another version of Kuma takes this one's place.
-    pub(crate) fn become_kuma(&self, kuma: Kuma) {
+    pub(crate) fn become_kuma(&self, kuma: KumaVersion) {
         self.inner.lock().kuma = kuma;
         self.replaced_by(kuma.serves());
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 
 use crate::event::{ErrorDetail, SeenRequest, StreamId, Transport};
-use crate::kuma::ApiVersion;
+use crate::kuma_version::ApiVersion;
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::Snapshot;
 use crate::subscription::Subscription;

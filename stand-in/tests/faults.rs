@@ -6,7 +6,9 @@ use std::fs;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Event, Fault, Kuma, Plan, free_port};
+use kuma_stand_in::{
+    ApiVersion, ControlPlane, Dataplane, Event, Fault, KumaVersion, Plan, free_port,
+};
 use support::{Http, QUIET, SOON, Stream};
 
 fn backend() -> Dataplane {
@@ -15,14 +17,14 @@ fn backend() -> Dataplane {
 
 #[test]
 fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
-    let plane = ControlPlane::start(Kuma::V1_2);
+    let plane = ControlPlane::start(KumaVersion::V1_2);
     plane.publish(&[backend()]);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let before = stream.response();
     let (opened, _) = plane.events().expect_stream_opened(SOON);
 
-    plane.upgrade_to(Kuma::V2_6);
+    plane.upgrade_to(KumaVersion::V2_6);
     assert_eq!(i32::from(stream.end().code()), 14);
     assert_eq!(plane.events().expect_stream_closed(SOON), opened);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
@@ -31,13 +33,13 @@ fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
     assert_eq!(after.resources.len(), 1);
     assert_ne!(after.version_info, before.version_info);
 
-    plane.upgrade_to(Kuma::V2_12);
+    plane.upgrade_to(KumaVersion::V2_12);
     let answer = Http::connect(plane.port()).poll(&after.version_info, "30s");
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("backend-01"));
 
     // And back.
-    plane.upgrade_to(Kuma::V0_7);
+    plane.upgrade_to(KumaVersion::V0_7);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1Alpha1);
     stream.request("", "", None);
     assert_eq!(stream.response().resources.len(), 1);
@@ -45,17 +47,17 @@ fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
 
 #[test]
 fn a_stalled_way_is_silent_until_it_flows_again() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let mut open = Http::connect(plane.port());
     let version = plane.version(ApiVersion::V1).unwrap();
     assert_eq!(open.poll(&version, "0s").status, 304);
-    plane.front().set_fault(Fault::Stall);
+    plane.fault_proxy().set_fault(Fault::Stall);
     let mut new = Http::connect(plane.port());
     plane.events().discard();
     std::thread::scope(|scope| {
         let polls = [&mut open, &mut new].map(|http| scope.spawn(|| http.poll("", "30s")));
         plane.events().expect_no_request(QUIET);
-        plane.front().set_fault(Fault::None);
+        plane.fault_proxy().set_fault(Fault::None);
         for poll in polls {
             assert_eq!(poll.join().unwrap().status, 200);
         }
@@ -64,21 +66,21 @@ fn a_stalled_way_is_silent_until_it_flows_again() {
 
 #[test]
 fn a_cut_ends_stalled_connections_too() {
-    let plane = ControlPlane::start(Kuma::V2_12);
-    plane.front().set_fault(Fault::Stall);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
+    plane.fault_proxy().set_fault(Fault::Stall);
     let mut http = Http::connect(plane.port());
     http.send("GET / HTTP/1.1\r\n\r\n").unwrap();
-    plane
-        .events()
-        .wait_for("the connection", SOON, || plane.front().connections() == 1);
-    plane.front().cut();
+    plane.events().wait_for("the connection", SOON, || {
+        plane.fault_proxy().connections() == 1
+    });
+    plane.fault_proxy().cut();
     assert_eq!(http.rest().unwrap_or_default(), "");
 }
 
 #[test]
 fn a_slow_way_is_slow_and_a_garbled_one_garbled() {
-    let plane = ControlPlane::start(Kuma::V2_12);
-    plane.front().set_fault(Fault::Slow {
+    let plane = ControlPlane::start(KumaVersion::V2_12);
+    plane.fault_proxy().set_fault(Fault::Slow {
         bytes: 50,
         pause: Duration::from_millis(20),
     });
@@ -86,7 +88,7 @@ fn a_slow_way_is_slow_and_a_garbled_one_garbled() {
     assert_eq!(Http::connect(plane.port()).poll("", "30s").status, 200);
     assert!(started.elapsed() > Duration::from_millis(60));
 
-    plane.front().set_fault(Fault::Garble { every: 3 });
+    plane.fault_proxy().set_fault(Fault::Garble { every: 3 });
     let mut http = Http::connect(plane.port());
     http.send("GET / HTTP/1.0\r\nConnection: close\r\n\r\n")
         .unwrap();
@@ -100,7 +102,7 @@ fn a_control_plane_can_start_late_on_a_port_that_is_known_before() {
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     let plan = Plan {
         port: Some(port),
-        ..Plan::new(Kuma::V2_12)
+        ..Plan::new(KumaVersion::V2_12)
     };
     let plane = plan.clone().start().unwrap();
     assert_eq!(Http::connect(port).poll("", "30s").status, 200);
@@ -112,19 +114,19 @@ fn a_control_plane_can_start_late_on_a_port_that_is_known_before() {
 
 #[test]
 fn a_refusing_front_keeps_its_open_connections() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let mut open = Http::connect(plane.port());
     assert_eq!(open.poll("", "30s").status, 200);
-    plane.front().refuse();
+    plane.fault_proxy().refuse();
     assert!(TcpStream::connect(("127.0.0.1", plane.port())).is_err());
     assert_eq!(open.poll("", "30s").status, 200);
-    plane.front().listen().unwrap();
+    plane.fault_proxy().listen().unwrap();
     assert_eq!(Http::connect(plane.port()).poll("", "30s").status, 200);
 }
 
 #[test]
 fn many_connections_leave_nothing_behind() {
-    let plane = ControlPlane::start(Kuma::V1_2);
+    let plane = ControlPlane::start(KumaVersion::V1_2);
     let version = plane.version(ApiVersion::V1).unwrap();
     let round = || {
         let mut stream = Stream::open(plane.port(), ApiVersion::V1);
@@ -133,9 +135,9 @@ fn many_connections_leave_nothing_behind() {
         assert_eq!(Http::connect(plane.port()).poll(&version, "0s").status, 304);
     };
     let settled = || {
-        plane
-            .events()
-            .wait_for("the end of all", SOON, || plane.front().connections() == 0);
+        plane.events().wait_for("the end of all", SOON, || {
+            plane.fault_proxy().connections() == 0
+        });
         let opened = |event: &Event| matches!(event, Event::StreamOpened { .. });
         let closed = |event: &Event| matches!(event, Event::StreamClosed { .. });
         plane.events().wait_for("the end of all streams", SOON, || {

@@ -5,7 +5,7 @@ mod support;
 use kuma_stand_in::proto::discovery::DiscoveryRequest;
 use kuma_stand_in::proto::mads_v1::MonitoringAssignment;
 use kuma_stand_in::proto::mads_v1alpha1::MonitoringAssignment as MonitoringAssignmentV1Alpha1;
-use kuma_stand_in::{Answers, ApiVersion, ControlPlane, Dataplane, Event, Kuma, Resource};
+use kuma_stand_in::{Answers, ApiVersion, ControlPlane, Dataplane, Event, KumaVersion, Resource};
 use protobuf::Message;
 use support::{QUIET, SOON, Stream};
 
@@ -16,7 +16,7 @@ fn backend() -> Dataplane {
 #[test]
 fn a_stream_gets_the_snapshot_then_silence_then_the_next() {
     for api_version in ApiVersion::ALL {
-        let plane = ControlPlane::start(Kuma::V1_2);
+        let plane = ControlPlane::start(KumaVersion::V1_2);
         let mut stream = Stream::open(plane.port(), api_version);
         stream.request("", "", None);
         let empty = stream.response();
@@ -50,7 +50,7 @@ fn a_stream_gets_the_snapshot_then_silence_then_the_next() {
 
 #[test]
 fn a_nack_brings_the_same_again() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let first = stream.response();
@@ -65,7 +65,7 @@ fn a_nack_brings_the_same_again() {
 
 #[test]
 fn a_resumed_stream_stays_silent_until_there_is_news() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     let version = plane.version(ApiVersion::V1).unwrap();
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request(&version, "", None);
@@ -80,7 +80,7 @@ fn a_resumed_stream_stays_silent_until_there_is_news() {
 
 #[test]
 fn without_a_snapshot_the_first_answer_is_missing() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.withdraw();
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
@@ -91,7 +91,7 @@ fn without_a_snapshot_the_first_answer_is_missing() {
 
 #[test]
 fn assignments_are_those_of_kuma() {
-    let plane = ControlPlane::start(Kuma::V1_2);
+    let plane = ControlPlane::start(KumaVersion::V1_2);
     plane.publish(&[backend()]);
 
     let mut v1 = Stream::open(plane.port(), ApiVersion::V1);
@@ -134,8 +134,8 @@ fn assignments_are_those_of_kuma() {
 #[test]
 fn a_generation_that_is_not_served_is_an_unknown_service() {
     for (kuma, api_version) in [
-        (Kuma::V0_7, ApiVersion::V1),
-        (Kuma::V2_6, ApiVersion::V1Alpha1),
+        (KumaVersion::V0_7, ApiVersion::V1),
+        (KumaVersion::V2_6, ApiVersion::V1Alpha1),
     ] {
         let plane = ControlPlane::start(kuma);
         let mut stream = Stream::open(plane.port(), api_version);
@@ -151,7 +151,7 @@ fn a_generation_that_is_not_served_is_an_unknown_service() {
 
 #[test]
 fn grpc_on_a_port_that_serves_http_only_is_unavailable() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let status = stream.end();
@@ -162,7 +162,7 @@ fn grpc_on_a_port_that_serves_http_only_is_unavailable() {
 
 #[test]
 fn a_test_can_answer_in_the_control_planes_place() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.set_answers(Answers::Scripted);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
@@ -184,7 +184,7 @@ fn a_test_can_answer_in_the_control_planes_place() {
 
 #[test]
 fn streams_can_be_ended_after_each_answer() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.set_answers(Answers::ThenClose(0));
     for _ in 0..3 {
         let mut stream = Stream::open(plane.port(), ApiVersion::V1);
@@ -196,7 +196,7 @@ fn streams_can_be_ended_after_each_answer() {
 
 #[test]
 fn a_request_without_a_node_is_refused() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.send(&DiscoveryRequest::new());
     let status = stream.end();
@@ -205,7 +205,7 @@ fn a_request_without_a_node_is_refused() {
 
 #[test]
 fn a_thousand_pushes_a_second_and_a_snapshot_of_20_mib() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let mut response = stream.response();

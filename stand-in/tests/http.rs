@@ -8,7 +8,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{
-    ApiVersion, Body, ControlPlane, Dataplane, HttpAnswer, Kuma, Plan, Resource, Role, Server,
+    ApiVersion, Body, ControlPlane, Dataplane, HttpAnswer, KumaVersion, Plan, Resource, Role,
+    Server,
 };
 use serde_json::Value;
 use support::{Http, SOON};
@@ -19,7 +20,7 @@ fn json(body: &str) -> Value {
 
 #[test]
 fn the_first_poll_is_answered_at_once_and_the_next_when_there_is_news() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let mut http = Http::connect(plane.port());
     let first = http.poll("", "30s");
     assert_eq!(first.status, 200);
@@ -67,7 +68,7 @@ fn the_first_poll_is_answered_at_once_and_the_next_when_there_is_news() {
 
 #[test]
 fn requests_are_read_strictly() {
-    let plane = ControlPlane::start(Kuma::V2_6);
+    let plane = ControlPlane::start(KumaVersion::V2_6);
     let mut http = Http::connect(plane.port());
     let path = "/v3/discovery:monitoringassignments";
     for body in [
@@ -114,7 +115,7 @@ fn requests_are_read_strictly() {
 
 #[test]
 fn large_answers_are_whole() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let many: Vec<Dataplane> = (0..5000)
         .map(|number| Dataplane::new("many", &format!("many-{number}"), "10.0.0.1:5670"))
         .collect();
@@ -129,7 +130,7 @@ fn large_answers_are_whole() {
 
 #[test]
 fn a_poll_that_its_client_leaves_is_given_up() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let version = plane.version(ApiVersion::V1).unwrap();
     let mut http = Http::connect(plane.port());
     http.poll("", "30s");
@@ -150,13 +151,13 @@ fn a_poll_that_its_client_leaves_is_given_up() {
     plane
         .events()
         .wait_for("the end of the connection", SOON, || {
-            plane.front().connections() == 0
+            plane.fault_proxy().connections() == 0
         });
 }
 
 #[test]
 fn a_test_can_answer_in_the_control_planes_place() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let ask = || {
         let mut http = Http::connect(plane.port());
         http.send(
@@ -208,7 +209,7 @@ fn a_test_can_answer_in_the_control_planes_place() {
     plane.events().discard();
     let mut silent = scripted(HttpAnswer::Silence);
     plane.events().expect_answer(SOON);
-    plane.front().cut();
+    plane.fault_proxy().cut();
     assert_eq!(silent.rest().unwrap_or_default(), "");
 
     let busy = HttpAnswer::error(503, "busy", "for a while");
@@ -228,20 +229,20 @@ fn a_test_can_answer_in_the_control_planes_place() {
 #[test]
 fn what_is_not_meant_for_a_port_is_answered_as_its_version_does() {
     let handshake = "\x16\x03\x01\x00\x02ab\n";
-    let plane = ControlPlane::start(Kuma::V0_7);
+    let plane = ControlPlane::start(KumaVersion::V0_7);
     for bytes in ["POST / HTTP/1.1\r\n\r\n", handshake] {
         let mut http = Http::connect(plane.port());
         http.send(bytes).unwrap();
         let settings = http.rest().unwrap();
         assert!(settings.starts_with("\0\0\x0c\x04\0"), "{settings:?}");
     }
-    plane.upgrade_to(Kuma::V1_2);
+    plane.upgrade_to(KumaVersion::V1_2);
     let mut http = Http::connect(plane.port());
     http.send(handshake).unwrap();
     let error = http.rest().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 
-    plane.upgrade_to(Kuma::V2_6);
+    plane.upgrade_to(KumaVersion::V2_6);
     let mut http = Http::connect(plane.port());
     http.send(handshake).unwrap();
     assert_eq!(http.answer().status, 400);
@@ -253,13 +254,13 @@ fn documents_are_given_to_those_who_accept_them() {
     let rather = "Accept: application/json, */*;q=0.1\r\n";
     let page = "Accept: text/html\r\n";
     let cases = [
-        (Kuma::V0_7, "/catalog", [200, 406, 200, 406]),
-        (Kuma::V0_7, "/config", [200, 406, 200, 406]),
-        (Kuma::V0_7, "/", [200, 200, 200, 406]),
-        (Kuma::V1_8, "/config", [200, 406, 200, 406]),
-        (Kuma::V1_8, "/catalog", [404, 404, 404, 404]),
-        (Kuma::V2_6, "/config", [200, 200, 200, 406]),
-        (Kuma::V2_12, "/config", [200, 200, 200, 406]),
+        (KumaVersion::V0_7, "/catalog", [200, 406, 200, 406]),
+        (KumaVersion::V0_7, "/config", [200, 406, 200, 406]),
+        (KumaVersion::V0_7, "/", [200, 200, 200, 406]),
+        (KumaVersion::V1_8, "/config", [200, 406, 200, 406]),
+        (KumaVersion::V1_8, "/catalog", [404, 404, 404, 404]),
+        (KumaVersion::V2_6, "/config", [200, 200, 200, 406]),
+        (KumaVersion::V2_12, "/config", [200, 200, 200, 406]),
     ];
     for (kuma, path, statuses) in cases {
         let plane = ControlPlane::start(kuma);
@@ -280,7 +281,7 @@ fn a_control_plane_without_mads_says_what_it_is() {
     for (role, environment, mode) in roles {
         let plan = Plan {
             role,
-            ..Plan::new(Kuma::V2_12)
+            ..Plan::new(KumaVersion::V2_12)
         };
         let plane = plan.start().unwrap();
         let mut api = Http::connect(plane.api().address().port());
@@ -299,7 +300,7 @@ fn a_control_plane_without_mads_says_what_it_is() {
 
 #[test]
 fn the_api_server_tells_where_mads_is() {
-    let plane = ControlPlane::start(Kuma::V0_7);
+    let plane = ControlPlane::start(KumaVersion::V0_7);
     let port = plane.port();
     let mut api = Http::connect(plane.api().address().port());
     let catalog = json(&api.get("/catalog", "").body);
@@ -310,11 +311,11 @@ fn the_api_server_tells_where_mads_is() {
     let config =
         |api: &mut Http| json(&api.get("/config", "").body)["monitoringAssignmentServer"].clone();
     assert_eq!(config(&mut api)["grpcPort"], port);
-    plane.upgrade_to(Kuma::V1_2);
+    plane.upgrade_to(KumaVersion::V1_2);
     assert_eq!(api.get("/catalog", "").status, 404);
     assert_eq!(config(&mut api)["grpcPort"], 0);
     assert_eq!(config(&mut api)["port"], port);
-    plane.upgrade_to(Kuma::V2_14);
+    plane.upgrade_to(KumaVersion::V2_14);
     assert_eq!(config(&mut api)["enabled"], true);
     assert_eq!(config(&mut api)["tlsEnabled"], false);
     let poll = api.post("/v3/discovery:monitoringassignments", "{}");
@@ -340,7 +341,7 @@ fn the_api_server_tells_where_mads_is() {
 
 #[test]
 fn a_control_plane_that_goes_away_refuses_and_comes_back_on_its_ports() {
-    let plane = ControlPlane::start(Kuma::V2_12);
+    let plane = ControlPlane::start(KumaVersion::V2_12);
     let ports = [plane.port(), plane.api().address().port()];
     let version = plane.version(ApiVersion::V1);
     for _ in 0..3 {

@@ -7,7 +7,9 @@ mod support;
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use kuma_stand_in::{ApiVersion, Authority, ControlPlane, Identity, Kuma, Plan, Tls, Validity};
+use kuma_stand_in::{
+    ApiVersion, Authority, ControlPlane, Identity, KumaVersion, Plan, Tls, Validity,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -55,7 +57,7 @@ fn plane(tls: &Tls) -> ControlPlane {
     let plan = Plan {
         tls: Some(tls.clone()),
         api_tls: Some(tls.clone()),
-        ..Plan::new(Kuma::V2_6)
+        ..Plan::new(KumaVersion::V2_6)
     };
     plan.start().unwrap()
 }
@@ -149,10 +151,10 @@ fn what_is_no_tls_is_told_so_or_ended() {
     };
     assert!(told(&get(plane.api().address().port())));
     assert_eq!(get(plane.port()), "", "where gRPC is served, too");
-    plane.upgrade_to(Kuma::V2_12);
+    plane.upgrade_to(KumaVersion::V2_12);
     assert!(told(&get(plane.port())));
 
-    plane.upgrade_to(Kuma::V2_6);
+    plane.upgrade_to(KumaVersion::V2_6);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     assert_eq!(i32::from(stream.end().code()), 14);

@@ -91,7 +91,7 @@ pub(super) fn decode(
         service: assignment.service.text(),
         labels: assignment.labels.iter().collect(),
     };
-    targets.take_targets(assignment.targets.len(), &shared.labels)?;
+    targets.take_targets(assignment.targets.len(), shared.length(), &shared.labels)?;
     let mut labels = TargetLabels::default();
     for Object(target) in &assignment.targets {
         labels.clear();

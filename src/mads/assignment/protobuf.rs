@@ -31,7 +31,7 @@ pub(super) fn decode_v1<'a>(
         }
         targets.take_fields(1)?;
     }
-    targets.take_targets(count, &shared.labels)?;
+    targets.take_targets(count, shared.length(), &shared.labels)?;
     for field in Fields::of(assignment) {
         let Field::Bytes(4, bytes) = field? else {
             continue;
@@ -76,7 +76,7 @@ pub(super) fn decode_v1alpha1<'a>(
         }
         targets.take_fields(1)?;
     }
-    targets.take_targets(count, &shared)?;
+    targets.take_targets(count, name.bytes().len(), &shared)?;
     let mut own = Vec::new();
     for field in Fields::of(assignment) {
         let Field::Bytes(2, bytes) = field? else {

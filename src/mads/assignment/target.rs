@@ -38,17 +38,19 @@ impl<'b> Targets<'_, 'b> {
     }
 
     /// Counts the targets of an assignment before the first one is built. What they share is copied
-    /// into each of them.
+    /// into each of them, or into what is said of it where it has no address: so many bytes, and the
+    /// assignment's labels.
     pub(super) fn take_targets(
         &mut self,
         targets: usize,
-        shared: &[Label<'_>],
+        shared: usize,
+        labels: &[Label<'_>],
     ) -> Result<(), OverLimit> {
         self.take_fields(targets.saturating_mul(FIELDS_OF_A_TARGET))?;
         let length = |label: &Label<'_>| label.name.len() + label.value.bytes().len();
-        let shared: usize = shared.iter().map(length).sum();
+        let shared = shared + labels.iter().map(length).sum::<usize>();
         if shared.saturating_mul(targets) > self.builder.left() {
-            return Err(OverLimit::List(ListTooLong));
+            return Err(OverLimit::List);
         }
         Ok(())
     }
@@ -148,6 +150,11 @@ pub(super) struct TargetV1<'a> {
 }
 
 impl<'a> SharedV1<'a> {
+    /// How many bytes of the fields, but for the labels, each target gets at least.
+    pub(super) fn length(&self) -> usize {
+        self.mesh.bytes().len() + self.service.bytes().len()
+    }
+
     /// Takes a target whose own labels are the first map of `labels`. The assignment's labels win over
     /// them; the fields win over both.
     pub(super) fn take(

@@ -1,0 +1,122 @@
+//! The command line as a person types it: what is answered, word for word, on which stream, and with
+//! which exit code. What can be typed, and what it means, is in `unit::cli` and `unit::config`.
+
+use std::fs;
+
+use crate::support::harness::{Finished, Launch};
+
+const URL: &str = "KUMA_MONITORING_ASSIGNMENT_CLIENT_URL";
+
+/// The command line, or what it names, can never work.
+const USAGE: i32 = 2;
+
+/// Anything else that ends the daemon.
+const FAILURE: i32 = 1;
+
+#[track_caller]
+fn assert_failed(finished: &Finished, code: i32, line: &str) {
+    let expected = format!("kuma-prometheus-sd: {line}\n");
+    assert_eq!((&*finished.stderr, &*finished.stdout), (&*expected, ""));
+    assert_eq!(finished.code, Some(code), "{line}");
+}
+
+#[test]
+fn what_cannot_work_is_told_in_one_line_with_its_exit_code() {
+    let cases: [(&[&str], i32, &str); 12] = [
+        (
+            &[],
+            USAGE,
+            "no subcommand; \"run\" starts the daemon, see --help",
+        ),
+        (
+            &["rum"],
+            USAGE,
+            "unknown subcommand \"rum\"; did you mean \"run\"?",
+        ),
+        (
+            &["run", "--cp-adress=x"],
+            USAGE,
+            "unknown flag --cp-adress; did you mean --cp-address?",
+        ),
+        (
+            &["version", "extra"],
+            USAGE,
+            "superfluous argument \"extra\"; see --help",
+        ),
+        (
+            &["run", "--cp-address=grpc://host:0"],
+            USAGE,
+            "--cp-address \"grpc://host:0\": port \"0\" is not a number from 1 to 65535",
+        ),
+        (
+            &["run", "--cp-address", "http://user:secret@host"],
+            USAGE,
+            "--cp-address: a user name or password does not belong in the address; it is not used",
+        ),
+        (
+            &["run", "--transport=http", "--api-version=v1alpha1"],
+            USAGE,
+            "--api-version \"v1alpha1\": v1alpha1 is served over gRPC only, not over HTTP",
+        ),
+        (
+            &["check", "--client-cert-file=a.pem"],
+            USAGE,
+            "--client-cert-file \"a.pem\": needs --client-key-file as well",
+        ),
+        (
+            &["run", "--output-file", "directory"],
+            USAGE,
+            "the output directory is a directory, not a file",
+        ),
+        (
+            &["run", "--output-file", "/dev/null"],
+            USAGE,
+            "the output /dev/null is a device, a pipe or a socket, not a file",
+        ),
+        (
+            &["run", "--output-file", "/proc/no-such/output.json"],
+            FAILURE,
+            "cannot make the directory /proc/no-such: No such file or directory (os error 2)",
+        ),
+        (
+            &["run", "--output-file=file/output.json"],
+            FAILURE,
+            "cannot look at file/output.json: Not a directory (os error 20)",
+        ),
+    ];
+    for (arguments, code, line) in cases {
+        let launch = Launch::bare().arguments(arguments.iter().copied());
+        fs::create_dir(launch.folder().join("directory")).unwrap();
+        launch.put("file", "");
+        assert_failed(&launch.run_to_its_end(), code, line);
+    }
+    let launch = Launch::bare().argument("run").variable(URL, "http://");
+    let line = format!("${URL} \"http://\": the address has no host");
+    assert_failed(&launch.run_to_its_end(), USAGE, &line);
+}
+
+#[test]
+fn what_is_asked_for_goes_to_stdout() {
+    let version = format!("kuma-prometheus-sd {}\n", env!("CARGO_PKG_VERSION"));
+    let answer = |arguments: &[&str]| {
+        let launch = Launch::bare().arguments(arguments.iter().copied());
+        let finished = launch.run_to_its_end();
+        assert_eq!((finished.code, &*finished.stderr), (Some(0), ""));
+        finished.stdout
+    };
+    assert_eq!(answer(&["--version"]), version);
+    let detailed = answer(&["version", "--detailed"]);
+    let names: Vec<_> = detailed
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    let expected = "target, compiler, profile, transports, API versions";
+    assert_eq!(names.join(", "), expected);
+    assert!(detailed.contains("gRPC, HTTP"), "{detailed}");
+    let help = answer(&["help"]);
+    for word in ["Usage:", "--cp-address=URL", URL] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    assert_eq!(answer(&["run", "--name=x", "-h"]), help);
+}

@@ -1,0 +1,10 @@
+//! What a person types, and what is told in return.
+
+mod addresses;
+mod check;
+mod check_output;
+mod check_result;
+mod flags;
+mod hanging_files;
+mod start_warnings;
+mod token;

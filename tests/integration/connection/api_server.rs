@@ -1,0 +1,308 @@
+//! The API server that says where MADS is, or does not: what it is asked, and what becomes of each
+//! answer.
+
+use kuma_stand_in::{Authority, Body, ControlPlane, Dataplane, HttpAnswer, KumaVersion, Server};
+use serde_json::{Value, json};
+
+use crate::support::check::{check, failed, passed};
+use crate::support::foreign_servers::{ForeignServer, at_once};
+use crate::support::harness::{Launch, SOON, localhost_is_known};
+use crate::support::mesh::{EMPTY, backend};
+use crate::support::observe::asked;
+use crate::support::secure::{api_url, plane as secure_plane, server_of, trusting};
+
+/// Answers from which nobody can tell where MADS is, the question, and what is told.
+fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
+    let section = |section: Value| {
+        let config = json!({"monitoringAssignmentServer": section});
+        HttpAnswer::json(200, &config)
+    };
+    let catalog = json!({"apis": {"monitoringAssignment": {"url": "localhost:5676"}}});
+    let json_of = |text: &[u8]| HttpAnswer::new(200, "application/json", text.to_vec());
+    let cut = Body::Truncated {
+        sent: b"{\"monitoringAssignmentServer\":".to_vec(),
+        promised: 1000,
+    };
+    let begun = Body::Drip {
+        bytes: b"{}".to_vec(),
+        pause: SOON * 10,
+    };
+    let mut answers: Vec<(_, _, &str)> = vec![
+        (
+            "/catalog",
+            HttpAnswer::json(200, &catalog),
+            "the URL of MADS cannot be used: \"localhost:5676\"",
+        ),
+        (
+            "/config",
+            section(json!({"enabled": false, "port": 1})),
+            "the control plane has MADS disabled; set monitoringAssignmentServer.enabled there",
+        ),
+        (
+            "/config",
+            section(json!({"port": 0})),
+            "monitoringAssignmentServer has no port",
+        ),
+        (
+            "/config",
+            HttpAnswer::new(200, "text/html", "<html>Welcome</html>"),
+            "not the JSON of a Kuma control plane",
+        ),
+        ("/config", json_of(b"{\"a\":\"\xff\xfe\""), ""),
+        ("/config", HttpAnswer::with_body(200, cut), ""),
+        ("/config", HttpAnswer::Silence, "no answer in time"),
+        (
+            "/config",
+            HttpAnswer::with_body(200, begun),
+            "no answer in time",
+        ),
+        (
+            "/config",
+            HttpAnswer::new(406, "text/plain", "no"),
+            "status 406;",
+        ),
+    ];
+    for path in ["/catalog", "/config"] {
+        for (status, text) in [
+            (408, "status 408"),
+            (429, "status 429"),
+            (500, "status 500"),
+            (503, "status 503"),
+        ] {
+            answers.push((path, HttpAnswer::error(status, "Not", "now"), text));
+        }
+    }
+    let mut answers: Vec<_> = answers
+        .into_iter()
+        .map(|(path, answer, text)| (path, answer, format!("{path}: {text}")))
+        .collect();
+    for path in ["/catalog", "/config"] {
+        for status in [301, 302, 303, 307, 308] {
+            let target = format!("{elsewhere}{path}");
+            let text = format!(
+                "{path}: redirected to {target:?}, which is not followed; give that address as \
+                 --cp-address"
+            );
+            answers.push((path, HttpAnswer::redirect(status, &target), text));
+        }
+    }
+    answers
+}
+
+#[test]
+fn an_answer_that_leads_nowhere_is_told_and_asked_for_again() {
+    let elsewhere = ControlPlane::start(KumaVersion::V2_6);
+    at_once(
+        useless_answers(&elsewhere.api_url()),
+        |(path, answer, text)| {
+            let plane = ControlPlane::start(KumaVersion::V2_6);
+            plane.api().set(path, answer);
+            let daemon = Launch::follow(&plane.api_url()).start();
+            let line = daemon.wait_for_trouble();
+            let text = format!("GET {}{text}", plane.api_url());
+            assert!(line.contains(&text), "{text:?}: {line}");
+            assert_eq!(daemon.file(), None);
+            // As the API server of a Kuma answers.
+            plane.upgrade_to(KumaVersion::V2_6);
+            daemon.wait_for_file(EMPTY);
+        },
+    );
+    assert_eq!(
+        elsewhere.events().seen().len(),
+        0,
+        "{:?}",
+        elsewhere.events()
+    );
+}
+
+#[test]
+fn where_the_api_server_does_not_tell_the_usual_port_is_tried() {
+    let authority = Authority::new("the authority");
+    let silent = "/config does not say where MADS is, so it";
+    let refusal = |status| format!("the API server refuses /config with status {status}, so MADS");
+    for (is_tls, answer, reason) in [
+        (false, HttpAnswer::error(401, "No", "token"), refusal(401)),
+        (false, HttpAnswer::error(403, "No", "access"), refusal(403)),
+        (true, HttpAnswer::error(401, "No", "token"), refusal(401)),
+        (false, HttpAnswer::json(200, &json!({})), silent.to_owned()),
+    ] {
+        let (plane, scheme, protocol) = match is_tls {
+            true => (secure_plane(&server_of(&authority)), "grpcs", "HTTP v1"),
+            false => (ControlPlane::start(KumaVersion::V2_6), "grpc", "gRPC v1"),
+        };
+        plane.api().set("/config", answer);
+        let address = match is_tls {
+            true => api_url(&plane),
+            false => plane.api_url(),
+        };
+        let daemon = trusting(&authority, &address).start();
+        let line = daemon.wait_for_log("WARN ");
+        let text = format!(
+            "{reason} is taken to be at its usual port; give \
+             --cp-address={scheme}://127.0.0.1:5676 instead"
+        );
+        assert!(line.contains(&text), "{text:?}: {line}");
+        let asking = format!("asking for MADS at 127.0.0.1:5676 over {protocol}");
+        daemon.wait_for_log(&asking);
+    }
+}
+
+#[test]
+fn a_catalog_that_names_another_host_is_followed_there() {
+    if !localhost_is_known() {
+        return;
+    }
+    let mads = ControlPlane::start(KumaVersion::V0_7);
+    let plane = ControlPlane::start(KumaVersion::V0_7);
+    // The host of the API server is a name here, and that of MADS is another's.
+    let api = format!("http://localhost:{}", plane.api().address().port());
+    let url = format!("grpc://127.0.0.1.nip.invalid:{}", mads.port());
+    let catalog = json!({"apis": {"monitoringAssignment": {"url": url}}});
+    plane.api().set("/catalog", HttpAnswer::json(200, &catalog));
+    let daemon = Launch::follow(&api).start();
+    let host = "127.0.0.1.nip.invalid:";
+    daemon.wait_for_log(&format!("asking for MADS at {host}{}", mads.port()));
+}
+
+#[test]
+fn an_api_server_below_a_path_is_asked_there() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let config = json!({"monitoringAssignmentServer": {"port": plane.port()}});
+    plane
+        .api()
+        .set("/kuma/cp/config", HttpAnswer::json(200, &config));
+    let daemon = Launch::follow(&format!("{}/kuma/cp/", plane.api_url())).start();
+    daemon.wait_for_log("as /config of the API server says");
+    let paths: Vec<_> = asked(&plane)
+        .into_iter()
+        .map(|(_, request)| request.target)
+        .collect();
+    assert_eq!(paths, ["/kuma/cp/catalog", "/kuma/cp/config"]);
+}
+
+#[test]
+fn what_is_guessed_is_given_up_when_the_api_server_tells() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.api().require_token(Some("open-sesame"));
+    let mut daemon = Launch::follow(&plane.api_url()).start();
+    daemon.wait_for_log("taken to be at its usual port");
+    plane.api().require_token(None);
+    // Somebody may listen at the usual port of MADS, and hold it.
+    daemon.signal("HUP");
+    daemon.wait_for_log(&format!("connected to MADS at 127.0.0.1:{}", plane.port()));
+    assert_eq!(daemon.lines_with("taken to be at its usual port"), 1);
+}
+
+#[test]
+fn a_server_that_hangs_up_on_http_is_taken_for_one_that_knows_grpc_only() {
+    let plane = ControlPlane::start(KumaVersion::V0_7);
+    let daemon = Launch::follow(&format!("http://127.0.0.1:{}", plane.port())).start();
+    daemon.wait_for_log("/catalog: no HTTP is spoken there");
+    daemon.wait_for_log("over gRPC v1alpha1");
+    daemon.wait_for_file(EMPTY);
+    assert_eq!(daemon.lines_with("next attempt"), 0);
+}
+
+#[test]
+fn what_is_not_there_is_told_by_its_address() {
+    let server = ForeignServer::that_hangs_up();
+    let address = format!("127.0.0.1:{}", server.port());
+    drop(server);
+    for scheme in ["http", "https", "grpc", "grpcs"] {
+        let daemon = Launch::follow(&format!("{scheme}://{address}")).start();
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains(&address), "{scheme}: {line}");
+        assert!(line.to_lowercase().contains("refused"), "{scheme}: {line}");
+        assert_eq!(daemon.lines_with("TLS"), 0, "{}", daemon.log());
+    }
+}
+
+#[test]
+fn a_name_that_nobody_resolves_is_told() {
+    for scheme in ["http", "https", "grpc", "grpcs"] {
+        let daemon = Launch::follow(&format!("{scheme}://cp.invalid")).start();
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains("cp.invalid"), "{scheme}: {line}");
+        // Where the resolver itself is far away, the limit in time may come first.
+        let texts = [
+            "resol",
+            "lookup",
+            "no answer in time",
+            "did not become ready",
+        ];
+        let is_told = texts.iter().any(|text| line.contains(text));
+        assert!(is_told, "{scheme}: {line}");
+    }
+}
+
+#[test]
+fn polls_need_no_question_to_the_api_server() {
+    let plane = ControlPlane::start(KumaVersion::V2_12);
+    let daemon = Launch::follow(&plane.api_url()).start();
+    daemon.wait_for_file(EMPTY);
+    plane.events().expect_http(Server::Api, "/config", SOON);
+    plane.events().expect_request(SOON);
+    plane.events().expect_request(SOON);
+    assert_eq!(
+        asked(&plane).len(),
+        2,
+        "polls need no question to the API server"
+    );
+}
+
+#[test]
+fn an_ingress_that_forwards_only_discovery_is_followed() {
+    let plane = ControlPlane::start(KumaVersion::V2_12);
+    plane.set_base_path("/kuma");
+    let answers: [&[u8]; 4] = [
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://login\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+    ];
+    let server = plane.port();
+    at_once(answers, |answer| {
+        let ingress = ForeignServer::ingress(server, answer);
+        let daemon = Launch::follow(&format!("http://127.0.0.1:{}/kuma", ingress.port())).start();
+        daemon.wait_for_file(EMPTY);
+    });
+}
+
+#[test]
+fn a_global_control_plane_is_named_where_mads_is_not_reached() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let config = |port: u16| {
+        let section = json!({"port": port});
+        let config = json!({"mode": "global", "monitoringAssignmentServer": section});
+        plane.api().set("/config", HttpAnswer::json(200, &config));
+    };
+    let nobody = ForeignServer::that_hangs_up();
+    config(nobody.port());
+    drop(nobody);
+    let launch = Launch::follow(&plane.api_url());
+    let daemon = launch.start();
+    let line = daemon.wait_for_trouble();
+    let text = "; this is a global control plane, which serves no MADS; give the address of a zone's \
+                control plane as --cp-address; ";
+    assert!(line.contains(text), "{line}");
+    let told = failed(&check(&plane.api_url()));
+    assert!(told.contains("this is a global control plane"), "{told}");
+
+    config(plane.port());
+    daemon.wait_for_file(EMPTY);
+}
+
+#[test]
+fn targets_without_a_service_are_counted_by_the_daemon_and_by_check() {
+    let plane = ControlPlane::start(KumaVersion::V2_12);
+    plane.publish(&[
+        backend(0),
+        Dataplane::new("unknown", "dp-1", "10.0.0.9:5670"),
+    ]);
+    let text = "1 of 2 targets have the service `unknown`; label their Dataplanes with \
+                kuma.io/workload";
+    let daemon = Launch::follow(&plane.api_url()).start();
+    daemon.wait_for_log(&format!("WARN ] {text}"));
+    let told = passed(&check(&plane.api_url()));
+    assert!(told.contains(text), "{told}");
+}

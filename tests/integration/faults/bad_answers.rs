@@ -1,0 +1,206 @@
+//! A control plane that misbehaves for as long as it is asked: every answer over HTTP is a page, a
+//! redirect, an error, half a list or the same list again, or drips in; every stream of gRPC is
+//! garbled, closed after each answer, or has a list that must be rejected again and again. The last
+//! good list stays, nothing is flooded, and when the control plane is well, the daemon is too.
+
+use std::thread;
+use std::time::Duration;
+
+use kuma_stand_in::{
+    Answers, ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, Resource,
+};
+
+use crate::support::following::{TARGETS, following};
+use crate::support::harness::Daemon;
+use crate::support::lists;
+use crate::support::mesh;
+use crate::support::no_list::no_lists;
+use crate::support::observe::{WHILE, assert_quiet};
+
+/// The hundredths of a core that a build without optimisation may use while it is answered as often
+/// as it asks.
+const BUSY: u32 = 5;
+
+/// Requests in that while: polls start at least 1 s apart, and no retry comes sooner.
+const REQUESTS: usize = 12;
+
+/// A way to misbehave.
+struct Bad {
+    name: String,
+    kuma: KumaVersion,
+    begin: Box<dyn Fn(&ControlPlane) + Send + Sync>,
+    end: fn(&ControlPlane),
+}
+
+fn over_http(name: &str, answer: HttpAnswer) -> Bad {
+    Bad {
+        name: format!("HTTP: {name}"),
+        kuma: KumaVersion::V2_12,
+        begin: Box::new(move |plane| plane.answer_every_http(Some(answer.clone()))),
+        end: |plane| plane.answer_every_http(None),
+    }
+}
+
+/// The list that the daemon has already, under another version.
+fn same_list() -> HttpAnswer {
+    let resources: Vec<_> = lists::list(1, TARGETS).iter().map(mesh::json).collect();
+    let body = serde_json::json!({
+        "version_info": "again",
+        "type_url": ApiVersion::V1.type_url(),
+        "resources": resources,
+    });
+    HttpAnswer::json(200, &body)
+}
+
+fn http_answers() -> Vec<Bad> {
+    let type_url = ApiVersion::V1.type_url();
+    let other = serde_json::json!({
+        "version_info": "x", "type_url": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    });
+    let undecodable = serde_json::json!({
+        "version_info": "x",
+        "type_url": type_url,
+        "resources": [{"@type": type_url, "targets": "none"}],
+    });
+    let drip = Body::Drip {
+        bytes: vec![b' '; 1 << 20],
+        pause: Duration::from_millis(50),
+    };
+    let mut bad: Vec<Bad> = no_lists()
+        .into_iter()
+        .map(|(name, answer, _)| over_http(name, answer))
+        .collect();
+    bad.extend([
+        over_http(
+            "nothing new, at once",
+            HttpAnswer::with_body(304, Body::Full(Vec::new())),
+        ),
+        over_http("the same list, at once", same_list()),
+        over_http("another type", HttpAnswer::json(200, &other)),
+        over_http(
+            "a list that cannot be decoded",
+            HttpAnswer::json(200, &undecodable),
+        ),
+        Bad {
+            // Whoever drips is restarted: the rest of its answer is waited for otherwise.
+            end: |plane| {
+                plane.answer_every_http(None);
+                plane.fault_proxy().cut();
+            },
+            ..over_http("a list that drips in", HttpAnswer::with_body(200, drip))
+        },
+    ]);
+    bad
+}
+
+fn grpc_streams() -> Vec<Bad> {
+    let over_grpc =
+        |name: &str, begin: Box<dyn Fn(&ControlPlane) + Send + Sync>, end: fn(&ControlPlane)| Bad {
+            name: format!("gRPC: {name}"),
+            kuma: KumaVersion::V2_6,
+            begin,
+            end,
+        };
+    let garbled = |every| -> Box<dyn Fn(&ControlPlane) + Send + Sync> {
+        Box::new(move |plane| {
+            plane.fault_proxy().set_fault(Fault::Garble { every });
+            plane.fault_proxy().cut();
+        })
+    };
+    vec![
+        over_grpc("garbled from the first byte", garbled(0), heal),
+        over_grpc("garbled here and there", garbled(40), heal),
+        over_grpc(
+            "a list that must be rejected, again at once",
+            Box::new(|plane| {
+                let v1 = ApiVersion::V1;
+                let bad = vec![Resource::undecodable(v1)];
+                plane.publish_raw(v1, v1.type_url(), bad);
+            }),
+            heal,
+        ),
+        over_grpc(
+            "a slow drip",
+            Box::new(|plane| {
+                let pause = Duration::from_millis(100);
+                plane
+                    .fault_proxy()
+                    .set_fault(Fault::Slow { bytes: 1, pause });
+                plane.publish(&lists::list(1, TARGETS));
+            }),
+            heal,
+        ),
+    ]
+}
+
+fn heal(plane: &ControlPlane) {
+    plane.fault_proxy().set_fault(Fault::None);
+}
+
+#[test]
+fn bad_answers_of_every_kind_flood_nothing_and_pass() {
+    let bad: Vec<Bad> = http_answers().into_iter().chain(grpc_streams()).collect();
+    thread::scope(|scope| {
+        for bad in &bad {
+            scope.spawn(move || passes(bad));
+        }
+        scope.spawn(a_stream_that_is_closed_after_every_answer_passes);
+    });
+}
+
+fn a_stream_that_is_closed_after_every_answer_passes() {
+    let (plane, daemon) = following(KumaVersion::V2_6);
+    plane.set_answers(Answers::ThenClose(14));
+    thread::scope(|scope| {
+        let observer = scope.spawn(|| {
+            // Three times both the end and the beginning are told, and then nothing for a while.
+            daemon.wait_for_log_count("closed after the answer", 3);
+            assert_quiet("gRPC: closed after every answer", &daemon, BUSY);
+        });
+        // A resumed stream is answered when there is another version.
+        while !observer.is_finished() {
+            plane.publish(&lists::list(1, TARGETS));
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    plane.set_answers(Answers::Faithful);
+    plane.publish(&lists::list(2, TARGETS));
+    expect_file(
+        "closed after every answer",
+        &daemon,
+        &lists::file(2, TARGETS),
+    );
+}
+
+fn passes(bad: &Bad) {
+    let (plane, mut daemon) = following(bad.kuma);
+
+    let before = requests(&plane);
+    (bad.begin)(&plane);
+    let fault = &bad.name;
+    assert_quiet(fault, &daemon, BUSY);
+    let asked = requests(&plane) - before;
+    println!("{fault}: {asked} requests in {WHILE:?}");
+    assert!(asked <= REQUESTS, "{fault}: {asked} requests in {WHILE:?}");
+    assert_eq!(daemon.file(), Some(lists::file(1, TARGETS)), "{fault}");
+
+    (bad.end)(&plane);
+    plane.publish(&lists::list(2, TARGETS));
+    expect_file(fault, &daemon, &lists::file(2, TARGETS));
+    assert!(daemon.is_running(), "{fault}");
+}
+
+#[track_caller]
+fn expect_file(fault: &str, daemon: &Daemon, expected: &str) {
+    let limit = Duration::from_secs(45);
+    let is_there = || daemon.file().as_deref() == Some(expected);
+    assert!(
+        crate::support::harness::wait_until(limit, is_there),
+        "{fault}"
+    );
+}
+
+fn requests(plane: &ControlPlane) -> usize {
+    let is_request = |event: &&Event| matches!(event, Event::Request(_) | Event::Http { .. });
+    plane.events().seen().iter().filter(is_request).count()
+}

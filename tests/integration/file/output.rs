@@ -1,0 +1,199 @@
+//! What an operator is told of the output, and what the daemon follows: a link that changes, a list that
+//! becomes empty, which targets came and went, and what will not work with Prometheus.
+
+use std::fmt::Display;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use kuma_stand_in::{ControlPlane, KumaVersion};
+
+use crate::support::harness::{Launch, SOON, read_if_there, wait_until};
+use crate::support::mesh::{EMPTY, backend, backends, file_v1};
+use crate::support::not_tried::not_tried;
+
+const LOCK: &str = ".kuma.file_sd.json.lock";
+
+const NOBODY: u32 = 65534;
+
+const AS_NOBODY: &str = r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#;
+
+fn give_to_nobody(path: &Path) -> io::Result<()> {
+    chown(path, Some(NOBODY), Some(NOBODY))
+}
+
+/// What is told where root has the lock file.
+fn another_users(lock: &impl Display) -> String {
+    format!(
+        "the lock file {lock} belongs to another user, uid 0; remove it if no kuma-prometheus-sd of \
+         that user runs"
+    )
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[track_caller]
+fn wait_for(path: &Path, expected: &str) {
+    let is_there = || read_if_there(path).as_deref() == Some(expected);
+    assert!(wait_until(SOON, is_there), "{}", path.display());
+}
+
+#[test]
+fn a_link_that_is_changed_or_replaced_is_followed_and_told_once() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&backends(1));
+    let launch = Launch::follow(&plane.grpc_url());
+    let folder = launch.folder();
+    let [old, new] = ["old", "new"].map(|name| folder.join(name).join("real.json"));
+    for path in [&old, &new] {
+        fs::create_dir(path.parent().unwrap()).unwrap();
+    }
+    symlink(&old, launch.output_path()).unwrap();
+    let daemon = launch.start();
+    wait_for(&old, &file_v1(&backends(1)));
+
+    // With no new list, it is the look at the file that finds it.
+    fs::remove_file(launch.output_path()).unwrap();
+    symlink(&new, launch.output_path()).unwrap();
+    wait_for(&new, &file_v1(&backends(1)));
+    let line = daemon.wait_for_log("as a symbolic link was changed or replaced");
+    assert!(line.contains("WARN ]"), "{line}");
+    assert!(line.contains(&new.display().to_string()), "{line}");
+    assert!(line.contains(&old.display().to_string()), "{line}");
+    plane.publish(&backends(2));
+    wait_for(&new, &file_v1(&backends(2)));
+
+    fs::remove_file(launch.output_path()).unwrap();
+    fs::write(launch.output_path(), "by hand").unwrap();
+    plane.publish(&backends(3));
+    daemon.wait_for_file(&file_v1(&backends(3)));
+    daemon.wait_for_log_count("as a symbolic link was changed or replaced", 2);
+    assert!(launch.output_path().symlink_metadata().unwrap().is_file());
+    assert_eq!(read_if_there(&old), Some(file_v1(&backends(1))));
+    assert_eq!(read_if_there(&new), Some(file_v1(&backends(2))));
+    assert_eq!(daemon.lines_with("so it is written again"), 0);
+}
+
+#[test]
+fn a_list_that_becomes_empty_is_a_warning() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&backends(3));
+    let daemon = Launch::follow(&plane.grpc_url()).start();
+    daemon.wait_for_file(&file_v1(&backends(3)));
+    plane.publish(&[]);
+    daemon.wait_for_file(EMPTY);
+    let line = daemon.wait_for_log("the control plane's list is empty now: 3 targets removed; ");
+    assert!(line.contains("WARN ]"), "{line}");
+    assert!(line.contains("check --name"), "{line}");
+}
+
+#[test]
+fn at_debug_the_targets_that_came_went_or_changed_are_named() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&backends(3));
+    let daemon = Launch::follow(&plane.grpc_url()).start();
+    daemon.wait_for_log(
+        "added backend-00000 (10.0.0.1:5670), backend-00001 (10.0.0.2:5670), backend-00002 \
+         (10.0.0.3:5670)",
+    );
+    plane.publish(&[backend(0).tag("version", "2"), backend(1), backend(7)]);
+    let line = daemon.wait_for_log("added backend-00007");
+    let text = "added backend-00007 (10.0.0.8:5670); removed backend-00002 (10.0.0.3:5670); \
+                changed backend-00000 (10.0.0.1:5670)";
+    assert!(line.contains("DEBUG] ") && line.ends_with(text), "{line}");
+    plane.publish(&backends(40));
+    daemon.wait_for_log("backend-00022 (10.0.0.23:5670) and 17 more; changed backend-00000");
+
+    let quiet = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
+    let daemon = quiet.start();
+    daemon.wait_for_log("wrote 40 targets");
+    assert_eq!(daemon.lines_with("backend-000"), 0);
+}
+
+#[test]
+fn a_write_because_of_the_mode_alone_says_so() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let launch = Launch::follow(&plane.grpc_url());
+    fs::write(launch.output_path(), EMPTY).unwrap();
+    fs::set_permissions(launch.output_path(), Permissions::from_mode(0o600)).unwrap();
+    let daemon = launch.start();
+    daemon.wait_for_log("wrote 0 targets to set the mode, which was 0600: 0 added, 0 removed");
+    assert_eq!(mode(launch.output_path()), 0o644);
+}
+
+#[test]
+fn what_will_not_work_with_prometheus_is_warned_of_at_the_start() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let launch = Launch::follow(&plane.grpc_url()).prelude("umask 077");
+    let daemon = launch.output("a/b/targets.txt").start();
+    daemon.wait_for_file(EMPTY);
+    let line = daemon.wait_for_log("/a/b/targets.txt does not end in .json, .yml or .yaml");
+    assert!(line.contains("WARN ]"), "{line}");
+    let line = daemon.wait_for_log("/a was made with mode 0700, as the umask says");
+    assert!(line.contains("WARN ]"), "{line}");
+
+    // With a directory that was there, and the usual umask and name, there is nothing to warn of.
+    let launch = Launch::follow(&plane.grpc_url()).prelude("umask 022");
+    let daemon = launch.output("a/b/targets.json").start();
+    daemon.wait_for_file(EMPTY);
+    assert_eq!(daemon.lines_with("WARN ]"), 0);
+}
+
+/// As after a try by hand as root, with the service's user as the owner of the directory.
+#[test]
+fn a_lock_file_that_another_user_has_left_is_refused_and_stays() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let launch = Launch::follow(&plane.grpc_url()).prelude(AS_NOBODY);
+    let lock = launch.folder().join(LOCK);
+    fs::write(&lock, "").unwrap();
+    fs::set_permissions(&lock, Permissions::from_mode(0o600)).unwrap();
+    if give_to_nobody(launch.folder()).is_err() {
+        return not_tried("this user may not give a directory away");
+    }
+    let before = fs::metadata(&lock).unwrap().ino();
+    let finished = launch.run_to_its_end();
+    assert_eq!(finished.code, Some(1));
+    let text = another_users(&lock.display());
+    assert!(finished.stderr.contains(&text), "{}", finished.stderr);
+    assert_eq!(fs::metadata(&lock).unwrap().ino(), before);
+    fs::remove_file(&lock).unwrap();
+    launch.start().wait_for_file(EMPTY);
+}
+
+/// As under the systemd unit, with `ProcSubset=pid`, and as in a container.
+#[test]
+fn another_users_daemon_that_cannot_be_seen_keeps_its_output() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let launch = Launch::follow(&plane.grpc_url());
+    let lock = launch.folder().join(LOCK);
+    if give_to_nobody(launch.folder()).is_err() {
+        return not_tried("this user may not give a directory away");
+    }
+    let first = launch.start();
+    first.wait_for_file(EMPTY);
+    let before = fs::metadata(&lock).unwrap().ino();
+    for hide in [
+        "unshare --mount sh -c 'mount -t proc -o subset=pid proc /proc && exec \"$0\" \"$@\"'",
+        "unshare --mount --pid --fork --mount-proc",
+    ] {
+        let mut may_hide = Command::new("sh");
+        may_hide.args(["-c", &format!("{hide} true")]);
+        if !may_hide.status().is_ok_and(|status| status.success()) {
+            not_tried(format!("this user may not do this: {hide}"));
+            continue;
+        }
+        let output = launch.output_path().display();
+        let second = Launch::follow(&plane.grpc_url())
+            .argument(format!("--output-file={output}"))
+            .prelude(&format!("exec {hide} {}", AS_NOBODY.replace("exec ", "")));
+        let finished = second.run_to_its_end();
+        assert_eq!(finished.code, Some(1), "{hide}: {}", finished.stderr);
+        let text = another_users(&lock.display());
+        assert!(finished.stderr.contains(&text), "{}", finished.stderr);
+        assert_eq!(fs::metadata(&lock).unwrap().ino(), before, "{hide}");
+    }
+}

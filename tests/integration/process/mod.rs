@@ -1,0 +1,6 @@
+//! The daemon as a process: signals, the service manager, the log.
+
+mod logging;
+mod service_manager;
+mod signals;
+mod stalled_log;

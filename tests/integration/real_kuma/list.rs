@@ -1,0 +1,164 @@
+//! What is put into a control plane, and the list that must come of it, written down without the
+//! daemon's own rendering.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::real_kuma::control_plane::ControlPlane;
+use crate::real_kuma::version::Version;
+
+/// The list of an empty mesh.
+pub(crate) const EMPTY: &str = "[]\n";
+
+/// The port and the path of metrics that `enable_metrics` gives.
+pub(crate) const METRICS: (u16, &str) = (5670, "/metrics");
+
+/// A dataplane of the service `app`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Dataplane {
+    pub(crate) mesh: String,
+    pub(crate) name: String,
+    pub(crate) address: String,
+    /// Its tag `env`.
+    pub(crate) env: String,
+}
+
+impl Dataplane {
+    /// A dataplane of the mesh `default`.
+    pub(crate) fn new(name: &str, address: &str, env: &str) -> Dataplane {
+        Dataplane {
+            mesh: "default".to_owned(),
+            name: name.to_owned(),
+            address: address.to_owned(),
+            env: env.to_owned(),
+        }
+    }
+
+    /// The same in another mesh.
+    pub(crate) fn in_mesh(mut self, mesh: &str) -> Dataplane {
+        mesh.clone_into(&mut self.mesh);
+        self
+    }
+
+    fn path(&self) -> String {
+        format!("/meshes/{}/dataplanes/{}", self.mesh, self.name)
+    }
+
+    pub(crate) fn put(&self, plane: &ControlPlane) {
+        // Newer control planes add the zone where it is not given.
+        let tags = json!({"kuma.io/service": "app", "kuma.io/zone": "default", "env": self.env});
+        let inbound = json!({"port": 8080, "servicePort": 8081, "tags": tags});
+        let resource = json!({
+            "type": "Dataplane",
+            "mesh": self.mesh,
+            "name": self.name,
+            "networking": {"address": self.address, "inbound": [inbound]},
+        });
+        plane.put(&self.path(), &resource);
+    }
+
+    pub(crate) fn delete(&self, plane: &ControlPlane) {
+        plane.delete(&self.path());
+    }
+
+    /// Its line of the list.
+    fn line(&self, version: Version, source: Source) -> String {
+        let (port, path) = source.metrics();
+        let mut labels: BTreeMap<&str, String> = [
+            ("__metrics_path__", path),
+            ("__scheme__", "http"),
+            ("dataplane", &self.name),
+            ("instance", &self.name),
+            ("job", "app"),
+            ("mesh", &self.mesh),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into();
+        if version >= Version::V1 {
+            labels.insert("service", "app".to_owned());
+        }
+        if source == Source::Mesh || version < Version(2, 7) {
+            labels.insert("env", self.env.clone());
+            labels.insert("envs", format!(",{},", self.env));
+            labels.insert("kuma_io_service", "app".to_owned());
+            labels.insert("kuma_io_services", ",app,".to_owned());
+            labels.insert("kuma_io_zone", "default".to_owned());
+            labels.insert("kuma_io_zones", ",default,".to_owned());
+        }
+        let labels = serde_json::to_string(&labels).expect("strings are JSON");
+        format!(
+            r#"{{"targets":["{}:{port}"],"labels":{labels}}}"#,
+            self.address
+        )
+    }
+}
+
+/// What makes targets of dataplanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `metrics` of a Mesh.
+    Mesh,
+    /// A MeshMetric with this port, and the path `/mesh-metric`. From 2.7 on its targets have no
+    /// tags.
+    MeshMetric(u16),
+}
+
+impl Source {
+    fn metrics(self) -> (u16, &'static str) {
+        match self {
+            Source::Mesh => METRICS,
+            Source::MeshMetric(port) => (port, "/mesh-metric"),
+        }
+    }
+}
+
+/// The list of these dataplanes.
+pub(crate) fn list(version: Version, source: Source, dataplanes: &[Dataplane]) -> String {
+    if dataplanes.is_empty() {
+        return EMPTY.to_owned();
+    }
+    let mut dataplanes = dataplanes.to_vec();
+    dataplanes.sort();
+    let lines: Vec<_> = dataplanes
+        .iter()
+        .map(|dataplane| dataplane.line(version, source))
+        .collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+/// Makes a mesh whose dataplanes have metrics, or turns them on in one that is there.
+pub(crate) fn enable_metrics(plane: &ControlPlane, mesh: &str) {
+    let (port, path) = METRICS;
+    let backend = json!({
+        "name": "prometheus",
+        "type": "prometheus",
+        "conf": {"port": port, "path": path, "skipMTLS": true},
+    });
+    let metrics = json!({"enabledBackend": "prometheus", "backends": [backend]});
+    let resource = json!({"type": "Mesh", "name": mesh, "metrics": metrics});
+    plane.put(&format!("/meshes/{mesh}"), &resource);
+}
+
+/// Puts a MeshMetric for all dataplanes of a mesh, for one client or for each that has no other.
+pub(crate) fn put_mesh_metric(
+    plane: &ControlPlane,
+    mesh: &str,
+    name: &str,
+    port: u16,
+    client: Option<&str>,
+) {
+    let mut prometheus = json!({"port": port, "path": Source::MeshMetric(port).metrics().1});
+    if let Some(client) = client {
+        prometheus["clientId"] = client.into();
+    }
+    let backend: Value = json!({"type": "Prometheus", "prometheus": prometheus});
+    let spec = json!({"targetRef": {"kind": "Mesh"}, "default": {"backends": [backend]}});
+    let resource = json!({"type": "MeshMetric", "name": name, "mesh": mesh, "spec": spec});
+    plane.put(&mesh_metric(mesh, name), &resource);
+}
+
+/// Where a MeshMetric is.
+pub(crate) fn mesh_metric(mesh: &str, name: &str) -> String {
+    format!("/meshes/{mesh}/meshmetrics/{name}")
+}

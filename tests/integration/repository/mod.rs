@@ -1,0 +1,8 @@
+//! Files of this repository that must agree with each other: what is generated, licences,
+//! dependencies, completions, the tests that documents name.
+
+mod dependencies;
+mod generated;
+mod reliability;
+mod shells;
+mod third_party;

@@ -1,0 +1,55 @@
+//! A soak: the real binary under random pushes, outages, upgrades and disk faults, from a seed.
+//! Again and again everything is healed, and then the file must be what the control plane last
+//! said. At the end a table tells what happened and what it took.
+//!
+//! `make soak MINUTES=…` runs it; `SOAK_SEED=…` plays the story of an earlier run again, as far as
+//! the clock of another run allows.
+
+mod disk;
+mod story;
+mod table;
+
+use std::env;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use disk::Disk;
+use story::Story;
+
+use crate::support::own_process::{self, Side};
+
+/// So many random steps lie between two times of calm.
+const STEPS: u32 = 25;
+
+fn from_environment<T: FromStr>(name: &str) -> Option<T> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+#[test]
+#[ignore = "it takes as long as it is told to: make soak MINUTES=…"]
+fn the_file_follows_the_control_plane_through_everything() {
+    let test = the_file_follows_the_control_plane_through_everything;
+    let mount = own_process::mount("16m");
+    let disk = match own_process::in_namespaces(&["--mount"], &mount, test) {
+        Side::Inside(folder) => Disk::small(&folder.join("disk")),
+        Side::Passed => return,
+        // Without the faults that need a disk of one's own.
+        Side::Forbidden => Disk::ordinary(),
+    };
+    let minutes: f64 = from_environment("SOAK_MINUTES").unwrap_or(1.0);
+    let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("SOAK_SEED={seed} SOAK_MINUTES={minutes}");
+
+    let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+    let mut story = Story::begin(seed, disk);
+    while Instant::now() < end {
+        for _ in 0..STEPS {
+            story.step();
+        }
+        story.calm();
+    }
+    let table = story.end();
+    println!("{table}");
+    table.assert_within_bounds();
+}

@@ -1,0 +1,92 @@
+//! `tests/captures`: what control planes sent, with the output of the original tool.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// One step of a gRPC capture.
+#[derive(Deserialize)]
+pub(crate) struct GrpcStep {
+    pub(crate) step: String,
+    response: String,
+    /// What the original tool had written by then; `None` where it wrote nothing.
+    pub(crate) original_file: Option<Vec<OriginalGroup>>,
+}
+
+impl GrpcStep {
+    /// The serialized `DiscoveryResponse`.
+    pub(crate) fn response(&self) -> Vec<u8> {
+        BASE64_STANDARD.decode(&self.response).expect("base64")
+    }
+}
+
+/// A target group of the original tool.
+#[derive(Deserialize)]
+pub(crate) struct OriginalGroup {
+    pub(crate) targets: Vec<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// One step of an HTTP capture.
+#[derive(Deserialize)]
+pub(crate) struct HttpStep {
+    pub(crate) step: String,
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// What the API server answered.
+#[derive(Deserialize)]
+pub(crate) struct ApiServer {
+    #[serde(rename = "/")]
+    pub(crate) root: ApiAnswer,
+    #[serde(rename = "/catalog")]
+    pub(crate) catalog: ApiAnswer,
+    #[serde(rename = "/config")]
+    pub(crate) config: ApiAnswer,
+}
+
+/// One answer of the API server.
+#[derive(Deserialize)]
+pub(crate) struct ApiAnswer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
+}
+
+/// Reads `KUMA-SCENARIO/FILE`.
+pub(crate) fn load<T: DeserializeOwned>(name: &str) -> T {
+    let path = root().join(name);
+    let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every `KUMA-SCENARIO/FILE` there is, sorted.
+pub(crate) fn all() -> Vec<String> {
+    let names = |directory: &Path| -> Vec<String> {
+        fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .filter(|name| name != "README.md")
+            .collect()
+    };
+    let mut all: Vec<String> = names(&root())
+        .into_iter()
+        .flat_map(|folder| {
+            let files = names(&root().join(&folder));
+            files
+                .into_iter()
+                .map(move |file| format!("{folder}/{file}"))
+        })
+        .collect();
+    all.sort();
+    all
+}

@@ -1,0 +1,272 @@
+//! Which label names are valid and what becomes of the others, and whose labels win.
+
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+
+use crate::support::decoded::{Decoded, decode};
+use crate::support::wire::{V1, V1Target, V1alpha1, pairs};
+
+const NOTHING: &[(&str, &str)] = &[];
+
+/// A v1 assignment of one target, whose own fields are empty but for the address.
+fn v1(target: &[(&str, &str)], assignment: &[(&str, &str)]) -> V1 {
+    V1 {
+        targets: vec![V1Target {
+            address: "10.0.0.1:80".to_owned(),
+            labels: pairs(target),
+            ..V1Target::default()
+        }],
+        labels: pairs(assignment),
+        ..V1::default()
+    }
+}
+
+/// A v1alpha1 assignment of one target; its address is among its labels.
+fn v1alpha1(target: &[(&str, &str)], assignment: &[(&str, &str)]) -> V1alpha1 {
+    let mut own = pairs(target);
+    own.push(("__address__".to_owned(), "10.0.0.1:80".to_owned()));
+    V1alpha1 {
+        targets: vec![own],
+        labels: pairs(assignment),
+        ..V1alpha1::default()
+    }
+}
+
+pub(crate) fn decode_v1(assignment: &V1) -> Decoded {
+    let assignments = decode(ApiVersion::V1, &[assignment.resource()]).unwrap();
+    let from_json = decode(ApiVersion::V1, &[assignment.json_resource()]).unwrap();
+    assert_eq!(assignments, from_json);
+    assignments
+}
+
+pub(crate) fn decode_v1alpha1(assignment: &V1alpha1) -> Decoded {
+    decode(ApiVersion::V1alpha1, &[assignment.resource()]).unwrap()
+}
+
+/// The labels of the only target, which has the address that all tests here use.
+#[track_caller]
+pub(crate) fn only_labels(assignments: Decoded) -> Vec<(String, String)> {
+    assert_eq!(assignments.skipped, []);
+    let [group] = assignments.groups.try_into().unwrap();
+    assert_eq!(group.address, "10.0.0.1:80");
+    group.labels.into_iter().collect()
+}
+
+/// In both maps of both API versions.
+#[track_caller]
+fn assert_labels(labels: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let expected = pairs(expected);
+    assert_eq!(only_labels(decode_v1(&v1(labels, NOTHING))), expected);
+    assert_eq!(only_labels(decode_v1(&v1(NOTHING, labels))), expected);
+    assert_eq!(
+        only_labels(decode_v1alpha1(&v1alpha1(labels, NOTHING))),
+        expected
+    );
+    assert_eq!(
+        only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))),
+        expected
+    );
+}
+
+#[test]
+fn a_name_is_made_valid_character_by_character() {
+    for (name, expected) in [
+        ("env", "env"),
+        ("ENV_2", "ENV_2"),
+        ("_", "_"),
+        ("__meta", "__meta"),
+        ("kuma.io/service", "kuma_io_service"),
+        ("a-b", "a_b"),
+        ("a b", "a_b"),
+        ("a:b", "a_b"),
+        ("a..b", "a__b"),
+        ("a\n", "a_"),
+        ("-", "_"),
+        ("1", "_1"),
+        ("2nd", "_2nd"),
+        ("9-9", "_9_9"),
+        ("-9", "_9"),
+        ("é", "_"),
+        ("größe", "gr__e"),
+        ("名前", "__"),
+        ("🦀", "_"),
+        ("1é", "_1_"),
+        // Digits and letters to Unicode, but not to Prometheus 2.
+        ("٣", "_"),
+        ("a２", "a_"),
+        ("ﬁ", "_"),
+    ] {
+        assert_labels(&[(name, "value")], &[(expected, "value")]);
+    }
+}
+
+#[test]
+fn an_empty_name_is_dropped() {
+    assert_labels(&[("", "value")], NOTHING);
+    assert_labels(&[("", "value"), ("a", "b")], &[("a", "b")]);
+}
+
+#[test]
+fn an_empty_value_is_left_out() {
+    assert_labels(&[("a", ""), ("b", "c")], &[("b", "c")]);
+}
+
+#[test]
+fn values_stay_as_they_came() {
+    let value = " \u{0}\"\\\n\u{7f}é🦀{{}} ";
+    assert_labels(&[("a", value)], &[("a", value)]);
+}
+
+#[test]
+fn where_names_of_one_map_meet_the_one_that_was_valid_as_it_came_wins() {
+    assert_labels(&[("a-b", "made"), ("a_b", "came")], &[("a_b", "came")]);
+    assert_labels(&[("a_b", "came"), ("a-b", "made")], &[("a_b", "came")]);
+    // `~` sorts behind `_`, `-` before it.
+    assert_labels(&[("a~b", "made"), ("a_b", "came")], &[("a_b", "came")]);
+    assert_labels(&[("1", "made"), ("_1", "came")], &[("_1", "came")]);
+}
+
+#[test]
+fn where_names_that_were_made_valid_meet_the_first_in_byte_order_wins() {
+    assert_labels(&[("a/b", "/"), ("a.b", "."), ("a-b", "-")], &[("a_b", "-")]);
+    assert_labels(&[("a.b", "."), ("a-b", "-"), ("a/b", "/")], &[("a_b", "-")]);
+    assert_labels(
+        &[("é", "two bytes"), ("~", "one byte")],
+        &[("_", "one byte")],
+    );
+    assert_labels(&[("-1", "-"), ("1", "digit")], &[("_1", "-")]);
+}
+
+#[test]
+fn an_empty_value_takes_part_like_any_other() {
+    assert_labels(&[("a-b", "made"), ("a_b", "")], NOTHING);
+    assert_labels(&[("a-b", ""), ("a.b", "second")], NOTHING);
+}
+
+#[test]
+fn names_are_made_valid_in_each_map_before_the_maps_are_merged() {
+    // The loser of the merge was valid as it came, the winner was not.
+    let target: &[_] = &[("a_b", "target")];
+    let assignment: &[_] = &[("a-b", "assignment")];
+    let expected = pairs(&[("a_b", "assignment")]);
+    assert_eq!(only_labels(decode_v1(&v1(target, assignment))), expected);
+    let expected = pairs(&[("a_b", "assignment")]);
+    assert_eq!(
+        only_labels(decode_v1alpha1(&v1alpha1(assignment, target))),
+        expected
+    );
+}
+
+#[test]
+fn the_address_is_never_among_the_labels_of_v1() {
+    for name in ["__address__", "--address--", "_.address/_"] {
+        assert_labels_v1(&[(name, "10.9.9.9:9"), ("a", "b")], &[("a", "b")]);
+    }
+    // Longer, so another name.
+    assert_labels_v1(&[("___address__", "c")], &[("___address__", "c")]);
+}
+
+#[track_caller]
+fn assert_labels_v1(labels: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let expected = pairs(expected);
+    assert_eq!(only_labels(decode_v1(&v1(labels, NOTHING))), expected);
+    assert_eq!(only_labels(decode_v1(&v1(NOTHING, labels))), expected);
+}
+
+#[test]
+fn the_address_of_v1alpha1_is_the_targets_label_and_stays_no_label() {
+    let labels = &[("--address--", "10.9.9.9:9"), ("a", "b")];
+    let expected = pairs(&[("a", "b")]);
+    assert_eq!(
+        only_labels(decode_v1alpha1(&v1alpha1(labels, NOTHING))),
+        expected
+    );
+    assert_eq!(
+        only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))),
+        expected
+    );
+    let labels = &[("__address__", "10.9.9.9:9"), ("a", "b")];
+    assert_eq!(
+        only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))),
+        expected
+    );
+}
+
+#[test]
+fn in_v1_fields_win_over_labels_of_the_assignment_and_these_over_the_targets() {
+    let fields = [
+        "mesh",
+        "service",
+        "job",
+        "dataplane",
+        "instance",
+        "__scheme__",
+    ];
+    let all = |value: &'static str| {
+        let mut labels: Vec<_> = fields.iter().map(|name| (*name, value)).collect();
+        labels.extend([("__metrics_path__", value), ("env", value), (value, "x")]);
+        pairs(&labels)
+    };
+    let assignment = V1 {
+        mesh: "the mesh".to_owned(),
+        service: "the service".to_owned(),
+        targets: vec![V1Target {
+            name: "the name".to_owned(),
+            scheme: "the scheme".to_owned(),
+            address: "10.0.0.1:80".to_owned(),
+            metrics_path: "the path".to_owned(),
+            labels: all("of_target"),
+        }],
+        labels: all("of_assignment"),
+    };
+    let expected = pairs(&[
+        ("__metrics_path__", "the path"),
+        ("__scheme__", "the scheme"),
+        ("dataplane", "the name"),
+        ("env", "of_assignment"),
+        ("instance", "the name"),
+        ("job", "the service"),
+        ("mesh", "the mesh"),
+        ("of_assignment", "x"),
+        ("of_target", "x"),
+        ("service", "the service"),
+    ]);
+    assert_eq!(only_labels(decode_v1(&assignment)), expected);
+}
+
+#[test]
+fn in_v1_an_empty_field_hides_a_label_of_its_name() {
+    let hidden = &[
+        ("mesh", "a"),
+        ("instance", "b"),
+        ("__scheme__", "c"),
+        ("env", "d"),
+    ];
+    assert_labels_v1(hidden, &[("env", "d")]);
+}
+
+#[test]
+fn in_v1_an_empty_label_of_the_assignment_hides_the_targets() {
+    let assignment = v1(&[("env", "prod"), ("zone", "eu")], &[("env", "")]);
+    assert_eq!(
+        only_labels(decode_v1(&assignment)),
+        pairs(&[("zone", "eu")])
+    );
+}
+
+#[test]
+fn in_v1alpha1_the_targets_labels_win() {
+    let assignment = v1alpha1(
+        &[("env", "target"), ("instance", "target"), ("zone", "")],
+        &[
+            ("env", "assignment"),
+            ("job", "assignment"),
+            ("zone", "hidden"),
+        ],
+    );
+    let expected = pairs(&[
+        ("env", "target"),
+        ("instance", "target"),
+        ("job", "assignment"),
+    ]);
+    assert_eq!(only_labels(decode_v1alpha1(&assignment)), expected);
+}

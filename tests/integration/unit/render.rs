@@ -1,0 +1,154 @@
+//! The file's bytes: the order of groups, equal groups once, escapes; and what is counted as
+//! added, removed and changed from one file to the next.
+
+use kuma_prometheus_sd::output::changes::{Changes, changes};
+
+use crate::support::decoded::{group, snapshot};
+use crate::support::prometheus::{Group, groups};
+
+fn text(groups: &[Group]) -> String {
+    String::from_utf8(snapshot(groups).bytes().to_vec()).unwrap()
+}
+
+#[test]
+fn no_target_gives_an_empty_list() {
+    assert_eq!(text(&[]), "[]\n");
+    assert_eq!(snapshot(&[]).groups(), 0);
+}
+
+#[test]
+fn each_target_is_a_line_of_its_own() {
+    let targets = [group("b:1", &[("z", "1"), ("a", "2")]), group("a:1", &[])];
+    let expected = "[\n\
+         {\"targets\":[\"a:1\"],\"labels\":{}},\n\
+         {\"targets\":[\"b:1\"],\"labels\":{\"a\":\"2\",\"z\":\"1\"}}\n\
+         ]\n";
+    assert_eq!(text(&targets), expected);
+    assert_eq!(snapshot(&targets).groups(), 2);
+}
+
+#[test]
+fn groups_are_sorted_by_mesh_service_instance_address_and_content() {
+    let sorted = [
+        group("z:1", &[]),
+        group("y:1", &[("mesh", "a"), ("instance", "z")]),
+        group("x:1", &[("mesh", "a"), ("service", "a"), ("instance", "b")]),
+        group("w:1", &[("mesh", "a"), ("service", "b"), ("instance", "a")]),
+        group(
+            "w:2",
+            &[
+                ("mesh", "a"),
+                ("service", "b"),
+                ("instance", "a"),
+                ("env", "a"),
+            ],
+        ),
+        group(
+            "w:2",
+            &[
+                ("mesh", "a"),
+                ("service", "b"),
+                ("instance", "a"),
+                ("env", "b"),
+            ],
+        ),
+        group("v:1", &[("mesh", "b"), ("__scheme__", "a")]),
+        // Bytes decide, not a locale: a capital comes first, a letter with an accent last.
+        group("v:1", &[("mesh", "é")]),
+    ];
+    let lines = text(&sorted);
+    let mut shuffled = sorted.clone();
+    shuffled.reverse();
+    assert_eq!(text(&shuffled), lines);
+    shuffled.swap(1, 6);
+    assert_eq!(text(&shuffled), lines);
+    let found: Vec<_> = groups(lines.as_bytes()).into_iter().collect();
+    for (group, expected) in found.iter().zip(&sorted) {
+        assert_eq!(
+            (&group.address, &group.labels),
+            (&expected.address, &expected.labels)
+        );
+    }
+}
+
+#[test]
+fn equal_groups_stand_there_once() {
+    let a = group("a:1", &[("env", "prod")]);
+    let b = group("a:1", &[("env", "test")]);
+    let content = snapshot(&[a.clone(), b.clone(), a.clone(), a]);
+    assert_eq!(content.groups(), 2);
+    assert_eq!(groups(content.bytes()).len(), 2);
+}
+
+#[test]
+fn any_text_is_escaped_so_that_a_group_stays_on_its_line() {
+    let value = "\" \\ / \n \r \t \u{0} \u{1b} \u{7f} \u{2028} é 🦀 </script>";
+    let content = snapshot(&[group(value, &[("a", value)])]);
+    let found = groups(content.bytes());
+    assert_eq!(found[0].address, value);
+    assert_eq!(found[0].labels["a"], value);
+}
+
+fn count(before: &[&Group], after: &[&Group]) -> (usize, usize, usize) {
+    let file = |groups: &[&Group]| {
+        let groups: Vec<Group> = groups.iter().copied().cloned().collect();
+        snapshot(&groups)
+    };
+    let changes = changes(file(before).bytes(), file(after).bytes());
+    (changes.added, changes.removed, changes.changed)
+}
+
+#[test]
+fn changes_are_counted_in_groups() {
+    let a = &group("a:1", &[("env", "prod")]);
+    let relabelled = &group("a:1", &[("env", "test")]);
+    let b = &group("b:1", &[]);
+    let c = &group("c:1", &[]);
+    let table: [(&[&Group], &[&Group], _); 9] = [
+        (&[], &[], (0, 0, 0)),
+        (&[a], &[a], (0, 0, 0)),
+        (&[], &[a, b], (2, 0, 0)),
+        (&[a, b], &[], (0, 2, 0)),
+        (&[a], &[relabelled], (0, 0, 1)),
+        (&[a, b], &[relabelled, c], (1, 1, 1)),
+        (&[a], &[a, relabelled], (1, 0, 0)),
+        (&[a, relabelled], &[a], (0, 1, 0)),
+        (&[b], &[c], (1, 1, 0)),
+    ];
+    for (before, after, expected) in table {
+        assert_eq!(count(before, after), expected, "{before:?} -> {after:?}");
+    }
+}
+
+#[test]
+fn a_comma_at_the_end_of_a_line_is_no_change() {
+    let [a, b] = &[group("a:1", &[]), group("b:1", &[])];
+    assert_eq!(count(&[a], &[a, b]), (1, 0, 0));
+}
+
+#[test]
+fn a_foreign_file_has_groups_where_it_has_lines_of_our_form() {
+    let after = snapshot(&[group("a:1", &[])]);
+    for (before, removed) in [
+        (&b""[..], 0),
+        (b"\xff\xfe\0garbage\n\"targets\":[", 0),
+        (b"[{\"targets\":[\"b:1\"]}]", 0),
+        (b"{\"targets\":[\"b:1\"],\"labels\":{}}", 1),
+    ] {
+        let found = changes(before, after.bytes());
+        let lossy = String::from_utf8_lossy(before);
+        assert_eq!(found.added, 1, "{lossy}");
+        assert_eq!(found.removed, removed, "{lossy}");
+        assert_eq!(found.changed, 0, "{lossy}");
+    }
+}
+
+#[test]
+fn changes_are_told_in_words() {
+    let changes = Changes {
+        added: 1,
+        removed: 2,
+        changed: 3,
+    };
+    assert_eq!(changes.to_string(), "1 added, 2 removed, 3 changed");
+}

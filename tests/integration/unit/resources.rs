@@ -1,0 +1,231 @@
+//! Which targets of a resource are skipped, what is read of it, and which resources spoil a whole
+//! response.
+
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::assignment::{OverLimit, Resource, ResourceError, SkippedTarget};
+
+use crate::support::decoded::decode;
+use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobuf_resource};
+use crate::unit::labels::{decode_v1, decode_v1alpha1, only_labels};
+
+#[test]
+fn a_v1_target_without_an_address_is_skipped_and_named() {
+    let target = |name: &str, address: &str| V1Target {
+        name: name.to_owned(),
+        address: address.to_owned(),
+        // A label is no address in v1.
+        labels: pairs(&[("__address__", "10.9.9.9:9")]),
+        ..V1Target::default()
+    };
+    let assignment = V1 {
+        mesh: "default".to_owned(),
+        service: "backend".to_owned(),
+        targets: vec![target("a", "a:1"), target("b", ""), target("c", "c:1")],
+        ..V1::default()
+    };
+    let found = decode_v1(&assignment);
+    let addresses: Vec<_> = found.groups.iter().map(|group| &group.address).collect();
+    assert_eq!(addresses, ["a:1", "c:1"]);
+    assert_eq!(found.count, 1);
+    assert_eq!(found.skipped, [skipped("default/backend", "b")]);
+    assert_eq!(
+        found.skipped[0].to_string(),
+        r#"target "b" of assignment "default/backend""#
+    );
+}
+
+#[test]
+fn a_v1alpha1_target_without_an_address_is_skipped_and_named() {
+    let assignment = V1alpha1 {
+        name: "/meshes/default/dataplanes/backend-01".to_owned(),
+        targets: vec![
+            pairs(&[("instance", "a"), ("__address__", "")]),
+            pairs(&[("instance", "b"), ("__address__", "b:1")]),
+            pairs(&[]),
+        ],
+        // An assignment's address is no target's.
+        labels: pairs(&[("__address__", "10.9.9.9:9"), ("instance", "shared")]),
+    };
+    let found = decode_v1alpha1(&assignment);
+    let addresses: Vec<_> = found.groups.iter().map(|group| &group.address).collect();
+    assert_eq!(addresses, ["b:1"]);
+    let name = "/meshes/default/dataplanes/backend-01";
+    assert_eq!(found.skipped, [skipped(name, "a"), skipped(name, "shared")]);
+}
+
+fn skipped(assignment: &str, target: &str) -> SkippedTarget {
+    SkippedTarget {
+        assignment: assignment.to_owned(),
+        target: target.to_owned(),
+    }
+}
+
+#[test]
+fn an_assignment_without_targets_counts_as_an_assignment() {
+    let nothing = V1::default();
+    let found = decode(ApiVersion::V1, &[nothing.resource(), nothing.resource()]).unwrap();
+    assert_eq!(found.count, 2);
+    assert_eq!(found.targets, 0);
+    assert_eq!(found.snapshot.bytes(), b"[]\n");
+    let nothing = V1alpha1::default();
+    assert_eq!(decode_v1alpha1(&nothing).count, 1);
+    assert_eq!(decode(ApiVersion::V1, &[]).unwrap().count, 0);
+}
+
+#[test]
+fn json_takes_null_the_other_spelling_and_unknown_fields() {
+    let json = r#"{
+        "@type": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+        "mesh": null, "service": "web", "future": {"a": [1]}, "labels": null,
+        "targets": [{
+            "name": null, "address": "10.0.0.1:80", "metricsPath": "/m", "more": true,
+            "labels": {"env": "prod"}
+        }]
+    }"#;
+    let found = decode(ApiVersion::V1, &[json_resource(json)]).unwrap();
+    let expected = [
+        ("__metrics_path__", "/m"),
+        ("env", "prod"),
+        ("job", "web"),
+        ("service", "web"),
+    ];
+    assert_eq!(only_labels(found), pairs(&expected));
+}
+
+#[test]
+fn a_resource_of_another_type_spoils_the_response_and_is_named() {
+    let v1 = V1::default();
+    let foreign = "type.googleapis.com/envoy.api.v2.Cluster";
+    for (resource, type_url) in [
+        (
+            V1alpha1::default().resource(),
+            ApiVersion::V1alpha1.type_url(),
+        ),
+        (
+            json_resource(&format!(r#"{{"@type":"{foreign}","targets":7}}"#)),
+            foreign,
+        ),
+        (json_resource("{}"), ""),
+    ] {
+        let error = decode(ApiVersion::V1, &[v1.resource(), resource]).unwrap_err();
+        let expected = ResourceError::UnexpectedType {
+            index: 1,
+            type_url: type_url.to_owned(),
+        };
+        assert_eq!(error, expected);
+        let text = format!("resource 1 has the unexpected type {type_url:?}");
+        assert_eq!(error.to_string(), text);
+    }
+    let error = decode(ApiVersion::V1alpha1, &[v1.resource()]).unwrap_err();
+    assert!(matches!(
+        error,
+        ResourceError::UnexpectedType { index: 0, .. }
+    ));
+}
+
+#[test]
+fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
+    let type_url = ApiVersion::V1.type_url();
+    let json = |inner: &str| json_resource(&format!(r#"{{"@type":"{type_url}",{inner}}}"#));
+    let protobuf = |api_version, value: &[u8]| protobuf_resource(api_version, value.to_vec());
+    let good = V1::default();
+    let bad_v1: [Resource; 7] = [
+        json(r#""targets":{}"#),
+        json(r#""targets":[null]"#),
+        json(r#""mesh":7"#),
+        json(r#""labels":{"a":1}"#),
+        // The mesh is longer than the message; a mesh that is not UTF-8; a varint without an end.
+        protobuf(ApiVersion::V1, &[2 << 3 | 2, 9, b'a']),
+        protobuf(ApiVersion::V1, &[2 << 3 | 2, 1, 0xff]),
+        protobuf(ApiVersion::V1, &[0xff; 11]),
+    ];
+    for bad in bad_v1 {
+        let error = decode(
+            ApiVersion::V1,
+            &[good.resource(), good.resource(), bad.clone()],
+        );
+        let Err(ResourceError::Undecodable { index: 2, reason }) = &error else {
+            panic!("{bad:?}: {error:?}");
+        };
+        let text = format!("resource 2 cannot be decoded: {reason}");
+        assert_eq!(error.unwrap_err().to_string(), text);
+    }
+    let bad = protobuf(ApiVersion::V1alpha1, &[1 << 3 | 2, 9, b'a']);
+    let error = decode(ApiVersion::V1alpha1, &[bad]).unwrap_err();
+    assert!(matches!(error, ResourceError::Undecodable { index: 0, .. }));
+}
+
+#[test]
+fn unknown_fields_of_a_protobuf_resource_are_ignored() {
+    let target = V1Target {
+        address: "10.0.0.1:80".to_owned(),
+        labels: pairs(&[("env", "prod")]),
+        ..V1Target::default()
+    };
+    let assignment = V1 {
+        targets: vec![target],
+        ..V1::default()
+    };
+    // A Kuma to come may add fields: here a text, and a number.
+    let mut message = assignment.protobuf();
+    message.extend_from_slice(&[15 << 3 | 2, 1, b'x', 1 << 3, 7]);
+    let found = decode(
+        ApiVersion::V1,
+        &[protobuf_resource(ApiVersion::V1, message)],
+    )
+    .unwrap();
+    assert_eq!(only_labels(found), pairs(&[("env", "prod")]));
+}
+
+#[test]
+fn a_resource_that_would_become_too_much_is_rejected_before_it_is_built() {
+    let long = "x".repeat(200_000);
+    let named = |number: usize| V1Target {
+        address: format!("10.0.0.1:{number}"),
+        ..V1Target::default()
+    };
+    let with_label = V1 {
+        targets: (0..3000).map(named).collect(),
+        labels: pairs(&[("long", &long)]),
+        ..V1::default()
+    };
+    let with_name = V1 {
+        service: long.clone(),
+        // Each that is skipped is told with the name of its service.
+        targets: vec![V1Target::default(); 3000],
+        ..V1::default()
+    };
+    let alpha = V1alpha1 {
+        targets: (0..3000)
+            .map(|number| vec![("__address__".to_owned(), format!("10.0.0.1:{number}"))])
+            .collect(),
+        labels: pairs(&[("long", &long)]),
+        ..V1alpha1::default()
+    };
+    let objects = format!(
+        r#"{{"@type":"{}","targets":[{}{{}}]}}"#,
+        ApiVersion::V1.type_url(),
+        "{},".repeat(4_000_000)
+    );
+    let (v1, v1alpha1) = (ApiVersion::V1, ApiVersion::V1alpha1);
+    for (api_version, resource, limit) in [
+        (v1, with_label.resource(), OverLimit::List),
+        (v1, with_label.json_resource(), OverLimit::List),
+        (v1, with_name.resource(), OverLimit::List),
+        (v1alpha1, alpha.resource(), OverLimit::List),
+        (v1, json_resource(&objects), OverLimit::Fields),
+    ] {
+        let small = match api_version {
+            ApiVersion::V1 => V1::default().resource(),
+            ApiVersion::V1alpha1 => V1alpha1::default().resource(),
+        };
+        let error = decode(api_version, &[small, resource]).unwrap_err();
+        assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
+    }
+    let error = ResourceError::OverLimit {
+        index: 1,
+        limit: OverLimit::List,
+    };
+    let text = "resource 1 is too much: the list would take more than 512 MiB";
+    assert_eq!(error.to_string(), text);
+}
