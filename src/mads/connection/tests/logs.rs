@@ -144,6 +144,7 @@ fn targets_without_a_service_are_warned_of_once() {
     let mut story = connected();
     story.step(1.0, assignments("b", &["backend", "unknown"], target));
     story.step(2.0, assignments("c", &["unknown", "unknown"], target));
+    story.step(90.0, assignments("c", &["unknown", "unknown"], target));
     story.assert_logged(&[
         "1 of 2 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
     ]);
