@@ -92,3 +92,63 @@ pub fn step<M: Machine>(machine: &mut M, effects: &mut impl Effects<M>, event: M
 
 #[cfg(test)]
 pub(crate) mod story;
+
+#[cfg(test)]
+mod tests {
+    use super::{Effects, Machine, turn};
+    use std::convert::Infallible;
+    use std::time::Instant;
+
+    /// Wants its deadline until that has come once; answers each event by an action of that name.
+    struct Echo(Option<Instant>);
+
+    impl Machine for Echo {
+        type Event = &'static str;
+        type Action = &'static str;
+
+        const TIME: &'static str = "time";
+
+        fn deadline(&self) -> Option<Instant> {
+            self.0
+        }
+
+        fn step(&mut self, _: Instant, _: f64, event: &'static str) -> Vec<&'static str> {
+            self.0 = self.0.filter(|_| event != "time");
+            vec![event]
+        }
+    }
+
+    /// A network on which something happens at each poll, and what was performed.
+    struct Flood(Instant, Vec<&'static str>);
+
+    impl Effects<Echo> for Flood {
+        type Error = Infallible;
+
+        fn now(&self) -> Instant {
+            self.0
+        }
+
+        fn poll(&mut self) -> Result<Option<&'static str>, Infallible> {
+            Ok(Some("network"))
+        }
+
+        fn perform(&mut self, action: &'static str) -> Vec<&'static str> {
+            self.1.push(action);
+            match action {
+                "command" => vec!["failure"],
+                _ => Vec::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_a_deadline_and_one_event_of_a_flood_have_their_turn() {
+        let now = Instant::now();
+        let mut machine = Echo(Some(now));
+        let mut flood = Flood(now, Vec::new());
+        assert_eq!(turn(&mut machine, &mut flood, Some("command")), Ok(true));
+        assert_eq!(flood.1, ["command", "failure", "time", "network"]);
+        assert_eq!(turn(&mut machine, &mut flood, None), Ok(true));
+        assert_eq!(flood.1[4..], ["network"]);
+    }
+}

@@ -42,6 +42,7 @@ impl World {
         if let Some(daemon) = &mut self.daemon {
             daemon.receiver_alarm.reset();
         }
+        self.watch.pace.step(self.now, &mut self.watch.verdict);
         self.receiver_turns(None);
     }
 
@@ -65,8 +66,11 @@ impl World {
 
     /// SIGHUP.
     pub(crate) fn reconnect(&mut self) {
-        self.event_from_outside();
-        self.receiver_turns(Some(Event::Reconnect));
+        let daemon = self.daemon.as_ref();
+        if daemon.is_some_and(|daemon| daemon.connection.is_some()) {
+            self.event_from_outside();
+            self.receiver_turns(Some(Event::Reconnect));
+        }
     }
 
     /// The thread takes its turns until it would wait.

@@ -37,6 +37,7 @@ impl World {
         if let Some(daemon) = &mut self.daemon {
             daemon.writer_alarm.reset();
         }
+        self.watch.pace.step(self.now, &mut self.watch.verdict);
         self.writer_goes_on();
     }
 

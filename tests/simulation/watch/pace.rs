@@ -24,7 +24,7 @@ pub(crate) const LATENESS: Duration = milliseconds(300);
 /// What a computation in floating point may be off.
 const ROUNDING: Duration = Duration::from_micros(1);
 
-/// Steps of both machines in one second that nothing from outside accounts for, and steps that
+/// Steps of both machines, and wake-ups of their threads, in one second that nothing from outside accounts for, and steps that
 /// one event from outside may cause.
 const IDLE_STEPS: u32 = 60;
 const STEPS_FOR_AN_EVENT: u32 = 6;
@@ -110,7 +110,7 @@ impl PaceWatch {
         );
     }
 
-    /// A machine takes a step.
+    /// A machine takes a step, or a thread wakes up for its deadline.
     pub(crate) fn step(&mut self, now: Duration, verdict: &mut Verdict) {
         if self.second != now.as_secs() {
             self.second = now.as_secs();

@@ -145,6 +145,7 @@ fn targets_without_a_service_are_warned_of_once() {
     let mut story = connected();
     story.step(1.0, assignments("b", &["backend", "unknown"], one));
     story.step(2.0, assignments("c", &["unknown"], two));
+    story.step(90.0, assignments("c", &["unknown"], two));
     story.assert_logged(&[
         "1 of 2 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
     ]);
