@@ -27,7 +27,7 @@ help: ## list the targets
 
 # Most tests wait for something most of the time, so there may be more of them than processors.
 test: prerequisites ## install what is missing, build, run all tests
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-16} $(CARGO) test $(CARGO_FLAGS) --tests --examples
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} scripts/test.sh --tests --examples
 
 run: build ## show the daemon at work with a demo control plane, until Ctrl-C or for DEMO_SECONDS=N
 	@scripts/demo.sh
@@ -74,8 +74,8 @@ static: prerequisites-static ## build the static binary that is shipped, for TAR
 # What its DNS is, and how it ends, matters more where another libc does it.
 test-static: static ## hold the static binary to its promises, and to what the daemon's tests show
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-16} \
-	$(CARGO) test $(CARGO_FLAGS) --test integration -- --skip unit:: --skip repository:: --skip real_kuma::
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
+	scripts/test.sh --test integration -- --skip unit:: --skip repository:: --skip real_kuma::
 
 measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
 	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
