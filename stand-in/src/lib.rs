@@ -56,6 +56,7 @@ pub use dataplane::Dataplane;
 pub use event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 pub use events::Events;
 pub use front::{Fault, Front};
+pub use grpc::Frame;
 pub use http_answer::{Body, HttpAnswer};
 pub use kuma::{ApiVersion, Kuma, Role, Serves};
 pub use plane::{ControlPlane, Plan};
