@@ -11,6 +11,7 @@
 #   static   for `make static`; TARGET in the environment says for which machine, this one by default
 #   deb      for `make deb`
 #   rpm      for `make rpm`
+#   instructions   for `make instructions`
 #   judges   the programs that some tests ask, and without which these only say that they were not tried
 #
 # It is written for the plainest sh: a fresh machine may have no bash yet.
@@ -110,6 +111,7 @@ missing_for() {
             ;;
         deb) has_cargo_tool "$cargo_deb" || echo "$cargo_deb" ;;
         rpm) has_cargo_tool "$cargo_generate_rpm" || echo "$cargo_generate_rpm" ;;
+        instructions) has valgrind || echo valgrind ;;
         judges)
             for judge in faketime fish lintian mandoc strace zsh; do
                 has "$judge" || echo "$judge"
@@ -321,8 +323,8 @@ install_missing() {
 
 for purpose in "$@"; do
     case $purpose in
-    build | lint | e2e | static | deb | rpm | judges) ;;
-    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm or judges)" ;;
+    build | lint | e2e | static | deb | rpm | instructions | judges) ;;
+    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm, instructions or judges)" ;;
     esac
 done
 
