@@ -9,14 +9,14 @@ use crate::figures::{Goals, Results, megabytes, milliseconds, thousands};
 use crate::measure::Pushes;
 
 const WIDTH: f64 = 1080.0;
-const HEIGHT: f64 = 460.0;
+const HEIGHT: f64 = 500.0;
 
 /// The area of one panel's curves.
-const PANEL_WIDTH: f64 = 290.0;
+const PANEL_WIDTH: f64 = 272.0;
 const PANEL_HEIGHT: f64 = 280.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 64.0;
 const TOP: f64 = 70.0;
-const PANEL_STEP: f64 = 352.0;
+const PANEL_STEP: f64 = 356.0;
 
 /// Written out for both grounds, as not everything that draws an SVG knows variables.
 const STYLE: &str = "
@@ -64,7 +64,8 @@ pub(crate) fn draw(results: &Results) -> String {
         panel.draw(LEFT + index as f64 * PANEL_STEP, &mut svg);
     }
     let machine = escape(&results.machine.to_string());
-    text(LEFT, 24.0, "", &format!("Medians; {machine}"), &mut svg);
+    let caption = format!("Over the number of targets; medians; {machine}");
+    text(LEFT, 24.0, "", &caption, &mut svg);
     svg.push_str("</svg>\n");
     svg
 }
@@ -131,23 +132,24 @@ fn panels(pushes: &[Pushes]) -> [Panel; 3] {
     ]
 }
 
-/// A logarithmic axis, from one power of ten to another.
+/// A logarithmic axis; both ends are powers of ten, by their exponents.
 struct Axis {
-    from: i32,
-    to: i32,
+    from: f64,
+    to: f64,
     start: f64,
     length: f64,
 }
 
 impl Axis {
-    /// One that has room for all values; `length` is negative where it points up.
-    fn around(values: impl Iterator<Item = f64>, start: f64, length: f64) -> Self {
-        let (mut from, mut to) = (i32::MAX, i32::MIN);
+    /// One from the least to the greatest of some values; `length` is negative where it points up.
+    fn of(values: impl Iterator<Item = f64>, start: f64, length: f64) -> Self {
+        let (mut from, mut to) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values {
-            from = from.min(value.log10().floor() as i32);
-            to = to.max(value.log10().ceil() as i32);
+            from = from.min(value.log10());
+            to = to.max(value.log10());
         }
-        let to = to.max(from.saturating_add(1));
+        // One value alone has a decade to stand in.
+        let to = to.max(from + 1.0);
         Self {
             from,
             to,
@@ -156,19 +158,26 @@ impl Axis {
         }
     }
 
+    /// The same with whole decades at both ends.
+    fn in_whole_decades(self) -> Self {
+        Self {
+            from: self.from.floor(),
+            to: self.to.ceil(),
+            ..self
+        }
+    }
+
     fn place(&self, value: f64) -> f64 {
-        let share = (value.log10() - f64::from(self.from)) / f64::from(self.to - self.from);
-        self.start + share * self.length
+        self.start + (value.log10() - self.from) / (self.to - self.from) * self.length
     }
 
     /// The powers of ten, with their places and how they are written.
     fn ticks(&self) -> impl Iterator<Item = (f64, String)> {
-        (self.from..=self.to).map(|power| {
+        (self.from.ceil() as i32..=self.to.floor() as i32).map(|power| {
             let value = 10_f64.powi(power);
-            let decimals = usize::try_from(-power).unwrap_or(0);
-            let label = match decimals {
-                0 => thousands(value as usize),
-                decimals => format!("{value:.decimals$}"),
+            let label = match usize::try_from(-power) {
+                Ok(decimals @ 1..) => format!("{value:.decimals$}"),
+                _ => thousands(value as usize),
             };
             (self.place(value), label)
         })
@@ -182,8 +191,9 @@ impl Panel {
         if points().next().is_none() {
             return;
         }
-        let x_axis = Axis::around(points().map(|point| point.0), left, PANEL_WIDTH);
-        let y_axis = Axis::around(points().map(|point| point.1), bottom, -PANEL_HEIGHT);
+        let x_axis = Axis::of(points().map(|point| point.0), left, PANEL_WIDTH);
+        let y_axis = Axis::of(points().map(|point| point.1), bottom, -PANEL_HEIGHT);
+        let y_axis = y_axis.in_whole_decades();
 
         text(left, TOP - 14.0, "title", self.title, svg);
         for (x, label) in x_axis.ticks() {
@@ -197,16 +207,14 @@ impl Panel {
         for (index, series) in self.series.iter().enumerate() {
             let place = |(x, y): &(f64, f64)| (x_axis.place(*x), y_axis.place(*y));
             let places: Vec<(f64, f64)> = series.points.iter().map(place).collect();
-            // The key, in two columns.
-            let x = left + (index % 2) as f64 * 170.0;
-            let y = bottom + 42.0 + (index / 2) as f64 * 20.0;
             series.draw(&places, svg);
+            let y = bottom + 46.0 + index as f64 * 20.0;
             if series.class == "goal" {
-                series.draw(&[(x + 10.0, y - 4.0)], svg);
+                series.draw(&[(left + 12.0, y - 4.0)], svg);
             } else {
-                series.draw(&[(x, y - 4.0), (x + 20.0, y - 4.0)], svg);
+                series.draw(&[(left, y - 4.0), (left + 24.0, y - 4.0)], svg);
             }
-            text(x + 26.0, y, "", series.name, svg);
+            text(left + 32.0, y, "", series.name, svg);
         }
     }
 }

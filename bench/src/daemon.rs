@@ -29,6 +29,8 @@ pub(crate) struct Daemon {
     watch: Watch,
     usage: Usage,
     threads: HashMap<String, Usage>,
+    /// Whether a thread had or wanted a processor or waited for a disk, when last looked at.
+    is_busy: bool,
     /// When it was started.
     pub(crate) started: Instant,
 }
@@ -76,6 +78,7 @@ impl Daemon {
             watch,
             usage: Usage::default(),
             threads: HashMap::new(),
+            is_busy: true,
             started,
         }
     }
@@ -104,7 +107,7 @@ impl Daemon {
         loop {
             thread::sleep(CALM);
             let now = self.usage();
-            if now.cpu - before.cpu < NEXT_TO_NOTHING {
+            if !self.is_busy && now.cpu - before.cpu < NEXT_TO_NOTHING {
                 return now;
             }
             before = now;
@@ -115,11 +118,13 @@ impl Daemon {
     /// threads; what one has used between the last look at it and its end is lost.
     pub(crate) fn usage(&mut self) -> Usage {
         let tasks = fs::read_dir(self.proc("task")).expect("the daemon is running");
+        self.is_busy = false;
         for task in tasks.flatten() {
             let id = task.file_name().to_string_lossy().into_owned();
-            let Some(now) = usage_of_thread(&task.path()) else {
+            let Some((now, is_busy)) = usage_of_thread(&task.path()) else {
                 continue; // It has just ended.
             };
+            self.is_busy |= is_busy;
             let before = self.threads.insert(id, now).unwrap_or_default();
             self.usage.cpu += now.cpu.saturating_sub(before.cpu);
             self.usage.switches += now.switches.saturating_sub(before.switches);
@@ -156,15 +161,18 @@ impl Drop for Daemon {
     }
 }
 
-fn usage_of_thread(task: &Path) -> Option<Usage> {
+/// What a thread has used, and whether it has or wants a processor or waits for a disk.
+fn usage_of_thread(task: &Path) -> Option<(Usage, bool)> {
     let schedule = fs::read_to_string(task.join("schedstat")).ok()?;
     let nanoseconds = schedule.split_whitespace().next()?.parse().ok()?;
     let status = fs::read_to_string(task.join("status")).ok()?;
-    Some(Usage {
+    let usage = Usage {
         cpu: Duration::from_nanos(nanoseconds),
         switches: number_after(&status, "\nvoluntary_ctxt_switches:")?
             + number_after(&status, "\nnonvoluntary_ctxt_switches:")?,
-    })
+    };
+    let is_busy = status.contains("\nState:\tR") || status.contains("\nState:\tD");
+    Some((usage, is_busy))
 }
 
 fn number_after(text: &str, name: &str) -> Option<u64> {

@@ -114,7 +114,12 @@ impl Pushes {
                 None,
             ),
             figure("push → durable file", latency, "ms", None),
-            figure("… over the floors", ratio, "", goals.ratio),
+            figure(
+                "push → durable file, over the floors",
+                ratio,
+                "",
+                goals.ratio,
+            ),
             figure("CPU, all targets changed", all, "ms", goals.all),
             figure("CPU, one target changed", one, "ms", goals.one),
             figure(
@@ -132,9 +137,14 @@ impl Pushes {
             figures.extend([
                 figure("HTTP: push → file", milliseconds(http.latency), "ms", None),
                 figure("HTTP: CPU, all targets changed", cpu, "ms", None),
-                figure("… over gRPC's", cpu / all, "", Some(3.0)),
+                figure("HTTP: CPU over gRPC's", cpu / all, "", Some(3.0)),
                 figure("HTTP: peak memory", http_peak, "MB", None),
-                figure("… over gRPC's", http_peak / peak, "", Some(1.5)),
+                figure(
+                    "HTTP: peak memory over gRPC's",
+                    http_peak / peak,
+                    "",
+                    Some(1.5),
+                ),
                 figure("HTTP: memory afterwards", resident, "MB", None),
             ]);
         }
@@ -166,7 +176,12 @@ impl Results {
                 "ms",
                 None,
             ),
-            plain("… beyond connect".to_owned(), beyond, "ms", Some(20.0)),
+            plain(
+                "start → first file, beyond connect".to_owned(),
+                beyond,
+                "ms",
+                Some(20.0),
+            ),
         ]);
         for idle in &self.idle {
             let transport = idle.transport;
