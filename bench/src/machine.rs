@@ -14,7 +14,7 @@ pub(crate) struct Machine {
     pub(crate) processors: usize,
     /// Memory, in bytes.
     pub(crate) memory: u64,
-    /// The kernel's release.
+    /// The kernel's release, without what its builder adds.
     pub(crate) kernel: String,
     /// The mean number of threads that wanted a processor, in the minute before.
     pub(crate) load: f64,
@@ -39,7 +39,10 @@ impl Machine {
             processor: value(&cpuinfo, "model name").to_owned(),
             processors: thread::available_parallelism().map_or(0, usize::from),
             memory: kilobytes * 1024,
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            kernel: read("/proc/sys/kernel/osrelease")
+                .chars()
+                .take_while(|letter| letter.is_ascii_digit() || *letter == '.')
+                .collect(),
             load: first(&read("/proc/loadavg")).parse().unwrap_or_default(),
         }
     }
