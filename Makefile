@@ -17,7 +17,7 @@ export TARGET
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
 .PHONY: build help test run e2e rules simulate soak real-kuma generate lint without-grpc minimum-rust fuzz \
-	static test-static measure install uninstall dist deb rpm clean prerequisites
+	static test-static bench micro-bench instructions install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
 	$(CARGO) build $(CARGO_FLAGS) --bins --examples
@@ -77,9 +77,15 @@ test-static: static ## hold the static binary to its promises, and to what the d
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
 	scripts/test.sh --test integration -- --skip unit:: --skip repository:: --skip real_kuma::
 
-measure: static ## print what the static binary costs: time, processor time and memory for lists of many sizes
-	KUMA_PROMETHEUS_SD_BINARY="$$(scripts/static-build.sh --path $(TARGET))" \
-	$(CARGO) test $(CARGO_FLAGS) --test integration measure:: -- --ignored --nocapture
+# SIZES=1000 is for trying: its results stay below the target folder. The whole bench is what is checked in.
+bench: static ## measure the static binary against its goals: time, processor time, memory; SIZES=N,N for some sizes only
+	scripts/bench.sh $(TARGET) $(SIZES)
+
+micro-bench: prerequisites ## time decode, render and compare one by one
+	$(CARGO) bench --locked --package kuma-bench --no-default-features --bench stages
+
+instructions: prerequisites-static prerequisites-instructions ## hold decode and render to their instruction counts; RENEW=yes takes today's
+	@scripts/instructions.sh $(if $(RENEW),--renew) $(TARGET)
 
 # Nothing of this builds: what `make static` has built is installed by root, who should compile nothing.
 install: ## install the static binary and its services, for DESTDIR, prefix, sysconfdir and the like

@@ -14,6 +14,7 @@
 #   fuzz     for `make fuzz`
 #   minimum-rust
 #            for `make minimum-rust`: the oldest Rust that Cargo.toml promises
+#   instructions   for `make instructions`
 #   judges   the programs that some tests ask, and without which these only say that they were not tried
 #
 # It is written for the plainest sh: a fresh machine may have no bash yet.
@@ -120,6 +121,7 @@ missing_for() {
                 has rustup || { has curl || echo curl; }
             }
             ;;
+        instructions) has valgrind || echo valgrind ;;
         judges)
             for judge in faketime fish lintian mandoc strace zsh; do
                 has "$judge" || echo "$judge"
@@ -353,8 +355,8 @@ install_missing() {
 
 for purpose in "$@"; do
     case $purpose in
-    build | lint | e2e | static | deb | rpm | fuzz | minimum-rust | judges) ;;
-    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm, fuzz, minimum-rust or judges)" ;;
+    build | lint | e2e | static | deb | rpm | fuzz | minimum-rust | instructions | judges) ;;
+    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm, fuzz, minimum-rust, instructions or judges)" ;;
     esac
 done
 

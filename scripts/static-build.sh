@@ -2,8 +2,12 @@
 # Builds the fully static binary that is shipped. The same source gives the same bytes, in whatever
 # folder, with the same Rust.
 #
-# usage: scripts/static-build.sh TARGET          such as x86_64-unknown-linux-musl
-#        scripts/static-build.sh --path TARGET   only prints where the binary is, or would be
+# usage: scripts/static-build.sh TARGET [PROGRAM]          such as x86_64-unknown-linux-musl
+#        scripts/static-build.sh --path TARGET [PROGRAM]   only prints where the binary is, or would be
+#
+# PROGRAM is `kuma-prometheus-sd` unless it is one that measures: `kuma-bench`, or `stages`, which needs no
+# gRPC. They share what is built for the shipped one, and are built by themselves, so that no dependency of
+# theirs changes it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/static-rust.sh
@@ -14,8 +18,17 @@ if [[ ${1:-} == --path ]]; then
     shift
 fi
 target=${1:?a target, such as x86_64-unknown-linux-musl}
+program=${2:-kuma-prometheus-sd}
+case $program in
+kuma-prometheus-sd | kuma-bench) package=(--package "$program") ;;
+stages) package=(--package kuma-bench --no-default-features) ;;
+*)
+    echo "static-build: unknown program: $program (kuma-prometheus-sd, kuma-bench or stages)" >&2
+    exit 2
+    ;;
+esac
 target_folder=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$target_folder/$target/release/kuma-prometheus-sd
+binary=$target_folder/$target/release/$program
 if [[ -n $only_path ]]; then
     echo "$binary"
     exit
@@ -69,5 +82,5 @@ unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CFLAGS CXXFLAGS
 # The list of crates goes into the binary, for scanners such as `cargo audit bin`.
 export PATH="$target_folder/zig/bin:$target_folder/tools/bin:$PATH"
 "$static_cargo" auditable zigbuild "${flags[@]}" --locked --release --target "$target" \
-    --package kuma-prometheus-sd --bin kuma-prometheus-sd
+    "${package[@]}" --bin "$program"
 echo "$binary: $(stat -c %s "$binary") bytes"

@@ -9,7 +9,7 @@ use crate::dataplane::Dataplane;
 use crate::event::{Event, Server};
 use crate::events::Events;
 use crate::fault_proxy::{self, FaultProxy, Opening, Route};
-use crate::grpc::GrpcServer;
+use crate::grpc::{Frame, GrpcServer};
 use crate::http_answer::HttpAnswer;
 use crate::http_server::HttpServer;
 use crate::http1;
@@ -291,8 +291,12 @@ impl ControlPlane {
     /// Sends bytes in place of a serialized response on each open stream. Returns how many there
     /// are.
     pub fn send_bytes(&self, bytes: &[u8]) -> usize {
-        let bytes: Arc<[u8]> = bytes.into();
-        self.state.tell_streams(|_| Outgoing::Bytes(bytes.clone()))
+        self.send_frame(&Frame::from(bytes))
+    }
+
+    /// As [`ControlPlane::send_bytes`], of bytes that were made ready before.
+    pub fn send_frame(&self, frame: &Frame) -> usize {
+        self.state.tell_streams(|_| Outgoing::Frame(frame.clone()))
     }
 
     /// Ends each open stream with a gRPC status, once everything before it is sent. Returns how

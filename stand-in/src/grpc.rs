@@ -24,8 +24,31 @@ use crate::stream::Outgoing;
 /// Kuma's server ends a connection whose client pings more often than this.
 const MIN_PING_INTERVAL: Duration = Duration::from_secs(15);
 
-/// One message, as it is on the wire.
-struct Frame(Arc<[u8]>);
+/// One message, as it is on the wire. It is sent without a copy, any number of times: what a copy of many
+/// MiB takes would be measured as the receiver's time.
+#[derive(Clone)]
+pub struct Frame(GrpcSlice);
+
+impl Frame {
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    fn from(mut bytes: Vec<u8>) -> Frame {
+        // What has no room to spare is taken over as it is.
+        bytes.shrink_to_fit();
+        Frame(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Frame {
+    fn from(bytes: &[u8]) -> Frame {
+        Frame(bytes.into())
+    }
+}
 
 /// The running server. Dropping it ends its streams.
 pub(crate) struct GrpcServer {
@@ -94,7 +117,7 @@ fn service(api_version: ApiVersion, state: Arc<State>) -> Service {
 }
 
 fn write_frame(frame: &Frame, slice: &mut GrpcSlice) -> grpcio::Result<()> {
-    *slice = GrpcSlice::from(&*frame.0);
+    *slice = frame.0.clone();
     Ok(())
 }
 
@@ -132,7 +155,7 @@ fn serve(
     let state = state.clone();
     context.spawn(async move {
         while let Some(Ok(request)) = requests.next().await {
-            state.stream_request(stream, &request.0);
+            state.stream_request(stream, request.0.as_slice());
         }
         state.stream_ended(stream);
     });
@@ -142,15 +165,15 @@ fn serve(
 fn send(outgoing: &Receiver<Outgoing>, mut sink: DuplexSink<Frame>) {
     let mut status = RpcStatus::ok();
     for outgoing in outgoing {
-        let bytes = match outgoing {
+        let frame = match outgoing {
             Outgoing::Snapshot(snapshot, nonce) => snapshot.to_protobuf(&nonce).into(),
-            Outgoing::Bytes(bytes) => bytes,
+            Outgoing::Frame(frame) => frame,
             Outgoing::Close(code, message) => {
                 status = RpcStatus::with_message(code, message);
                 break;
             }
         };
-        if block_on(sink.send((Frame(bytes), WriteFlags::default()))).is_err() {
+        if block_on(sink.send((frame, WriteFlags::default()))).is_err() {
             return;
         }
     }

@@ -56,6 +56,7 @@ pub use dataplane::Dataplane;
 pub use event::{ErrorDetail, Event, HttpRequest, SeenRequest, Server, StreamId, Transport};
 pub use events::Events;
 pub use fault_proxy::{Fault, FaultProxy};
+pub use grpc::Frame;
 pub use http_answer::{Body, HttpAnswer};
 pub use kuma_version::{ApiVersion, KumaVersion, Role, Serves};
 pub use listener::free_port;

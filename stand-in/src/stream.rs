@@ -7,6 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 
 use crate::event::{ErrorDetail, SeenRequest, StreamId, Transport};
+use crate::grpc::Frame;
 use crate::kuma_version::ApiVersion;
 use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::Snapshot;
@@ -17,7 +18,7 @@ pub(crate) enum Outgoing {
     /// Send a snapshot under a nonce.
     Snapshot(Arc<Snapshot>, String),
     /// Send bytes in place of a serialized response.
-    Bytes(Arc<[u8]>),
+    Frame(Frame),
     /// End the stream with a gRPC status.
     Close(i32, String),
 }
@@ -31,7 +32,7 @@ impl Outgoing {
                 snapshot.version(),
                 snapshot.len()
             ),
-            Outgoing::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Outgoing::Frame(frame) => format!("{} bytes", frame.len()),
             Outgoing::Close(code, message) => format!("the end, {code} {message}"),
         }
     }

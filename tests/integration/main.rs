@@ -8,7 +8,7 @@
 //! - `faults`: the same under faults of the control plane, the network, the disk and the process.
 //! - `packaging`, `static_binary`: what is installed, packed and shipped.
 //! - `repository`: files of this repository that must agree with each other.
-//! - `real_kuma`, `soak`, `measure`: for people, by `make real-kuma`, `make soak` and `make measure`.
+//! - `real_kuma`, `soak`: for people, by `make real-kuma` and `make soak`.
 //!
 //! A test that needs a process of its own (mounts, a network, a umask, fewer rights) runs itself again
 //! in one: see `support::own_process`. `tests/simulation` is a binary of its own, as it starts no
@@ -20,7 +20,6 @@ mod command_line;
 mod connection;
 mod faults;
 mod file;
-mod measure;
 mod packaging;
 mod process;
 mod real_kuma;
