@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::session::Response;
 use kuma_prometheus_sd::mads::{assignment, envelope};
-use kuma_prometheus_sd::output::changes;
+use kuma_prometheus_sd::output::changes::{Changes, Difference};
 pub use kuma_prometheus_sd::snapshot::Snapshot;
 
 /// What turns one response after the other into lists.
@@ -36,6 +36,6 @@ impl Decoder {
 
 /// What distinguishes one list from another, as it is logged.
 #[must_use]
-pub fn compare(before: &Snapshot, after: &Snapshot) -> changes::Changes {
-    changes::changes(before.bytes(), after.bytes())
+pub fn compare(before: &Snapshot, after: &Snapshot) -> Changes {
+    Difference::between(before, after).count()
 }

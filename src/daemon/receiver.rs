@@ -56,11 +56,7 @@ impl SnapshotSender {
 
 /// The bytes of a response that are still to be decoded.
 fn size(response: &Response) -> usize {
-    let size = |resource: &Resource| match resource {
-        Resource::Protobuf(_, bytes) | Resource::Json(bytes) => bytes.len(),
-        Resource::Foreign(_) => 0,
-    };
-    response.resources.iter().map(size).sum()
+    response.resources.iter().map(Resource::length).sum()
 }
 
 /// What the connection's actions are done with.

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::snapshot::are_equal;
+
 /// A version of the MADS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiVersion {
@@ -30,7 +32,7 @@ impl ApiVersion {
     pub fn of_type_url(type_url: &[u8]) -> Option<Self> {
         [Self::V1, Self::V1alpha1]
             .into_iter()
-            .find(|api_version| api_version.type_url().as_bytes() == type_url)
+            .find(|api_version| are_equal(api_version.type_url().as_bytes(), type_url))
     }
 }
 

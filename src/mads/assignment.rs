@@ -33,6 +33,17 @@ pub enum Resource {
     Json(Bytes),
 }
 
+impl Resource {
+    /// How many bytes it has that are to be decoded.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Protobuf(_, bytes) | Self::Json(bytes) => bytes.len(),
+            Self::Foreign(_) => 0,
+        }
+    }
+}
+
 /// A target that cannot be scraped because it has no address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SkippedTarget {
@@ -218,7 +229,13 @@ impl Decoder {
     ) -> Result<Assignments, ResourceError> {
         let hashes = sorted_hashes(api_version, &resources);
         let known = self.find(&hashes, resources.len());
-        let mut targets = Targets::new(Builder::new(&self.snapshot));
+        let to_decode = resources
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_none());
+        let to_decode: usize = to_decode.map(|(resource, _)| resource.length()).sum();
+        // A label takes four bytes more in JSON than in protobuf.
+        let mut targets = Targets::new(Builder::new(&self.snapshot, to_decode / 4 * 5));
         let mut decoded: Vec<Option<Range<usize>>> = Vec::with_capacity(resources.len());
         for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
             let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());

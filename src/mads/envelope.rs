@@ -15,6 +15,9 @@ use crate::snapshot::Text;
 /// google.rpc.Code.INVALID_ARGUMENT, which a NACK carries.
 const INVALID_ARGUMENT: i32 = 3;
 
+/// How many bytes a resource has, roughly.
+const RESOURCE_LENGTH: usize = 256;
+
 /// Decodes the envelope of a response; the resources become slices of this one allocation.
 ///
 /// The first resource of a type that no API version has spoils the whole response, so what follows it
@@ -28,7 +31,7 @@ pub fn decode(message: Vec<u8>) -> Result<Response, WireError> {
         version: String::new(),
         nonce: String::new(),
         type_url: String::new(),
-        resources: Vec::new(),
+        resources: Vec::with_capacity(message.len() / RESOURCE_LENGTH),
     };
     let mut is_spoilt = false;
     for field in Fields::of(&message) {

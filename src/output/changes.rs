@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use crate::common::sanitize::sanitize;
+use crate::snapshot::Snapshot;
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
 const ADDRESS_END: &[u8] = b"],\"labels\":{";
@@ -44,32 +44,80 @@ impl fmt::Display for Changes {
     }
 }
 
-/// Compares two files line by line. `before` may be any bytes at all: a file that somebody edited
-/// has groups wherever it has lines of our form.
-#[must_use]
-pub fn changes(before: &[u8], after: &[u8]) -> Changes {
-    let compared = Compared::new(before, after);
-    Changes {
-        added: compared.added.len(),
-        removed: compared.removed.len(),
-        changed: compared.changed.len(),
-    }
+/// The lines of two files that differ, in the order of the files; a group whose address was there
+/// before is the same target.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference<'a> {
+    added: Vec<&'a [u8]>,
+    removed: Vec<&'a [u8]>,
+    changed: Vec<&'a [u8]>,
 }
 
-/// What `changes` counts, in words: the names of some of the targets, and how many more there are.
-#[must_use]
-pub fn changed_names(before: &[u8], after: &[u8]) -> String {
-    let compared = Compared::new(before, after);
-    let kinds = [
-        ("added", compared.added),
-        ("removed", compared.removed),
-        ("changed", compared.changed),
-    ];
-    let kinds = kinds.into_iter().filter(|(_, lines)| !lines.is_empty());
-    let kinds: Vec<String> = kinds
-        .map(|(kind, lines)| format!("{kind} {}", names(&lines)))
-        .collect();
-    kinds.join("; ")
+impl<'a> Difference<'a> {
+    /// Compares two lists.
+    #[must_use]
+    pub fn between(before: &'a Snapshot, after: &'a Snapshot) -> Self {
+        let (gone, new) = before.differing_lines(after);
+        Self::of(&gone, new)
+    }
+
+    /// Compares a list with any bytes at all: a file that somebody edited has groups wherever it has
+    /// lines of our form.
+    #[must_use]
+    pub fn from_file(before: &'a [u8], after: &'a Snapshot) -> Self {
+        let (before, all_before) = groups(before);
+        let (after, all_after) = groups(after.bytes());
+        let is_gone = |line: &&[u8]| !all_after.contains(line);
+        let is_new = |line: &&[u8]| !all_before.contains(line);
+        let gone: Vec<_> = before.into_iter().filter(is_gone).collect();
+        Self::of(&gone, after.into_iter().filter(is_new).collect())
+    }
+
+    fn of(gone: &[&'a [u8]], new: Vec<&'a [u8]>) -> Self {
+        let mut gone_from: HashMap<&[u8], usize> = HashMap::new();
+        for line in gone {
+            *gone_from.entry(address(line)).or_default() += 1;
+        }
+        let mut take = |line: &&[u8]| match gone_from.get_mut(address(line)) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        };
+        let (changed, added) = new.into_iter().partition(&mut take);
+        let removed = gone.iter().copied().filter(take).collect();
+        Self {
+            added,
+            removed,
+            changed,
+        }
+    }
+
+    /// How many there are of each kind.
+    #[must_use]
+    pub fn count(&self) -> Changes {
+        Changes {
+            added: self.added.len(),
+            removed: self.removed.len(),
+            changed: self.changed.len(),
+        }
+    }
+
+    /// In words: the names of some of the targets, and how many more there are.
+    #[must_use]
+    pub fn names(&self) -> String {
+        let kinds = [
+            ("added", &self.added),
+            ("removed", &self.removed),
+            ("changed", &self.changed),
+        ];
+        let kinds = kinds.into_iter().filter(|(_, lines)| !lines.is_empty());
+        let kinds: Vec<String> = kinds
+            .map(|(kind, lines)| format!("{kind} {}", names(lines)))
+            .collect();
+        kinds.join("; ")
+    }
 }
 
 /// So many targets of a kind are named.
@@ -100,63 +148,9 @@ fn name(line: &[u8]) -> String {
     }
 }
 
-/// The lines of two files that differ, in the order of the files; a group whose address was there before is the same target.
-struct Compared<'a> {
-    added: Vec<&'a [u8]>,
-    removed: Vec<&'a [u8]>,
-    changed: Vec<&'a [u8]>,
-}
-
-impl<'a> Compared<'a> {
-    fn new(before: &'a [u8], after: &'a [u8]) -> Self {
-        let (before, after) = middles(before, after);
-        let (before, all_before) = groups(before);
-        let (after, all_after) = groups(after);
-        let gone = || before.iter().filter(|line| !all_after.contains(*line));
-        let new = after.iter().filter(|line| !all_before.contains(*line));
-
-        let mut gone_from: HashMap<&[u8], usize, Hashing> = HashMap::default();
-        gone().for_each(|line| *gone_from.entry(address(line)).or_default() += 1);
-        let mut take = |line: &&&[u8]| match gone_from.get_mut(address(line)) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                true
-            }
-            _ => false,
-        };
-        let (changed, added): (Vec<&[u8]>, Vec<&[u8]>) = new.partition(|line| take(line));
-        let removed = gone().filter(take).copied().collect();
-        Self {
-            added,
-            removed,
-            changed,
-        }
-    }
-}
-
-/// Whole lines are hashed.
-type Hashing = Xxh3DefaultBuilder;
-
-/// What is left of two files without the lines that both begin with, and those that both end with.
-fn middles<'a>(before: &'a [u8], after: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-    let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-    let start = before[..same].iter().rposition(|byte| *byte == b'\n');
-    let (before, after) = match start {
-        Some(end_of_line) => (&before[end_of_line + 1..], &after[end_of_line + 1..]),
-        None => (before, after),
-    };
-    let pairs = before.iter().rev().zip(after.iter().rev());
-    let same = pairs.take_while(|(a, b)| a == b).count();
-    let end = before[before.len() - same..]
-        .iter()
-        .position(|byte| *byte == b'\n');
-    let kept = end.map_or(0, |end_of_line| same - end_of_line);
-    (&before[..before.len() - kept], &after[..after.len() - kept])
-}
-
 /// The lines of a file that are groups, in their order and as a set.
-fn groups(bytes: &[u8]) -> (Vec<&[u8]>, HashSet<&[u8], Hashing>) {
-    let mut all = HashSet::default();
+fn groups(bytes: &[u8]) -> (Vec<&[u8]>, HashSet<&[u8]>) {
+    let mut all = HashSet::new();
     let lines = group_lines(bytes).filter(|line| all.insert(*line));
     (lines.collect(), all)
 }
@@ -170,6 +164,7 @@ fn group_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The part of a group's line that names its address.
 fn address(line: &[u8]) -> &[u8] {
+    // In a text, a quotation mark comes after a backslash.
     let end = line
         .windows(ADDRESS_END.len())
         .position(|window| window == ADDRESS_END);

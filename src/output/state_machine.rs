@@ -12,7 +12,7 @@ pub use event::{Action, Event, Failure, Inspection};
 
 use crate::common::backoff::{Backoff, RateLimit};
 use crate::common::machine::Machine;
-use crate::output::changes::{self, Changes};
+use crate::output::changes::{Changes, Difference};
 use crate::output::file::WriteError;
 use crate::output::report::{ExternalChange, Report};
 use crate::snapshot::Snapshot;
@@ -108,15 +108,6 @@ struct Replacement {
 enum Before {
     List(Arc<Snapshot>),
     Other(Vec<u8>),
-}
-
-impl Before {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::List(list) => list.bytes(),
-            Self::Other(bytes) => bytes,
-        }
-    }
 }
 
 impl Replacement {
@@ -358,15 +349,18 @@ impl Output {
     /// What a write has changed; the targets by name, where that is wanted. This is work for nothing but
     /// a line of the log, so the file is in place by now.
     fn compare(&self, before: &Before, replacement: &mut Replacement) -> Option<Report> {
-        let (before, after) = (before.bytes(), replacement.content.bytes());
-        let changes = changes::changes(before, after);
+        let difference = match before {
+            Before::List(list) => Difference::between(list, &replacement.content),
+            Before::Other(bytes) => Difference::from_file(bytes, &replacement.content),
+        };
+        let changes = difference.count();
         // What somebody else has put into the file was never on the control plane's list.
         let targets_before = self.targets_before.unwrap_or(changes.removed);
         let is_emptied = replacement.content.groups() == 0 && targets_before > 0;
         replacement.emptied = is_emptied.then_some(targets_before);
         replacement.changes = changes;
         let is_named = self.names_targets && changes != Changes::default();
-        is_named.then(|| Report::Named(changes::changed_names(before, after)))
+        is_named.then(|| Report::Named(difference.names()))
     }
 
     fn written(&mut self, now: Instant, replacement: Replacement, is_old: bool) -> Report {

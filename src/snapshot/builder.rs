@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::group::Group;
-use super::{END, SEPARATOR, START, Snapshot, Text, leading_bytes};
+use super::{END, SEPARATOR, START, Snapshot, Text, are_equal, leading_bytes};
 
 /// The longest list, in bytes; 500,000 targets of normal size take half of it.
 pub const LIST_LIMIT: usize = 512 << 20;
@@ -55,13 +55,13 @@ pub struct Built {
 }
 
 impl<'a> Builder<'a> {
-    /// No groups yet.
+    /// No groups yet. The new ones among them may take about `expected` bytes.
     #[must_use]
-    pub fn new(before: &'a Arc<Snapshot>) -> Self {
+    pub fn new(before: &'a Arc<Snapshot>, expected: usize) -> Self {
         Self {
             before,
             is_kept: vec![false; before.groups.len()],
-            lines: Vec::new(),
+            lines: Vec::with_capacity(expected),
             new: Vec::new(),
             arrivals: Vec::new(),
             length: 0,
@@ -177,7 +177,7 @@ impl Merged {
 
     /// Appends a group, unless the last one is equal; says where it stands.
     fn push(&mut self, group: &Group, bytes: &[u8]) -> u32 {
-        let is_twin = |last: &Group| last.line(&self.bytes) == group.line(bytes);
+        let is_twin = |last: &Group| are_equal(last.line(&self.bytes), group.line(bytes));
         if !self.groups.last().is_some_and(is_twin) {
             if !self.groups.is_empty() {
                 self.bytes.extend_from_slice(SEPARATOR);
@@ -228,7 +228,10 @@ fn sorted(groups: &[Group], lines: &[u8]) -> Vec<usize> {
 
 /// What both begin with.
 fn common_start<'a>(start: &'a [u8], other: &'a [u8]) -> &'a [u8] {
-    if other.starts_with(start) {
+    if other
+        .get(..start.len())
+        .is_some_and(|other| are_equal(start, other))
+    {
         return start;
     }
     let length = start.iter().zip(other).take_while(|(a, b)| a == b).count();

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::Text;
+use super::{Text, are_equal};
 
 const GROUP_START: &[u8] = b"{\"targets\":[\"";
 const ADDRESS_END: &[u8] = b"\"],\"labels\":{";
@@ -116,6 +116,9 @@ impl Group {
 
     /// How it is sorted against another group.
     pub(super) fn compare(&self, bytes: &[u8], other: &Self, other_bytes: &[u8]) -> Ordering {
+        if are_equal(self.line(bytes), other.line(other_bytes)) {
+            return Ordering::Equal;
+        }
         self.key(bytes)
             .cmp(&other.key(other_bytes))
             .then_with(|| self.line(bytes).cmp(other.line(other_bytes)))

@@ -13,12 +13,13 @@ mod builder;
 mod group;
 mod text;
 
+use std::cmp::Ordering;
 use std::fmt;
 
 pub use builder::{Builder, Built, LIST_LIMIT, ListTooLong};
 use group::Group;
 pub use text::Text;
-pub(crate) use text::{all_words, leading_bytes};
+pub(crate) use text::{all_words, are_equal, leading_bytes};
 
 /// The start of a list with targets, what stands between two of its lines, and its end.
 const START: &[u8] = b"[\n";
@@ -55,6 +56,32 @@ impl Snapshot {
     #[must_use]
     pub fn groups(&self) -> usize {
         self.groups.len()
+    }
+
+    /// The lines that stand in this list only, and those that stand in the other one only.
+    #[must_use]
+    pub fn differing_lines<'a>(&'a self, other: &'a Self) -> (Vec<&'a [u8]>, Vec<&'a [u8]>) {
+        let (mut ours, mut theirs) = (
+            self.groups.iter().peekable(),
+            other.groups.iter().peekable(),
+        );
+        let (mut only_ours, mut only_theirs) = (Vec::new(), Vec::new());
+        loop {
+            let order = match (ours.peek(), theirs.peek()) {
+                (Some(our), Some(their)) => our.compare(&self.bytes, their, &other.bytes),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return (only_ours, only_theirs),
+            };
+            let (our, their) = (
+                ours.next_if(|_| order.is_le()),
+                theirs.next_if(|_| order.is_ge()),
+            );
+            if order.is_ne() {
+                only_ours.extend(our.map(|our| our.line(&self.bytes)));
+                only_theirs.extend(their.map(|their| their.line(&other.bytes)));
+            }
+        }
     }
 
     /// How many of them have this value of the label `service`.

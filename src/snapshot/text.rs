@@ -101,6 +101,19 @@ pub(crate) fn all_words(
         && of_word(u64::from_ne_bytes(*last))
 }
 
+/// Whether two slices are equal, sixteen bytes at a time: the comparison that the static binary's C
+/// library has goes byte by byte.
+pub(crate) fn are_equal(bytes: &[u8], other: &[u8]) -> bool {
+    let ((words, rest), (other_words, other_rest)) =
+        (bytes.as_chunks::<16>(), other.as_chunks::<16>());
+    let pairs = words.iter().zip(other_words);
+    bytes.len() == other.len()
+        && pairs
+            .map(|(word, other)| (u128::from_ne_bytes(*word), u128::from_ne_bytes(*other)))
+            .all(|(word, other)| word == other)
+        && rest == other_rest
+}
+
 /// The first sixteen bytes as a number that is sorted as they are; what is missing counts as zero.
 pub(crate) fn leading_bytes(bytes: &[u8]) -> u128 {
     if let Some(first) = bytes.first_chunk() {

@@ -184,3 +184,79 @@ impl<'a> SharedV1<'a> {
         Ok(labels.append_to(builder, target.address)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{FIELD_LIMIT, Targets};
+    use crate::mads::api_version::ApiVersion;
+    use crate::mads::assignment::{Resource, decode_resource};
+    use crate::snapshot::{Builder, LIST_LIMIT, Snapshot};
+
+    fn field(number: u8, value: &[u8]) -> Vec<u8> {
+        let length = value.len();
+        let length = match u8::try_from(length) {
+            Ok(length) if length < 0x80 => vec![length],
+            _ => vec![(length & 0x7f) as u8 | 0x80, (length >> 7) as u8],
+        };
+        [&[number << 3 | 2], &*length, value].concat()
+    }
+
+    /// The labels of a dataplane with five tags.
+    fn tags(number: u8) -> Vec<u8> {
+        let tags = ["kuma_io_service", "env", "version", "kuma_io_zone", "team"];
+        let labels = tags.iter().flat_map(|name| {
+            let value = "backend-in-production";
+            [
+                ((*name).to_owned(), value.to_owned()),
+                (format!("{name}s"), format!(",{value},")),
+            ]
+        });
+        let entry = |(name, value): (String, String)| {
+            field(
+                number,
+                &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat(),
+            )
+        };
+        labels.flat_map(entry).collect()
+    }
+
+    #[test]
+    fn half_a_million_targets_of_normal_size_fit() {
+        let name = b"backend-5c89f4d995-85znn.default";
+        let target = [
+            field(1, name),
+            field(2, b"http"),
+            field(3, b"192.168.100.200:5670"),
+            field(4, b"/metrics"),
+            tags(5),
+        ];
+        let v1 = [
+            field(2, b"default"),
+            field(3, b"backend_default_svc_8080"),
+            field(4, &target.concat()),
+        ];
+        let address = field(
+            1,
+            &[field(1, b"__address__"), field(2, b"192.168.100.200:5670")].concat(),
+        );
+        let v1alpha1 = [field(1, name), field(2, &[address, tags(1)].concat())];
+        for (api_version, assignment) in [
+            (ApiVersion::V1, v1.concat()),
+            (ApiVersion::V1alpha1, v1alpha1.concat()),
+        ] {
+            let resource = Resource::Protobuf(api_version, assignment.into());
+            let empty = Arc::new(Snapshot::empty());
+            let mut targets = Targets::new(Builder::new(&empty, 0));
+            let Ok(()) = decode_resource(api_version, &resource, &mut targets) else {
+                panic!("it cannot be decoded");
+            };
+            assert_eq!(targets.builder.arrived(), 1);
+            let length = LIST_LIMIT - targets.builder.left();
+            assert!(length * 500_000 <= LIST_LIMIT, "{length}");
+            let fields = FIELD_LIMIT - targets.fields_left;
+            assert!(fields * 500_000 <= FIELD_LIMIT, "{fields}");
+        }
+    }
+}

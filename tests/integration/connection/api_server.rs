@@ -118,7 +118,7 @@ fn an_answer_that_leads_nowhere_is_told_and_asked_for_again() {
 #[test]
 fn where_the_api_server_does_not_tell_the_usual_port_is_tried() {
     let authority = Authority::new("the authority");
-    let silent = "/config does not say where MADS is, so it";
+    let silent = "/config does not say where MADS is, so MADS";
     let refusal = |status| format!("the API server refuses /config with status {status}, so MADS");
     for (is_tls, answer, reason) in [
         (false, HttpAnswer::error(401, "No", "token"), refusal(401)),

@@ -14,10 +14,11 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 /// Licences under which a part of a binary may be given away under Apache-2.0, with a notice at most.
-const ALLOWED_LICENCES: [&str; 8] = [
+const ALLOWED_LICENCES: [&str; 9] = [
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-3-Clause",
+    "BSL-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",

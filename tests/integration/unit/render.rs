@@ -1,7 +1,7 @@
 //! The file's bytes: the order of groups, equal groups once, escapes; and what is counted as
 //! added, removed and changed from one file to the next.
 
-use kuma_prometheus_sd::output::changes::{Changes, changes};
+use kuma_prometheus_sd::output::changes::{Changes, Difference};
 
 use crate::support::decoded::{group, snapshot};
 use crate::support::prometheus::{Group, groups};
@@ -94,7 +94,7 @@ fn count(before: &[&Group], after: &[&Group]) -> (usize, usize, usize) {
         let groups: Vec<Group> = groups.iter().copied().cloned().collect();
         snapshot(&groups)
     };
-    let changes = changes(file(before).bytes(), file(after).bytes());
+    let changes = Difference::between(&file(before), &file(after)).count();
     (changes.added, changes.removed, changes.changed)
 }
 
@@ -135,7 +135,7 @@ fn a_foreign_file_has_groups_where_it_has_lines_of_our_form() {
         (b"[{\"targets\":[\"b:1\"]}]", 0),
         (b"{\"targets\":[\"b:1\"],\"labels\":{}}", 1),
     ] {
-        let found = changes(before, after.bytes());
+        let found = Difference::from_file(before, &after).count();
         let lossy = String::from_utf8_lossy(before);
         assert_eq!(found.added, 1, "{lossy}");
         assert_eq!(found.removed, removed, "{lossy}");

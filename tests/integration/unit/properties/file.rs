@@ -6,7 +6,7 @@ use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{Decoder, Resource};
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::transport::http;
-use kuma_prometheus_sd::output::changes::changes;
+use kuma_prometheus_sd::output::changes::Difference;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, SizeRange};
@@ -157,7 +157,9 @@ proptest! {
             snapshot(&assignments.iter().flat_map(meaning_of_v1).collect::<Vec<_>>())
         };
         let (before, after) = (file(&before), file(&after));
-        let found = changes(before.bytes(), after.bytes());
+        let difference = Difference::between(&before, &after);
+        prop_assert_eq!(&Difference::from_file(before.bytes(), &after), &difference);
+        let found = difference.count();
         prop_assert_eq!(before.groups() + found.added, after.groups() + found.removed);
         let none = found.added + found.removed + found.changed == 0;
         prop_assert_eq!(none, before == after);
