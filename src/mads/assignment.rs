@@ -235,7 +235,11 @@ impl Decoder {
             .filter(|(_, known)| known.is_none());
         let to_decode: usize = to_decode.map(|(resource, _)| resource.length()).sum();
         // A label takes four bytes more in JSON than in protobuf.
-        let mut targets = Targets::new(Builder::new(&self.snapshot, to_decode / 4 * 5));
+        let mut targets = Targets::new(Builder::new(
+            &self.snapshot,
+            resources.len(),
+            to_decode / 4 * 5,
+        ));
         let mut decoded: Vec<Option<Range<usize>>> = Vec::with_capacity(resources.len());
         for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
             let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());

@@ -36,6 +36,15 @@ impl<'a> Label<'a> {
         })
     }
 
+    /// A label of a name that is known to be valid.
+    pub(crate) const fn valid(name: &'static str, value: Text<'a>) -> Self {
+        Self {
+            name: name.as_bytes(),
+            is_valid: true,
+            value,
+        }
+    }
+
     /// A label of a text.
     pub(crate) fn of(name: &'a str, value: Text<'a>) -> Self {
         let name = name.as_bytes();

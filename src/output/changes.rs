@@ -12,7 +12,6 @@ use crate::common::sanitize::sanitize;
 use crate::snapshot::Snapshot;
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
-const ADDRESS_END: &[u8] = b"],\"labels\":{";
 
 /// What distinguishes one file from the one before, counted in target groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -162,11 +161,14 @@ fn group_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|line| line.starts_with(GROUP_START))
 }
 
-/// The part of a group's line that names its address.
+/// The address of a group's line, as it stands there. Where there are several, the first one.
 fn address(line: &[u8]) -> &[u8] {
-    // In a text, a quotation mark comes after a backslash.
-    let end = line
-        .windows(ADDRESS_END.len())
-        .position(|window| window == ADDRESS_END);
-    &line[..end.unwrap_or(line.len())]
+    let text = &line[GROUP_START.len().min(line.len())..];
+    let mut is_escaped = false;
+    let end = text.iter().skip(1).position(|byte| {
+        let is_end = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        is_end
+    });
+    &text[..end.map_or(text.len(), |end| end + 1)]
 }

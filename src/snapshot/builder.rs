@@ -55,15 +55,15 @@ pub struct Built {
 }
 
 impl<'a> Builder<'a> {
-    /// No groups yet. The new ones among them may take about `expected` bytes.
+    /// No groups yet. There may be about so many, of which the new ones take about so many bytes.
     #[must_use]
-    pub fn new(before: &'a Arc<Snapshot>, expected: usize) -> Self {
+    pub fn new(before: &'a Arc<Snapshot>, groups: usize, bytes: usize) -> Self {
         Self {
             before,
             is_kept: vec![false; before.groups.len()],
-            lines: Vec::with_capacity(expected),
+            lines: Vec::with_capacity(bytes),
             new: Vec::new(),
-            arrivals: Vec::new(),
+            arrivals: Vec::with_capacity(groups),
             length: 0,
         }
     }
@@ -201,7 +201,7 @@ impl Merged {
 }
 
 /// The order of groups. Most have the same mesh, and many the same service: so what all their keys
-/// begin with is passed over, and the bytes that follow it are compared as one number first.
+/// begin with is passed over, and the bytes that follow it are compared as two numbers first.
 fn sorted(groups: &[Group], lines: &[u8]) -> Vec<usize> {
     let mut keys = Vec::new();
     let ends: Vec<usize> = groups
@@ -214,10 +214,14 @@ fn sorted(groups: &[Group], lines: &[u8]) -> Vec<usize> {
     let starts = [0].into_iter().chain(ends.iter().copied());
     let keys = starts.zip(&ends).map(|(start, end)| &keys[start..*end]);
     let common = keys.clone().reduce(common_start).map_or(0, <[u8]>::len);
-    let mut order: Vec<(u128, usize)> = keys
-        .map(|key| leading_bytes(&key[common..]))
-        .zip(0..)
-        .collect();
+    let leading = |key: &[u8]| {
+        let key = &key[common..];
+        [
+            leading_bytes(key),
+            leading_bytes(key.get(16..).unwrap_or_default()),
+        ]
+    };
+    let mut order: Vec<([u128; 2], usize)> = keys.map(leading).zip(0..).collect();
     order.sort_unstable_by(|(leading, index), (other_leading, other)| {
         leading
             .cmp(other_leading)

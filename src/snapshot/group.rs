@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Text, are_equal};
+use super::{Text, compare};
 
 const GROUP_START: &[u8] = b"{\"targets\":[\"";
 const ADDRESS_END: &[u8] = b"\"],\"labels\":{";
@@ -36,15 +36,13 @@ impl Group {
     ) -> Self {
         let start = lines.len();
         lines.extend_from_slice(GROUP_START);
-        let append_text = |lines: &mut Vec<u8>, text: Text<'_>| {
-            let offset = lines.len();
-            text.append_escaped(lines);
-            Span {
-                offset: to_u32(offset - start),
-                length: to_u32(lines.len() - offset),
-            }
+        let span = |from: usize, to: usize| Span {
+            offset: to_u32(from - start),
+            length: to_u32(to - from),
         };
-        let address = append_text(lines, address);
+        let from = lines.len();
+        address.append_escaped(lines);
+        let address = span(from, lines.len());
         lines.extend_from_slice(ADDRESS_END);
         let [mut mesh, mut service, mut instance] = [Span::default(); 3];
         for (name, value) in labels {
@@ -54,14 +52,15 @@ impl Group {
             lines.push(b'"');
             lines.extend_from_slice(name);
             lines.extend_from_slice(b"\":\"");
-            let value = append_text(lines, value);
-            lines.extend_from_slice(b"\",");
+            let from = lines.len();
+            value.append_escaped(lines);
             match name {
-                b"mesh" => mesh = value,
-                b"service" => service = value,
-                b"instance" => instance = value,
+                b"mesh" => mesh = span(from, lines.len()),
+                b"service" => service = span(from, lines.len()),
+                b"instance" => instance = span(from, lines.len()),
                 _ => {}
             }
+            lines.extend_from_slice(b"\",");
         }
         if lines.ends_with(b",") {
             lines.pop();
@@ -116,12 +115,12 @@ impl Group {
 
     /// How it is sorted against another group.
     pub(super) fn compare(&self, bytes: &[u8], other: &Self, other_bytes: &[u8]) -> Ordering {
-        if are_equal(self.line(bytes), other.line(other_bytes)) {
-            return Ordering::Equal;
-        }
-        self.key(bytes)
-            .cmp(&other.key(other_bytes))
-            .then_with(|| self.line(bytes).cmp(other.line(other_bytes)))
+        let (key, other_key) = (self.key(bytes), other.key(other_bytes));
+        let parts = key.iter().zip(other_key);
+        parts
+            .map(|(part, other)| compare(part, other))
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| compare(self.line(bytes), other.line(other_bytes)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A text as it came over the wire, looked at once: whether it is UTF-8, and whether a JSON string
 //! can take it as it is.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::Utf8Error;
 
@@ -101,17 +102,28 @@ pub(crate) fn all_words(
         && of_word(u64::from_ne_bytes(*last))
 }
 
-/// Whether two slices are equal, sixteen bytes at a time: the comparison that the static binary's C
-/// library has goes byte by byte.
+/// How bytes are sorted, sixteen at a time: what the static binary's C library has for it goes byte by
+/// byte.
+pub(crate) fn compare(bytes: &[u8], other: &[u8]) -> Ordering {
+    let ((words, rest), (other_words, other_rest)) = (bytes.as_chunks(), other.as_chunks());
+    let differing = words.iter().zip(other_words).find(|(word, other)| {
+        let (word, other): (&[u8; 16], &[u8; 16]) = (word, other);
+        u128::from_ne_bytes(*word) != u128::from_ne_bytes(*other)
+    });
+    match differing {
+        Some((word, other)) => u128::from_be_bytes(*word).cmp(&u128::from_be_bytes(*other)),
+        None if words.len() == other_words.len() => rest.cmp(other_rest),
+        None => {
+            // One of them begins with all words of the other one.
+            let common = words.len().min(other_words.len()) * 16;
+            bytes[common..].cmp(&other[common..])
+        }
+    }
+}
+
+/// Whether bytes are equal, likewise.
 pub(crate) fn are_equal(bytes: &[u8], other: &[u8]) -> bool {
-    let ((words, rest), (other_words, other_rest)) =
-        (bytes.as_chunks::<16>(), other.as_chunks::<16>());
-    let pairs = words.iter().zip(other_words);
-    bytes.len() == other.len()
-        && pairs
-            .map(|(word, other)| (u128::from_ne_bytes(*word), u128::from_ne_bytes(*other)))
-            .all(|(word, other)| word == other)
-        && rest == other_rest
+    bytes.len() == other.len() && compare(bytes, other).is_eq()
 }
 
 /// The first sixteen bytes as a number that is sorted as they are; what is missing counts as zero.
@@ -150,7 +162,7 @@ fn is_plain_word(word: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Text;
+    use super::{Text, are_equal, compare, leading_bytes};
 
     #[test]
     fn a_text_is_escaped_as_serde_json_does_it() {
@@ -177,6 +189,41 @@ mod tests {
             let is_plain = text.bytes().all(|byte| (0x20..0x80).contains(&byte))
                 && !text.contains(['"', '\\']);
             assert_eq!(Text::from(&*text).is_plain, is_plain, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_sorted_as_slices_are() {
+        let texts: Vec<Vec<u8>> = (0..40)
+            .flat_map(|length| [b'a', 0xff].map(|last| [vec![b'a'; length], vec![last]].concat()))
+            .chain([Vec::new(), b"b".to_vec()])
+            .collect();
+        for (left, right) in texts
+            .iter()
+            .flat_map(|left| texts.iter().map(move |right| (left, right)))
+        {
+            assert_eq!(compare(left, right), left.cmp(right), "{left:?} {right:?}");
+            assert_eq!(are_equal(left, right), left == right, "{left:?} {right:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_start_as_a_number_that_is_sorted_as_they_are() {
+        for (bytes, number) in [
+            (&b""[..], 0),
+            (b"\x01", 1 << 120),
+            (
+                b"\x01\x02\x03\x04\x05\x06\x07\x08",
+                0x0102_0304_0506_0708 << 64,
+            ),
+            (
+                b"\x01\x02\x03\x04\x05\x06\x07\x08\x09",
+                0x01_0203_0405_0607_0809 << 56,
+            ),
+            (&[0xff; 15], u128::MAX << 8),
+            (&[0xff; 17], u128::MAX),
+        ] {
+            assert_eq!(leading_bytes(bytes), number, "{bytes:?}");
         }
     }
 

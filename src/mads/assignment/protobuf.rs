@@ -107,15 +107,15 @@ pub(super) fn decode_v1alpha1<'a>(
 
 /// A label: an entry of a map on the wire is a message of a key and a value.
 fn label(entry: &[u8]) -> Result<Label<'_>, WireError> {
-    let (mut name, mut value): (&[u8], _) = (&[], Text::EMPTY);
+    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in Fields::of(entry) {
         match field? {
             Field::Bytes(1, bytes) => name = bytes,
-            Field::Bytes(2, bytes) => value = text(bytes)?,
+            Field::Bytes(2, bytes) => value = bytes,
             _ => {}
         }
     }
-    Label::new(name, value).map_err(|_| WireError::Utf8)
+    Label::new(name, text(value)?).map_err(|_| WireError::Utf8)
 }
 
 /// The address among a target's own labels.

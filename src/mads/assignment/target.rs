@@ -62,8 +62,21 @@ pub(super) struct TargetLabels<'a> {
     labels: Vec<Label<'a>>,
     /// Where each map but the first one starts.
     starts: Vec<usize>,
-    /// What the labels are sorted by: the start of a name, and the place of the label.
-    order: Vec<(u128, usize)>,
+    /// What the labels are sorted by: the first fourteen bytes of a name, and the label's place.
+    order: Vec<u128>,
+}
+
+/// The bits of an entry of `TargetLabels::order` that are the label's place; there are so many places.
+const PLACE_BITS: u128 = 0xffff;
+const PLACES: usize = 0x1_0000;
+
+fn place(entry: u128) -> usize {
+    (entry & PLACE_BITS) as usize
+}
+
+/// Whether the names of two entries begin alike, so that all of them must be compared.
+fn leads_alike(entry: u128, other: u128) -> bool {
+    entry | PLACE_BITS == other | PLACE_BITS
 }
 
 impl<'a> TargetLabels<'a> {
@@ -89,36 +102,39 @@ impl<'a> TargetLabels<'a> {
         builder: &mut Builder<'_>,
         address: Text<'_>,
     ) -> Result<(), ListTooLong> {
-        if !self.labels.iter().all(|label| label.is_valid) {
+        if self.labels.len() > PLACES || !self.labels.iter().all(|label| label.is_valid) {
             let merged = self.merged();
             let labels = merged.iter().map(|(name, value)| (name.as_bytes(), *value));
             return builder.append(address, labels.filter(|(name, _)| *name != ADDRESS_LABEL));
         }
+        self.sort();
         let Self { labels, order, .. } = self;
-        order.clear();
-        order.extend(
-            labels
-                .iter()
-                .map(|label| leading_bytes(label.name))
-                .zip(0..),
-        );
-        // Of those with one name the winner comes last.
-        order.sort_unstable_by(|(leading, place), (other_leading, other)| {
-            leading
-                .cmp(other_leading)
-                .then_with(|| (labels[*place].name, place).cmp(&(labels[*other].name, other)))
-        });
-        let is_beaten = |(leading, place): (u128, usize), next: Option<&(u128, usize)>| {
-            next.is_some_and(|(next_leading, next)| {
-                *next_leading == leading && labels[*next].name == labels[place].name
-            })
-        };
+        let label = |entry: &u128| labels[place(*entry)];
         let winners = order.iter().enumerate().filter_map(|(index, entry)| {
-            let label = labels[entry.1];
-            let is_out = is_beaten(*entry, order.get(index + 1)) || label.name == ADDRESS_LABEL;
-            (!is_out).then_some((label.name, label.value))
+            let Label { name, value, .. } = label(entry);
+            let is_beaten = |next: &u128| leads_alike(*entry, *next) && label(next).name == name;
+            let is_out = order.get(index + 1).is_some_and(is_beaten) || name == ADDRESS_LABEL;
+            (!is_out).then_some((name, value))
         });
         builder.append(address, winners)
+    }
+
+    /// Sorts the labels by name; of those with one name the winner comes last. Integers are sorted
+    /// first, as few names begin alike.
+    fn sort(&mut self) {
+        let Self { labels, order, .. } = self;
+        order.clear();
+        let leading = labels
+            .iter()
+            .map(|label| leading_bytes(label.name) & !PLACE_BITS);
+        order.extend(leading.zip(0..).map(|(leading, place)| leading | place));
+        order.sort_unstable();
+        let by_name = |entry: &u128| (labels[place(*entry)].name, place(*entry));
+        for alike in order.chunk_by_mut(|entry, other| leads_alike(*entry, *other)) {
+            if alike.len() > 1 {
+                alike.sort_unstable_by_key(by_name);
+            }
+        }
     }
 
     /// The labels by names that are made valid in each map, before the maps are merged.
@@ -173,13 +189,13 @@ impl<'a> SharedV1<'a> {
         }
         labels.push_map(&self.labels);
         labels.push_map(&[
-            Label::of("mesh", self.mesh),
-            Label::of("service", self.service),
-            Label::of("job", self.service),
-            Label::of("dataplane", target.name),
-            Label::of("instance", target.name),
-            Label::of("__scheme__", target.scheme),
-            Label::of("__metrics_path__", target.metrics_path),
+            Label::valid("mesh", self.mesh),
+            Label::valid("service", self.service),
+            Label::valid("job", self.service),
+            Label::valid("dataplane", target.name),
+            Label::valid("instance", target.name),
+            Label::valid("__scheme__", target.scheme),
+            Label::valid("__metrics_path__", target.metrics_path),
         ]);
         Ok(labels.append_to(builder, target.address)?)
     }
@@ -248,7 +264,7 @@ mod tests {
         ] {
             let resource = Resource::Protobuf(api_version, assignment.into());
             let empty = Arc::new(Snapshot::empty());
-            let mut targets = Targets::new(Builder::new(&empty, 0));
+            let mut targets = Targets::new(Builder::new(&empty, 0, 0));
             let Ok(()) = decode_resource(api_version, &resource, &mut targets) else {
                 panic!("it cannot be decoded");
             };

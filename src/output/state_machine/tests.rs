@@ -35,7 +35,7 @@ fn error(act: &'static str) -> WriteError {
 /// A list with one target for each letter.
 fn list(letters: &str) -> Arc<Snapshot> {
     let empty = Arc::new(Snapshot::empty());
-    let mut builder = Builder::new(&empty, 0);
+    let mut builder = Builder::new(&empty, 0, 0);
     for address in letters.chars().map(String::from) {
         builder
             .append(Text::from(&*address), iter::empty())

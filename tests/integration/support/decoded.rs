@@ -46,7 +46,7 @@ pub(crate) fn group(address: &str, labels: &[(&str, &str)]) -> Group {
 /// The list of these groups.
 pub(crate) fn snapshot(groups: &[Group]) -> Arc<Snapshot> {
     let empty = Arc::new(Snapshot::empty());
-    let mut builder = Builder::new(&empty, 0);
+    let mut builder = Builder::new(&empty, 0, 0);
     for Group { address, labels } in groups {
         let labels = labels.iter();
         let labels = labels.map(|(name, value)| (name.as_bytes(), Text::from(&**value)));
