@@ -41,7 +41,9 @@ fn to_file(api_version: ApiVersion, response: Response) {
             assert_eq!(groups.len(), snapshot.groups());
             // A fresh session, so that everything is decoded once more.
             let mut session = Session::new("kuma_sd".to_owned());
-            let again = session.receive(api_version, reversed.clone()).expect("the same");
+            let again = session
+                .receive(api_version, reversed.clone())
+                .expect("the same");
             assert_eq!(
                 again.assignments.snapshot, snapshot,
                 "the order of arrival shows in the file"
