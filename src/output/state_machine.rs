@@ -20,6 +20,12 @@ use crate::snapshot::Snapshot;
 /// At most ten replacements a second: Prometheus reads the file anew after each.
 const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What a write takes, Prometheus takes some sixty times to read the file and set up all targets anew:
+/// 7 s for 100,000. So after a write that took long, the next one is so many times as far away, but
+/// not further than Prometheus itself waits to apply what it has read.
+const INTERVAL_OVER_WRITE: u32 = 50;
+const LONGEST_REPLACEMENT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How often to look whether the file is still ours, so that a foreign change is put right well
 /// within 10 s.
 const INSPECTION_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,6 +51,8 @@ pub struct Output {
     targets_before: Option<usize>,
     /// Before this time nothing is written.
     next_replacement: Instant,
+    /// When the last replacement began.
+    replacing_since: Instant,
     next_inspection: Instant,
     backoff: Backoff,
     /// Since when the file cannot be written.
@@ -178,6 +186,7 @@ impl Output {
             flush_is_owed: false,
             targets_before: None,
             next_replacement: start,
+            replacing_since: start,
             next_inspection: start,
             backoff: Backoff::default(),
             failing_since: None,
@@ -242,6 +251,7 @@ impl Output {
                 return Some(Action::Inspect(wanted));
             }
         };
+        self.replacing_since = now;
         self.next_replacement = now + REPLACEMENT_INTERVAL;
         self.file = FileState::Replacing(replacement);
         Some(Action::Replace(wanted))
@@ -331,6 +341,9 @@ impl Output {
         let before = replacement.before.take();
         let named = before.and_then(|before| self.compare(&before, &mut replacement));
         if !is_old {
+            let took = now.saturating_duration_since(self.replacing_since);
+            let interval = (took * INTERVAL_OVER_WRITE).min(LONGEST_REPLACEMENT_INTERVAL);
+            self.next_replacement = self.replacing_since + interval.max(REPLACEMENT_INTERVAL);
             // Until it is logged.
             self.writes.suppress();
             self.unlogged_changes.add(replacement.changes);

@@ -165,6 +165,36 @@ fn a_change_is_written_at_once_and_a_flood_at_ten_a_second_with_the_newest_last(
 }
 
 #[test]
+fn the_next_write_is_the_further_away_the_longer_one_takes() {
+    for (took, interval) in [
+        (0.001, 0.1),
+        (0.01, 0.5),
+        (0.06, 3.0),
+        (0.2, 5.0),
+        (7.0, 5.0),
+    ] {
+        let mut story = settled();
+        story.play(vec![
+            (10.0, wanted("abc"), &["replace by abc"]),
+            (10.0 + took, written(), &[]),
+            (
+                10.0 + took,
+                wanted("abcd"),
+                if took > interval {
+                    &["replace by abcd"]
+                } else {
+                    &[]
+                },
+            ),
+        ]);
+        if took < interval {
+            assert_eq!(story.deadline(), Some(10.0 + interval), "{took}");
+            story.play(vec![(10.0 + interval, Event::Time, &["replace by abcd"])]);
+        }
+    }
+}
+
+#[test]
 fn a_flood_of_changes_is_logged_ten_times_a_minute_and_the_rest_is_counted() {
     let mut story = settled();
     for (tenth, letters) in (1..=600).zip(["a", "b"].into_iter().cycle()) {

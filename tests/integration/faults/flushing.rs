@@ -3,6 +3,7 @@
 //! does not pass for one that hangs. The system calls tell, as strace sees them; a power cut itself
 //! cannot be had in a test.
 
+use std::collections::HashMap;
 use std::env;
 use std::fs;
 
@@ -51,8 +52,25 @@ impl Traced {
         Some(traced)
     }
 
+    /// A call a line, with how it ended. Where another thread's call came between, strace has it in two.
     fn trace(&self) -> String {
-        fs::read_to_string(self.launch.folder().join("trace")).unwrap_or_default()
+        let trace = fs::read_to_string(self.launch.folder().join("trace")).unwrap_or_default();
+        let mut begun: HashMap<&str, &str> = HashMap::new();
+        let mut calls = String::new();
+        for line in trace.lines() {
+            let thread = line.split(' ').next().unwrap_or_default();
+            let resumed = line.split_once(" resumed>");
+            let beginning = resumed
+                .and_then(|_| begun.remove(thread))
+                .unwrap_or_default();
+            if let Some(beginning) = line.strip_suffix(" <unfinished ...>") {
+                begun.insert(thread, beginning);
+                continue;
+            }
+            let end = resumed.map_or(line, |(_, end)| end);
+            calls.push_str(&format!("{beginning}{end}\n"));
+        }
+        calls
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod generated;
+mod messages;
 mod reliability;
 mod shells;
 mod third_party;
