@@ -193,18 +193,11 @@ pub struct Decoder {
 struct KnownResource {
     hash: Hash,
     /// Where `places` has its groups.
-    first: u32,
-    groups: u32,
+    groups: Range<u32>,
 }
 
 /// A hash of a resource's type, encoding and bytes: 128 bits, so that no two resources meet by chance.
 type Hash = u128;
-
-impl KnownResource {
-    fn groups(&self) -> Range<usize> {
-        self.first as usize..self.first as usize + self.groups as usize
-    }
-}
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -229,53 +222,25 @@ impl Decoder {
     ) -> Result<Assignments, ResourceError> {
         let hashes = sorted_hashes(api_version, &resources);
         let known = self.find(&hashes, resources.len());
-        let to_decode = resources
-            .iter()
-            .zip(&known)
-            .filter(|(_, known)| known.is_none());
-        let to_decode: usize = to_decode.map(|(resource, _)| resource.length()).sum();
-        // A label takes four bytes more in JSON than in protobuf.
-        let mut targets = Targets::new(Builder::new(
-            &self.snapshot,
-            resources.len(),
-            to_decode / 4 * 5,
-        ));
-        let mut decoded: Vec<Option<Range<usize>>> = Vec::with_capacity(resources.len());
-        for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
-            let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());
-            let result = match known {
-                Some(known) => self.places[known.groups()]
-                    .iter()
-                    .try_for_each(|place| targets.builder.keep(*place))
-                    .map_err(Problem::from),
-                None => decode_resource(api_version, resource, &mut targets),
-            };
-            result.map_err(|problem| problem.of(index))?;
-            let is_whole = targets.skipped.len() == skipped;
-            decoded.push(is_whole.then_some(first..targets.builder.arrived()));
-        }
-        let count = resources.len();
+        let mut targets = Targets::new(self.builder(&resources, &known));
+        let groups = self.decode_each(api_version, &resources, &known, &mut targets)?;
         let Targets {
             builder, skipped, ..
         } = targets;
+        let (count, targets) = (resources.len(), builder.arrived());
         // A message may be large, and is not needed any more when the list is put together.
         drop(resources);
-        let targets = builder.arrived();
         let Built { snapshot, places } = builder.finish();
         let is_unchanged = Arc::ptr_eq(&snapshot, &self.snapshot);
-        self.snapshot = Arc::clone(&snapshot);
-        self.places = places;
-        self.resources = hashes
-            .into_iter()
-            .filter_map(|(hash, index)| {
-                let groups = decoded[index as usize].clone()?;
-                Some(KnownResource {
-                    hash,
-                    first: u32::try_from(groups.start).ok()?,
-                    groups: u32::try_from(groups.len()).ok()?,
-                })
-            })
-            .collect();
+        let known = hashes.into_iter().filter_map(|(hash, index)| {
+            let groups = groups[index as usize].clone()?;
+            Some(KnownResource { hash, groups })
+        });
+        *self = Self {
+            snapshot: Arc::clone(&snapshot),
+            resources: known.collect(),
+            places,
+        };
         Ok(Assignments {
             count,
             targets,
@@ -283,6 +248,51 @@ impl Decoder {
             is_unchanged,
             skipped,
         })
+    }
+
+    /// A builder with room for what is to be decoded.
+    fn builder(&self, resources: &[Resource], known: &[Option<&KnownResource>]) -> Builder<'_> {
+        let lengths = resources
+            .iter()
+            .zip(known)
+            .map(|(resource, known)| match known {
+                Some(_) => 0,
+                None => resource.length(),
+            });
+        // A label takes four bytes more in JSON than in protobuf.
+        let expected = lengths.sum::<usize>() / 4 * 5;
+        Builder::new(&self.snapshot, resources.len(), expected)
+    }
+
+    /// Decodes each resource that is not known. For each, which groups it has, among all in the order in
+    /// which they came; `None` where a target was skipped, so that it is decoded the next time as well.
+    fn decode_each<'a>(
+        &self,
+        api_version: ApiVersion,
+        resources: &'a [Resource],
+        known: &[Option<&KnownResource>],
+        targets: &mut Targets<'a, '_>,
+    ) -> Result<Vec<Option<Range<u32>>>, ResourceError> {
+        let mut groups = Vec::with_capacity(resources.len());
+        for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
+            let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());
+            let result = match known {
+                Some(known) => self.places_of(known).iter().try_for_each(|place| {
+                    targets.builder.keep(*place)?;
+                    Ok(())
+                }),
+                None => decode_resource(api_version, resource, targets),
+            };
+            result.map_err(|problem: Problem| problem.of(index))?;
+            let is_whole = targets.skipped.len() == skipped;
+            groups.push(is_whole.then_some(first as u32..targets.builder.arrived() as u32));
+        }
+        Ok(groups)
+    }
+
+    /// The places in the list of a resource's groups.
+    fn places_of(&self, known: &KnownResource) -> &[u32] {
+        &self.places[known.groups.start as usize..known.groups.end as usize]
     }
 
     /// For each resource of a response, whether it was there in the last one.
@@ -302,7 +312,7 @@ fn sorted_hashes(api_version: ApiVersion, resources: &[Resource]) -> Vec<(Hash, 
     let hash = |resource: &Resource| {
         let (bytes, seed) = match resource {
             Resource::Protobuf(of, bytes) if *of == api_version => (bytes, *of as u64),
-            Resource::Json(bytes) => (bytes, u64::MAX),
+            Resource::Json(bytes) => (bytes, !(api_version as u64)),
             _ => return None,
         };
         Some(xxh3_128_with_seed(bytes, seed))

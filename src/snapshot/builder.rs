@@ -62,13 +62,13 @@ impl<'a> Builder<'a> {
             before,
             is_kept: vec![false; before.groups.len()],
             lines: Vec::with_capacity(bytes),
-            new: Vec::new(),
+            new: Vec::with_capacity(groups),
             arrivals: Vec::with_capacity(groups),
             length: 0,
         }
     }
 
-    /// How many groups have been given to it.
+    /// How many groups have been given to it: less than four billion, as each takes some bytes.
     #[must_use]
     pub fn arrived(&self) -> usize {
         self.arrivals.len()
@@ -200,10 +200,13 @@ impl Merged {
     }
 }
 
+/// How many bytes a key has, roughly.
+const KEY_LENGTH: usize = 96;
+
 /// The order of groups. Most have the same mesh, and many the same service: so what all their keys
 /// begin with is passed over, and the bytes that follow it are compared as two numbers first.
 fn sorted(groups: &[Group], lines: &[u8]) -> Vec<usize> {
-    let mut keys = Vec::new();
+    let mut keys = Vec::with_capacity(groups.len() * KEY_LENGTH);
     let ends: Vec<usize> = groups
         .iter()
         .map(|group| {
