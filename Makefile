@@ -81,10 +81,10 @@ test-static: static ## hold the static binary to its promises, and to what the d
 bench: static ## measure the static binary against its goals: time, processor time, memory; SIZES=N,N for some sizes only
 	scripts/bench.sh $(TARGET) $(SIZES)
 
-micro-bench: prerequisites ## time decode, render and compare one by one
+micro-bench: prerequisites ## time decode and compare one by one
 	$(CARGO) bench --locked --package kuma-bench --no-default-features --bench stages
 
-instructions: prerequisites-static prerequisites-instructions ## hold decode and render to their instruction counts; RENEW=yes takes today's
+instructions: prerequisites-static prerequisites-instructions ## hold decode and compare to their instruction counts; RENEW=yes takes today's
 	@scripts/instructions.sh $(if $(RENEW),--renew) $(TARGET)
 
 # Nothing of this builds: what `make static` has built is installed by root, who should compile nothing.

@@ -2,7 +2,7 @@
 //! Prometheus up to date.
 //!
 //! The binary is the product; this library exists so that tests, fuzzing and benchmarks use the
-//! same parts. The modules stand in the order of the data's way; `ARCHITECTURE.md` shows what each owns.
+//! same parts. `ARCHITECTURE.md` shows what each module owns.
 
 pub mod check;
 pub mod cli;
