@@ -72,7 +72,7 @@ pub struct Assignments {
     pub targets: usize,
     /// The list that they are.
     pub snapshot: Arc<Snapshot>,
-    /// Whether it is the list before.
+    /// Whether it is the list before, or empty and the first one.
     pub is_unchanged: bool,
     /// Their targets without an address.
     pub skipped: Vec<SkippedTarget>,
@@ -125,8 +125,9 @@ impl fmt::Display for ResourceError {
 
 impl std::error::Error for ResourceError {}
 
-/// The parts of a response that are decoded: labels, and targets for twelve of them each. A part of
-/// two bytes takes a hundred in memory, so what counts is not the length of a message.
+/// The parts of a response: labels, those of an assignment for each target that gets them, and targets for
+/// twelve of them each. A part of two bytes takes a hundred in memory, or much time, so what counts is
+/// not the length of a message.
 const FIELD_LIMIT: usize = 24_000_000;
 
 /// Which bound a response exceeds.
@@ -192,8 +193,16 @@ pub struct Decoder {
 #[derive(Debug)]
 struct KnownResource {
     hash: Hash,
-    /// Where `places` has its groups.
+    decoded: Decoded,
+}
+
+/// What came of a resource.
+#[derive(Debug)]
+struct Decoded {
+    /// Its groups, among all of the list in the order in which they came, as `places` has them.
     groups: Range<u32>,
+    /// What it counts for.
+    fields: u32,
 }
 
 /// A hash of a resource's type, encoding and bytes: 128 bits, so that no two resources meet by chance.
@@ -223,7 +232,7 @@ impl Decoder {
         let hashes = sorted_hashes(api_version, &resources);
         let known = self.find(&hashes, resources.len());
         let mut targets = Targets::new(self.builder(&resources, &known));
-        let groups = self.decode_each(api_version, &resources, &known, &mut targets)?;
+        let mut decoded = self.decode_each(api_version, &resources, &known, &mut targets)?;
         let Targets {
             builder, skipped, ..
         } = targets;
@@ -233,8 +242,8 @@ impl Decoder {
         let Built { snapshot, places } = builder.finish();
         let is_unchanged = Arc::ptr_eq(&snapshot, &self.snapshot);
         let known = hashes.into_iter().filter_map(|(hash, index)| {
-            let groups = groups[index as usize].clone()?;
-            Some(KnownResource { hash, groups })
+            let decoded = decoded[index as usize].take()?;
+            Some(KnownResource { hash, decoded })
         });
         *self = Self {
             snapshot: Arc::clone(&snapshot),
@@ -264,35 +273,41 @@ impl Decoder {
         Builder::new(&self.snapshot, resources.len(), expected)
     }
 
-    /// Decodes each resource that is not known. For each, which groups it has, among all in the order in
-    /// which they came; `None` where a target was skipped, so that it is decoded the next time as well.
+    /// Decodes each resource that is not known. `None` stands for one of which a target was skipped: it
+    /// will be decoded the next time as well.
     fn decode_each<'a>(
         &self,
         api_version: ApiVersion,
         resources: &'a [Resource],
         known: &[Option<&KnownResource>],
         targets: &mut Targets<'a, '_>,
-    ) -> Result<Vec<Option<Range<u32>>>, ResourceError> {
-        let mut groups = Vec::with_capacity(resources.len());
+    ) -> Result<Vec<Option<Decoded>>, ResourceError> {
+        let mut decoded = Vec::with_capacity(resources.len());
         for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
             let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());
+            let fields = targets.fields();
             let result = match known {
-                Some(known) => self.places_of(known).iter().try_for_each(|place| {
-                    targets.builder.keep(*place)?;
-                    Ok(())
-                }),
+                Some(known) => self.keep(known, targets),
                 None => decode_resource(api_version, resource, targets),
             };
-            result.map_err(|problem: Problem| problem.of(index))?;
+            result.map_err(|problem| problem.of(index))?;
             let is_whole = targets.skipped.len() == skipped;
-            groups.push(is_whole.then_some(first as u32..targets.builder.arrived() as u32));
+            decoded.push(is_whole.then_some(Decoded {
+                groups: first as u32..targets.builder.arrived() as u32,
+                fields: (targets.fields() - fields) as u32,
+            }));
         }
-        Ok(groups)
+        Ok(decoded)
     }
 
-    /// The places in the list of a resource's groups.
-    fn places_of(&self, known: &KnownResource) -> &[u32] {
-        &self.places[known.groups.start as usize..known.groups.end as usize]
+    /// Takes the groups of a resource from the last list.
+    fn keep(&self, known: &KnownResource, targets: &mut Targets<'_, '_>) -> Result<(), Problem> {
+        let Decoded { groups, fields } = &known.decoded;
+        targets.take_fields(*fields as usize)?;
+        for place in &self.places[groups.start as usize..groups.end as usize] {
+            targets.builder.keep(*place)?;
+        }
+        Ok(())
     }
 
     /// For each resource of a response, whether it was there in the last one.

@@ -126,3 +126,24 @@ fn valid_name(name: &str) -> Cow<'_, str> {
     });
     Cow::Owned(prefix.chars().chain(replaced).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_valid_name;
+
+    #[test]
+    fn each_byte_is_judged_alike_at_each_place_of_a_name() {
+        for byte in 0..=0xff_u8 {
+            let is_allowed = byte.is_ascii_alphanumeric() || byte == b'_';
+            for (before, after) in (0..10).flat_map(|before| [(before, 0), (before, 9)]) {
+                let name = [vec![b'a'; before], vec![byte], vec![b'_'; after]].concat();
+                let is_first_digit = before == 0 && byte.is_ascii_digit();
+                assert_eq!(
+                    is_valid_name(&name),
+                    is_allowed && !is_first_digit,
+                    "{name:?}"
+                );
+            }
+        }
+    }
+}

@@ -19,14 +19,14 @@ use std::time::Instant;
 use crate::common::heartbeat::Heartbeat;
 use crate::output::report::Moved;
 use crate::output::state_machine::{Failure, Inspection};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LIST_LIMIT, Snapshot};
 pub use error::{ClaimError, Warning, WriteError};
 use lock::Lock;
 use place::Place;
 pub use probe::check;
 
-/// More of a foreign file than this is not read; it only serves to count what changes.
-const READ_LIMIT: u64 = 512 << 20;
+/// More of a file than this is not read: it is none of ours, and only serves to count what changes.
+const READ_LIMIT: u64 = LIST_LIMIT as u64 + 16;
 
 /// So much is written, flushed or read at a time, before the thread says that it lives: a slow disk
 /// takes its time for a large file, and must not pass for one that hangs.

@@ -20,10 +20,10 @@ use crate::snapshot::Snapshot;
 /// At most ten replacements a second: Prometheus reads the file anew after each.
 const REPLACEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a write takes, Prometheus takes some sixty times to read the file and set up all targets anew:
-/// 7 s for 100,000. So after a write that took long, the next one is so many times as far away, but
-/// not further than Prometheus itself waits to apply what it has read.
-const INTERVAL_OVER_WRITE: u32 = 50;
+/// Prometheus takes some 70 µs of processor time for each target of a file that has changed, 7 s for
+/// 100,000. So large files are replaced less often; but not less than Prometheus itself applies what it
+/// has read.
+const REPLACEMENT_INTERVAL_PER_GROUP: Duration = Duration::from_micros(50);
 const LONGEST_REPLACEMENT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often to look whether the file is still ours, so that a foreign change is put right well
@@ -51,8 +51,6 @@ pub struct Output {
     targets_before: Option<usize>,
     /// Before this time nothing is written.
     next_replacement: Instant,
-    /// When the last replacement began.
-    replacing_since: Instant,
     next_inspection: Instant,
     backoff: Backoff,
     /// Since when the file cannot be written.
@@ -90,7 +88,7 @@ enum FileState {
 /// A file that is to be replaced.
 #[derive(Debug)]
 struct Found {
-    bytes: Vec<u8>,
+    before: Before,
     /// Its permissions, where they alone are wrong.
     mode: Option<u32>,
     /// Whether it is not worth a line that it is replaced, as it was not that it was found.
@@ -186,7 +184,6 @@ impl Output {
             flush_is_owed: false,
             targets_before: None,
             next_replacement: start,
-            replacing_since: start,
             next_inspection: start,
             backoff: Backoff::default(),
             failing_since: None,
@@ -241,7 +238,7 @@ impl Output {
             FileState::Different(found) => Replacement {
                 mode: found.mode,
                 is_quiet: found.is_quiet,
-                ..Replacement::of(&wanted, Some(Before::Other(found.bytes)))
+                ..Replacement::of(&wanted, Some(found.before))
             },
             _ => {
                 self.file = FileState::Inspecting {
@@ -251,8 +248,7 @@ impl Output {
                 return Some(Action::Inspect(wanted));
             }
         };
-        self.replacing_since = now;
-        self.next_replacement = now + REPLACEMENT_INTERVAL;
+        self.next_replacement = now + replacement_interval(wanted.groups());
         self.file = FileState::Replacing(replacement);
         Some(Action::Replace(wanted))
     }
@@ -263,15 +259,13 @@ impl Output {
         };
         let (content, held) = (Arc::clone(content), *held);
         let has_moved = std::mem::take(&mut self.has_moved);
-        let (bytes, what) = match result {
+        let (before, what) = match result {
             Ok(Inspection::Same) => return self.found(now, content, held),
-            Ok(Inspection::OtherMode(mode)) => {
-                (content.bytes().to_vec(), ExternalChange::Mode(mode))
-            }
-            Ok(Inspection::Different(bytes)) => (bytes, ExternalChange::Changed),
-            Ok(Inspection::Missing) => (Vec::new(), ExternalChange::Missing),
+            Ok(Inspection::OtherMode(mode)) => (Before::List(content), ExternalChange::Mode(mode)),
+            Ok(Inspection::Different(bytes)) => (Before::Other(bytes), ExternalChange::Changed),
+            Ok(Inspection::Missing) => (Before::Other(Vec::new()), ExternalChange::Missing),
             // It is replaced nevertheless: if that fails too, its error says why.
-            Err(error) => (Vec::new(), ExternalChange::Unreadable(error)),
+            Err(error) => (Before::Other(Vec::new()), ExternalChange::Unreadable(error)),
         };
         let mode = match what {
             ExternalChange::Mode(mode) => Some(mode),
@@ -283,7 +277,7 @@ impl Output {
             .then(|| self.external_changes.allow(now))
             .flatten();
         self.file = FileState::Different(Found {
-            bytes,
+            before,
             mode,
             is_quiet: is_change && suppressed.is_none(),
         });
@@ -341,9 +335,6 @@ impl Output {
         let before = replacement.before.take();
         let named = before.and_then(|before| self.compare(&before, &mut replacement));
         if !is_old {
-            let took = now.saturating_duration_since(self.replacing_since);
-            let interval = (took * INTERVAL_OVER_WRITE).min(LONGEST_REPLACEMENT_INTERVAL);
-            self.next_replacement = self.replacing_since + interval.max(REPLACEMENT_INTERVAL);
             // Until it is logged.
             self.writes.suppress();
             self.unlogged_changes.add(replacement.changes);
@@ -427,6 +418,14 @@ impl Output {
         let was_logged = self.failures.end();
         was_logged.then(|| now.saturating_duration_since(since))
     }
+}
+
+/// How long after a replacement by so many groups the next one may be.
+fn replacement_interval(groups: usize) -> Duration {
+    let groups = u32::try_from(groups).unwrap_or(u32::MAX);
+    REPLACEMENT_INTERVAL_PER_GROUP
+        .saturating_mul(groups)
+        .clamp(REPLACEMENT_INTERVAL, LONGEST_REPLACEMENT_INTERVAL)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ found! {
     a_nack_with_the_rejected_version: NackWithRejectedVersion => NackKeepsLastAcceptedVersion;
     a_forgotten_close: ForgottenClose => OneSourceAtATime;
     an_abandoned_source_that_counts: AbandonedSourceCounts
-        => AckNamesItsResponse | GoodListIsHandedOver | NackOnlyForBadResponse | PausesGrow;
+        => AckNamesItsResponse | GoodListIsHandedOver | NackOnlyForBadResponse;
     a_state_without_a_deadline: StateWithoutDeadline => AttemptEndsInTime;
     a_loop_that_starves_deadlines: StarvingLoop => DeadlinesHaveTheirTurn;
     a_fleet_that_returns_at_once: FleetReturnsAtOnce => FleetIsSpread;

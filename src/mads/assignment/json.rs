@@ -102,12 +102,12 @@ pub(super) fn decode(
             address: target.address.text(),
             metrics_path: target.metrics_path.text(),
         };
-        shared.take(
-            target,
-            &mut labels,
-            &mut targets.builder,
-            &mut targets.skipped,
-        )?;
+        if target.address.is_empty() {
+            targets.skip(shared.name(), target.name.to_string())?;
+            continue;
+        }
+        shared.complete(target, &mut labels);
+        labels.append_to(&mut targets.builder, target.address)?;
     }
     Ok(())
 }

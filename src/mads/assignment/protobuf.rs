@@ -3,8 +3,8 @@
 //! Targets come before the labels that they share, so an assignment is walked twice: first for what it
 //! says itself, and then for its targets.
 
+use super::Problem;
 use super::target::{ADDRESS_LABEL, SharedV1, TargetV1, Targets};
-use super::{Problem, SkippedTarget};
 use crate::mads::labels::{Label, valid_names};
 use crate::mads::protobuf::{Field, Fields, WireError, text};
 use crate::snapshot::Text;
@@ -36,6 +36,7 @@ pub(super) fn decode_v1<'a>(
         let Field::Bytes(4, bytes) = field? else {
             continue;
         };
+        targets.take_target(bytes.len())?;
         targets.labels.clear();
         let mut target = TargetV1::default();
         for field in Fields::of(bytes) {
@@ -49,12 +50,14 @@ pub(super) fn decode_v1<'a>(
             }
             targets.take_fields(1)?;
         }
-        shared.take(
-            target,
-            &mut targets.labels,
-            &mut targets.builder,
-            &mut targets.skipped,
-        )?;
+        if target.address.is_empty() {
+            targets.skip(shared.name(), target.name.to_string())?;
+            continue;
+        }
+        shared.complete(target, &mut targets.labels);
+        targets
+            .labels
+            .append_to(&mut targets.builder, target.address)?;
     }
     Ok(())
 }
@@ -82,6 +85,7 @@ pub(super) fn decode_v1alpha1<'a>(
         let Field::Bytes(2, bytes) = field? else {
             continue;
         };
+        targets.take_target(bytes.len())?;
         own.clear();
         for field in Fields::of(bytes) {
             if let Field::Bytes(1, bytes) = field? {
@@ -96,10 +100,10 @@ pub(super) fn decode_v1alpha1<'a>(
                 targets.labels.push_map(&own);
                 targets.labels.append_to(&mut targets.builder, address)?;
             }
-            None => targets.skipped.push(SkippedTarget {
-                assignment: name.to_string(),
-                target: instance(&own).or(instance(&shared)).unwrap_or_default(),
-            }),
+            None => {
+                let instance = instance(&own).or_else(|| instance(&shared));
+                targets.skip(name.to_string(), instance.unwrap_or_default())?;
+            }
         }
     }
     Ok(())

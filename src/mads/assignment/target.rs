@@ -1,6 +1,6 @@
 //! A target on its way into the list: whose labels win, and what is counted before it is built.
 
-use super::{FIELD_LIMIT, OverLimit, Problem, SkippedTarget};
+use super::{FIELD_LIMIT, OverLimit, SkippedTarget};
 use crate::mads::labels::{Label, ValidLabels, valid_names};
 use crate::snapshot::{Builder, ListTooLong, Text, leading_bytes};
 
@@ -11,13 +11,20 @@ pub(super) const ADDRESS_LABEL: &[u8] = b"__address__";
 /// A target counts for so many fields, however little it says.
 const FIELDS_OF_A_TARGET: usize = 12;
 
+/// The longest target of a message, with what its assignment shares, in bytes before they are escaped.
+const TARGET_LIMIT: usize = 16 << 20;
+
+/// What a skipped target takes beside its texts.
+const SKIPPED_SIZE: usize = 64;
+
 /// Takes the targets of a response's resources. `'a` is the life of their bytes.
 pub(super) struct Targets<'a, 'b> {
     pub(super) builder: Builder<'b>,
     pub(super) skipped: Vec<SkippedTarget>,
     /// The labels of one target; kept for the next one's, as each list has many.
     pub(super) labels: TargetLabels<'a>,
-    fields_left: usize,
+    skipped_length: usize,
+    fields: usize,
 }
 
 impl<'b> Targets<'_, 'b> {
@@ -26,32 +33,62 @@ impl<'b> Targets<'_, 'b> {
             builder,
             skipped: Vec::new(),
             labels: TargetLabels::default(),
-            fields_left: FIELD_LIMIT,
+            skipped_length: 0,
+            fields: 0,
         }
+    }
+
+    /// How many fields have been taken.
+    pub(super) fn fields(&self) -> usize {
+        self.fields
     }
 
     /// Counts parts of a resource before they are decoded.
     pub(super) fn take_fields(&mut self, fields: usize) -> Result<(), OverLimit> {
-        let left = self.fields_left.checked_sub(fields);
-        self.fields_left = left.ok_or(OverLimit::Fields)?;
+        self.fields = self.fields.saturating_add(fields);
+        if self.fields > FIELD_LIMIT {
+            return Err(OverLimit::Fields);
+        }
         Ok(())
     }
 
     /// Counts the targets of an assignment before the first one is built. What they share is copied
-    /// into each of them, or into what is said of it where it has no address: so many bytes, and the
-    /// assignment's labels.
+    /// into each of them: so many bytes, and the assignment's labels.
     pub(super) fn take_targets(
         &mut self,
         targets: usize,
         shared: usize,
         labels: &[Label<'_>],
     ) -> Result<(), OverLimit> {
-        self.take_fields(targets.saturating_mul(FIELDS_OF_A_TARGET))?;
+        let copies = targets.saturating_sub(1).saturating_mul(labels.len());
+        self.take_fields(
+            targets
+                .saturating_mul(FIELDS_OF_A_TARGET)
+                .saturating_add(copies),
+        )?;
         let length = |label: &Label<'_>| label.name.len() + label.value.bytes().len();
         let shared = shared + labels.iter().map(length).sum::<usize>();
-        if shared.saturating_mul(targets) > self.builder.left() {
+        if shared > TARGET_LIMIT || shared.saturating_mul(targets) > self.builder.left() {
             return Err(OverLimit::List);
         }
+        Ok(())
+    }
+
+    /// Counts a target of so many bytes before it is built.
+    pub(super) fn take_target(&self, length: usize) -> Result<(), OverLimit> {
+        if length > TARGET_LIMIT {
+            return Err(OverLimit::List);
+        }
+        Ok(())
+    }
+
+    /// Takes a target that has no address.
+    pub(super) fn skip(&mut self, assignment: String, target: String) -> Result<(), OverLimit> {
+        self.skipped_length += assignment.len() + target.len() + SKIPPED_SIZE;
+        if self.skipped_length > self.builder.left() {
+            return Err(OverLimit::List);
+        }
+        self.skipped.push(SkippedTarget { assignment, target });
         Ok(())
     }
 }
@@ -171,22 +208,9 @@ impl<'a> SharedV1<'a> {
         self.mesh.bytes().len() + self.service.bytes().len()
     }
 
-    /// Takes a target whose own labels are the first map of `labels`. The assignment's labels win over
-    /// them; the fields win over both.
-    pub(super) fn take(
-        &self,
-        target: TargetV1<'a>,
-        labels: &mut TargetLabels<'a>,
-        builder: &mut Builder<'_>,
-        skipped: &mut Vec<SkippedTarget>,
-    ) -> Result<(), Problem> {
-        if target.address.is_empty() {
-            skipped.push(SkippedTarget {
-                assignment: format!("{}/{}", self.mesh, self.service),
-                target: target.name.to_string(),
-            });
-            return Ok(());
-        }
+    /// Adds to a target's own labels those of the assignment, which win over them, and the fields, which
+    /// win over both.
+    pub(super) fn complete(&self, target: TargetV1<'a>, labels: &mut TargetLabels<'a>) {
         labels.push_map(&self.labels);
         labels.push_map(&[
             Label::valid("mesh", self.mesh),
@@ -197,7 +221,11 @@ impl<'a> SharedV1<'a> {
             Label::valid("__scheme__", target.scheme),
             Label::valid("__metrics_path__", target.metrics_path),
         ]);
-        Ok(labels.append_to(builder, target.address)?)
+    }
+
+    /// How a target without an address is named.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.mesh, self.service)
     }
 }
 
@@ -271,7 +299,7 @@ mod tests {
             assert_eq!(targets.builder.arrived(), 1);
             let length = LIST_LIMIT - targets.builder.left();
             assert!(length * 500_000 <= LIST_LIMIT, "{length}");
-            let fields = FIELD_LIMIT - targets.fields_left;
+            let fields = targets.fields();
             assert!(fields * 500_000 <= FIELD_LIMIT, "{fields}");
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::{io, iter};
 
-use super::{Action, Event, Failure, Inspection, Output, Report};
+use super::{Action, Event, Failure, Inspection, Output, Report, replacement_interval};
 use crate::common::machine::Machine;
 use crate::common::machine::story::{self, Described, MIDDLE};
 use crate::output::file::WriteError;
@@ -167,33 +167,29 @@ fn a_change_is_written_at_once_and_a_flood_at_ten_a_second_with_the_newest_last(
 }
 
 #[test]
-fn the_next_write_is_the_further_away_the_longer_one_takes() {
-    for (took, interval) in [
-        (0.001, 0.1),
-        (0.01, 0.5),
-        (0.06, 3.0),
-        (0.2, 5.0),
-        (7.0, 5.0),
+fn the_larger_a_list_the_further_away_is_the_next_write() {
+    for (groups, milliseconds) in [
+        (0, 100),
+        (2_000, 100),
+        (10_000, 500),
+        (100_000, 5_000),
+        (usize::MAX, 5_000),
     ] {
-        let mut story = settled();
-        story.play(vec![
-            (10.0, wanted("abc"), &["replace by abc"]),
-            (10.0 + took, written(), &[]),
-            (
-                10.0 + took,
-                wanted("abcd"),
-                if took > interval {
-                    &["replace by abcd"]
-                } else {
-                    &[]
-                },
-            ),
-        ]);
-        if took < interval {
-            assert_eq!(story.deadline(), Some(10.0 + interval), "{took}");
-            story.play(vec![(10.0 + interval, Event::Time, &["replace by abcd"])]);
-        }
+        assert_eq!(
+            replacement_interval(groups).as_millis(),
+            milliseconds,
+            "{groups}"
+        );
     }
+    let many = ('\u{3400}'..).take(20_000).collect::<String>();
+    let mut story = settled();
+    story.play(vec![
+        (10.0, wanted(&many), &[&format!("replace by {many}")]),
+        (10.0, written(), &[]),
+    ]);
+    story.play(vec![(10.5, wanted("a"), &[])]);
+    assert_eq!(story.deadline(), Some(11.0));
+    story.play(vec![(11.0, Event::Time, &["replace by a"])]);
 }
 
 #[test]

@@ -90,6 +90,35 @@ impl V1 {
         ])
     }
 
+    /// JSON that says everything, also a name that comes twice.
+    fn json_text(&self) -> String {
+        let quoted = |text: &String| json!(text).to_string();
+        let labels = |labels: &Pairs| {
+            let labels = labels.iter();
+            let labels = labels.map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)));
+            format!("{{{}}}", labels.collect::<Vec<_>>().join(","))
+        };
+        let target = |target: &V1Target| {
+            format!(
+                r#"{{"name":{},"scheme":{},"address":{},"metrics_path":{},"labels":{}}}"#,
+                quoted(&target.name),
+                quoted(&target.scheme),
+                quoted(&target.address),
+                quoted(&target.metrics_path),
+                labels(&target.labels)
+            )
+        };
+        let targets: Vec<_> = self.targets.iter().map(target).collect();
+        format!(
+            r#"{{"@type":"{}","mesh":{},"service":{},"targets":[{}],"labels":{}}}"#,
+            ApiVersion::V1.type_url(),
+            quoted(&self.mesh),
+            quoted(&self.service),
+            targets.join(","),
+            labels(&self.labels)
+        )
+    }
+
     /// A resource of a gRPC response.
     pub(crate) fn resource(&self) -> Resource {
         protobuf_resource(ApiVersion::V1, self.protobuf())
@@ -97,7 +126,7 @@ impl V1 {
 
     /// A resource of an HTTP answer.
     pub(crate) fn json_resource(&self) -> Resource {
-        json_resource(&self.json().to_string())
+        json_resource(&self.json_text())
     }
 }
 

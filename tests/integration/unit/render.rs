@@ -53,6 +53,9 @@ fn groups_are_sorted_by_mesh_service_instance_address_and_content() {
             ],
         ),
         group("v:1", &[("mesh", "b"), ("__scheme__", "a")]),
+        // As the file has it: what is escaped begins with a backslash, behind the capitals.
+        group("v:1", &[("mesh", "bZ")]),
+        group("v:1", &[("mesh", "b\"")]),
         // Bytes decide, not a locale: a capital comes first, a letter with an accent last.
         group("v:1", &[("mesh", "é")]),
     ];

@@ -2,7 +2,9 @@
 //! response.
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
-use kuma_prometheus_sd::mads::assignment::{OverLimit, Resource, ResourceError, SkippedTarget};
+use kuma_prometheus_sd::mads::assignment::{
+    Decoder, OverLimit, Resource, ResourceError, SkippedTarget,
+};
 
 use crate::support::decoded::decode;
 use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobuf_resource};
@@ -175,6 +177,86 @@ fn unknown_fields_of_a_protobuf_resource_are_ignored() {
     )
     .unwrap();
     assert_eq!(only_labels(found), pairs(&[("env", "prod")]));
+}
+
+#[test]
+fn a_response_that_is_rejected_changes_nothing_for_the_next_one() {
+    let named = |address: &str| V1 {
+        targets: vec![V1Target {
+            address: address.to_owned(),
+            ..V1Target::default()
+        }],
+        ..V1::default()
+    };
+    let good = vec![named("a:1").resource(), named("b:1").resource()];
+    let bad = protobuf_resource(ApiVersion::V1, vec![0xff; 11]);
+    let mut decoder = Decoder::default();
+    let first = decoder.decode(ApiVersion::V1, good.clone()).unwrap();
+    let with_bad = vec![named("c:1").resource(), bad];
+    decoder.decode(ApiVersion::V1, with_bad).unwrap_err();
+    let again = decoder.decode(ApiVersion::V1, good).unwrap();
+    assert!(again.is_unchanged);
+    assert_eq!(again.snapshot, first.snapshot);
+}
+
+#[test]
+fn a_target_may_have_more_labels_than_are_sorted_as_integers() {
+    let labels: Vec<_> = (0..70_000)
+        .map(|number| (format!("label_{number:05}"), "value".to_owned()))
+        .collect();
+    let assignment = V1 {
+        targets: vec![V1Target {
+            address: "10.0.0.1:80".to_owned(),
+            labels: labels.clone(),
+            ..V1Target::default()
+        }],
+        ..V1::default()
+    };
+    let found = decode(ApiVersion::V1, &[assignment.resource()]).unwrap();
+    assert_eq!(only_labels(found), labels);
+}
+
+#[test]
+fn what_several_resources_would_become_counts_together() {
+    let long = "x".repeat(200_000);
+    let skipping = V1 {
+        service: long.clone(),
+        targets: vec![V1Target::default(); 1500],
+        ..V1::default()
+    };
+    let good = || skipping.resource();
+    assert!(decode(ApiVersion::V1, &[good()]).is_ok());
+    let error = decode(ApiVersion::V1, &[good(), good()]).unwrap_err();
+    let limit = OverLimit::List;
+    assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
+    // Labels of two bytes for each of many targets.
+    let copied = V1 {
+        targets: vec![V1Target::default(); 10_000],
+        labels: vec![(String::new(), String::new()); 10_000],
+        ..V1::default()
+    };
+    let error = decode(ApiVersion::V1, &[copied.resource()]).unwrap_err();
+    let limit = OverLimit::Fields;
+    assert_eq!(error, ResourceError::OverLimit { index: 0, limit });
+    // Once a resource is known, it counts as before.
+    let fields = |name: &str| V1 {
+        mesh: name.to_owned(),
+        targets: vec![V1Target::default(); 1_000_000],
+        ..V1::default()
+    };
+    let mut with_targets = fields("a");
+    with_targets
+        .targets
+        .iter_mut()
+        .for_each(|target| target.address = "a:1".to_owned());
+    let other = fields("b");
+    let mut decoder = Decoder::default();
+    decoder
+        .decode(ApiVersion::V1, vec![with_targets.resource()])
+        .unwrap();
+    let both = vec![with_targets.resource(), other.resource()];
+    let error = decoder.decode(ApiVersion::V1, both).unwrap_err();
+    assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
 }
 
 #[test]

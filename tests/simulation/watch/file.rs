@@ -14,9 +14,9 @@ use crate::rng::{milliseconds, seconds};
 /// The file of an empty list.
 const EMPTY: &[u8] = b"[]\n";
 
-/// By when a list is written that the writer gets on a healthy disk: the longest interval between
+/// By when a list is written that the writer gets on a healthy disk: the interval between
 /// replacements, the acts on the disk and a late thread, twice.
-const WRITTEN_WITHIN: Duration = seconds(7);
+const WRITTEN_WITHIN: Duration = seconds(2);
 
 /// By when a foreign change is put right on a healthy disk.
 const FOREIGN_CHANGE_WITHIN: Duration = seconds(10);
@@ -24,11 +24,7 @@ const FOREIGN_CHANGE_WITHIN: Duration = seconds(10);
 /// By when a disk that works again is noticed: the longest pause, and acts.
 const RECOVERY_WITHIN: Duration = seconds(33);
 
-/// The interval between replacements: at least that, and so many times what the first one took, but
-/// not more than the longest one.
 const REPLACEMENT_INTERVAL: Duration = milliseconds(100);
-const INTERVAL_OVER_WRITE: u32 = 50;
-const LONGEST_REPLACEMENT_INTERVAL: Duration = seconds(5);
 const REPLACEMENTS_A_SECOND: usize = 10;
 
 #[derive(Debug, Default)]
@@ -42,10 +38,6 @@ pub(crate) struct FileWatch {
     /// What the file holds, as far as the output can know.
     held: Option<Vec<u8>>,
     replacements: VecDeque<Duration>,
-    /// When the replacement that is under way began.
-    replacing_since: Option<Duration>,
-    /// Before this the next replacement must not be.
-    next_replacement: Duration,
     /// Whether the list that it was given last is new, and whether anything is done about that.
     is_new: bool,
     has_acted: bool,
@@ -146,15 +138,8 @@ impl FileWatch {
                 let pause = self.backoff.next_pause();
                 self.retry_not_before = Some(now + *pause.start());
                 self.held = None;
-                self.replacing_since = None;
-                self.next_replacement = Duration::ZERO;
             }
             FileEvent::Works => {
-                if let Some(since) = self.replacing_since.take() {
-                    let interval = ((now - since) * INTERVAL_OVER_WRITE)
-                        .clamp(REPLACEMENT_INTERVAL, LONGEST_REPLACEMENT_INTERVAL);
-                    self.next_replacement = since + interval;
-                }
                 self.backoff = ExpectedBackoff::default();
                 self.held.clone_from(&self.wanted);
             }
@@ -181,9 +166,9 @@ impl FileWatch {
 
     /// The output has said all that it has to say about an event.
     pub(crate) fn after_step(&mut self, now: Duration, verdict: &mut Verdict) {
+        let last = self.replacements.back();
         let may_be_at_once = self.retry_not_before.is_none()
-            && self.replacing_since.is_none()
-            && now >= self.next_replacement;
+            && last.is_none_or(|last| now >= *last + REPLACEMENT_INTERVAL);
         verdict.require(
             !self.is_new || self.has_acted || !may_be_at_once || self.is_ending,
             Invariant::FirstReplacementIsAtOnce,
@@ -201,17 +186,6 @@ impl FileWatch {
         if self.is_ending {
             return;
         }
-        verdict.require(
-            now >= self.next_replacement,
-            Invariant::TenReplacementsASecond,
-            || {
-                format!(
-                    "{:?} too early after a long one",
-                    self.next_replacement - now
-                )
-            },
-        );
-        self.replacing_since = Some(now);
         self.replacements.push_back(now);
         while self.replacements.len() > REPLACEMENTS_A_SECOND {
             let first = self.replacements.pop_front().unwrap_or_default();

@@ -9,6 +9,9 @@ use crate::support::wire::{Pairs, V1, V1alpha1, pairs};
 fn valid_names(labels: &Pairs) -> BTreeMap<String, String> {
     let is_letter = |character: char| character.is_ascii_alphabetic() || character == '_';
     let mut ranked: Vec<(String, bool, &String, &String)> = Vec::new();
+    // Of equal names the last one counts.
+    let labels: BTreeMap<&String, &String> =
+        labels.iter().map(|(name, value)| (name, value)).collect();
     for (name, value) in labels {
         let mut valid = String::new();
         for character in name.chars() {
