@@ -20,8 +20,14 @@ use crate::floors::{self, Receiver, Replaced};
 const GRPC: KumaVersion = KumaVersion::V2_6;
 const HTTP: KumaVersion = KumaVersion::V2_12;
 
-/// Longer than the daemon keeps between two writes.
+/// Longer than the daemon keeps between two writes of a small file.
 const PAUSE: Duration = Duration::from_millis(150);
+
+/// The same for a file of so many targets: the daemon waits for 50 µs for each of them, 5 s at most.
+fn pause_between_writes(targets: usize) -> Duration {
+    let interval = Duration::from_micros(50) * u32::try_from(targets).unwrap_or(u32::MAX);
+    PAUSE + interval.min(Duration::from_secs(5))
+}
 
 /// The largest list that is tried over HTTP, too.
 const LARGEST_OVER_HTTP: usize = 100_000;
@@ -150,6 +156,7 @@ impl Bench<'_> {
                     Event::Request(request) => (request.version_info == version).then_some(()),
                     _ => None,
                 });
+            thread::sleep(pause_between_writes(targets));
             let before = daemon.usage_at_rest().cpu;
             let sent = Instant::now();
             plane.answer_http(answer);
@@ -275,7 +282,10 @@ impl OverGrpc {
         let message = self.list.to_protobuf(self.version);
         self.message = message.len();
         let frame = Frame::from(message);
-        thread::sleep(PAUSE);
+        thread::sleep(match brings_a_file {
+            true => pause_between_writes(self.list.targets),
+            false => PAUSE,
+        });
 
         let start = Instant::now();
         assert_eq!(self.floor_plane.send_frame(&frame), 1);
