@@ -200,6 +200,26 @@ fn a_response_that_is_rejected_changes_nothing_for_the_next_one() {
 }
 
 #[test]
+fn the_same_bytes_are_another_assignment_in_the_other_api_version() {
+    // A target to v1alpha1, and to v1 a mesh of an odd name.
+    let address = pairs(&[("__address__", "a:1")]);
+    let assignment = V1alpha1 {
+        targets: vec![address],
+        ..V1alpha1::default()
+    };
+    let resource = |api_version| vec![protobuf_resource(api_version, assignment.protobuf())];
+    let mut decoder = Decoder::default();
+    for (api_version, targets) in [
+        (ApiVersion::V1alpha1, 1),
+        (ApiVersion::V1, 0),
+        (ApiVersion::V1alpha1, 1),
+    ] {
+        let found = decoder.decode(api_version, resource(api_version)).unwrap();
+        assert_eq!(found.targets, targets, "{api_version}");
+    }
+}
+
+#[test]
 fn a_target_may_have_more_labels_than_are_sorted_as_integers() {
     let labels: Vec<_> = (0..70_000)
         .map(|number| (format!("label_{number:05}"), "value".to_owned()))
