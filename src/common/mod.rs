@@ -3,6 +3,7 @@
 //! Nothing here knows a control plane or a file.
 
 pub mod backoff;
+pub(crate) mod bytes;
 pub mod heartbeat;
 pub(crate) mod json;
 mod log_queue;

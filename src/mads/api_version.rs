@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::snapshot::are_equal;
+use crate::common::bytes::are_equal;
 
 /// A version of the MADS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::Utf8Error;
 
-use crate::snapshot::{Text, all_words};
+use crate::common::bytes::{HIGHEST, ONES, all_words};
+use crate::snapshot::Text;
 
 /// A label as it came.
 #[derive(Clone, Copy)]
@@ -67,8 +68,6 @@ fn is_valid_name(name: &[u8]) -> bool {
 /// Whether all eight bytes of a word are allowed in a name. Those of ASCII are compared by an addition
 /// that sets a byte's highest bit and never carries.
 fn is_allowed_word(word: u64) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGHEST: u64 = ONES << 7;
     if word & HIGHEST != 0 {
         return false;
     }

@@ -1,11 +1,12 @@
 //! Makes a list of new groups and of such as stand in the list before: those are not rendered again,
 //! and come in the right order already.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, iter};
 
 use super::group::Group;
-use super::{END, SEPARATOR, START, Snapshot, Text, are_equal, leading_bytes};
+use super::{END, SEPARATOR, START, Snapshot, Text};
+use crate::common::bytes::{are_equal, leading_bytes};
 
 /// The longest list, in bytes; 500,000 targets of normal size take half of it.
 pub const LIST_LIMIT: usize = 512 << 20;
@@ -116,46 +117,68 @@ impl<'a> Builder<'a> {
     /// Sorts the groups, and leaves out all but one of equal ones.
     #[must_use]
     pub fn finish(self) -> Built {
-        if self.new.is_empty() && self.is_kept.iter().all(|is_kept| *is_kept) {
-            let places = self.arrivals.iter().map(|arrival| match arrival {
-                Arrival::Kept(place) | Arrival::New(place) => *place,
-            });
-            return Built {
-                places: places.collect(),
-                snapshot: Arc::clone(self.before),
-            };
-        }
-        let mut merged = Merged::new(self.length, self.arrivals.len());
-        let mut kept_places = vec![0; self.is_kept.len()];
+        let mut kept_places: Vec<u32> = (0..).take(self.is_kept.len()).collect();
         let mut new_places = vec![0; self.new.len()];
-        let new_order = sorted(&self.new, &self.lines);
-        let mut new = new_order.into_iter().peekable();
-        let kept = (0..self.is_kept.len()).filter(|place| self.is_kept[*place]);
-        for place in kept {
-            let (group, bytes) = (&self.before.groups[place], &self.before.bytes);
-            while let Some(index) = new.next_if(|index| {
-                let other = &self.new[*index];
-                other.compare(&self.lines, group, bytes).is_lt()
-            }) {
-                new_places[index] = merged.push(&self.new[index], &self.lines);
-            }
-            kept_places[place] = merged.push(group, bytes);
-        }
-        for index in new {
-            new_places[index] = merged.push(&self.new[index], &self.lines);
-        }
-        let places = self.arrivals.iter().map(|arrival| match arrival {
-            Arrival::Kept(place) => kept_places[*place as usize],
-            Arrival::New(place) => new_places[*place as usize],
-        });
-        let places = places.collect();
-        let snapshot = merged.finish();
-        let snapshot = if snapshot == **self.before {
+        let is_unchanged = self.new.is_empty() && self.is_kept.iter().all(|is_kept| *is_kept);
+        let snapshot = if is_unchanged {
             Arc::clone(self.before)
         } else {
-            Arc::new(snapshot)
+            let mut merged = Merged::new(self.length, self.arrivals.len());
+            for arrival in self.sorted() {
+                let (group, bytes) = self.group(arrival);
+                let place = merged.push(group, bytes);
+                match arrival {
+                    Arrival::Kept(index) => kept_places[index as usize] = place,
+                    Arrival::New(index) => new_places[index as usize] = place,
+                }
+            }
+            self.or_before(merged.finish())
         };
+        let places = self.arrivals.iter().map(|arrival| match arrival {
+            Arrival::Kept(index) => kept_places[*index as usize],
+            Arrival::New(index) => new_places[*index as usize],
+        });
+        let places = places.collect();
         Built { snapshot, places }
+    }
+
+    /// A group, and the bytes that its line is among.
+    fn group(&self, arrival: Arrival) -> (&Group, &[u8]) {
+        match arrival {
+            Arrival::Kept(index) => (
+                &self.before.groups[index as usize],
+                self.before.bytes.as_slice(),
+            ),
+            Arrival::New(index) => (&self.new[index as usize], &self.lines),
+        }
+    }
+
+    /// Each group once, in the order of the list: those that are kept are sorted already.
+    fn sorted(&self) -> Vec<Arrival> {
+        let mut sorted = Vec::with_capacity(self.arrivals.len());
+        let mut new = sorted_indices(&self.new, &self.lines)
+            .into_iter()
+            .peekable();
+        let kept = (0..).zip(&self.is_kept).filter(|(_, is_kept)| **is_kept);
+        for (index, _) in kept {
+            let (kept, bytes) = self.group(Arrival::Kept(index));
+            let is_before = |index: &u32| {
+                let (new, lines) = self.group(Arrival::New(*index));
+                new.compare(lines, kept, bytes).is_lt()
+            };
+            sorted.extend(iter::from_fn(|| new.next_if(is_before)).map(Arrival::New));
+            sorted.push(Arrival::Kept(index));
+        }
+        sorted.extend(new.map(Arrival::New));
+        sorted
+    }
+
+    /// The list before, where this one is equal.
+    fn or_before(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        if snapshot == **self.before {
+            return Arc::clone(self.before);
+        }
+        Arc::new(snapshot)
     }
 }
 
@@ -205,7 +228,7 @@ const KEY_LENGTH: usize = 96;
 
 /// The order of groups. Most have the same mesh, and many the same service: so what all their keys
 /// begin with is passed over, and the bytes that follow it are compared as two numbers first.
-fn sorted(groups: &[Group], lines: &[u8]) -> Vec<usize> {
+fn sorted_indices(groups: &[Group], lines: &[u8]) -> Vec<u32> {
     let mut keys = Vec::with_capacity(groups.len() * KEY_LENGTH);
     let ends: Vec<usize> = groups
         .iter()
@@ -224,11 +247,12 @@ fn sorted(groups: &[Group], lines: &[u8]) -> Vec<usize> {
             leading_bytes(key.get(16..).unwrap_or_default()),
         ]
     };
-    let mut order: Vec<([u128; 2], usize)> = keys.map(leading).zip(0..).collect();
+    let mut order: Vec<([u128; 2], u32)> = keys.map(leading).zip(0..).collect();
     order.sort_unstable_by(|(leading, index), (other_leading, other)| {
-        leading
-            .cmp(other_leading)
-            .then_with(|| groups[*index].compare(lines, &groups[*other], lines))
+        leading.cmp(other_leading).then_with(|| {
+            let (group, other) = (&groups[*index as usize], &groups[*other as usize]);
+            group.compare(lines, other, lines)
+        })
     });
     order.into_iter().map(|(_, index)| index).collect()
 }

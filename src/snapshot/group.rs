@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{Text, compare};
+use super::Text;
+use crate::common::bytes::compare;
 
 const GROUP_START: &[u8] = b"{\"targets\":[\"";
 const ADDRESS_END: &[u8] = b"\"],\"labels\":{";

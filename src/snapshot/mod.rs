@@ -16,11 +16,11 @@ mod text;
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::common::bytes::are_equal;
+
 pub use builder::{Builder, Built, LIST_LIMIT, ListTooLong};
 use group::Group;
 pub use text::Text;
-use text::compare;
-pub(crate) use text::{all_words, are_equal, leading_bytes};
 
 /// The start of a list with targets, what stands between two of its lines, and its end.
 const START: &[u8] = b"[\n";

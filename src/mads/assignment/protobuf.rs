@@ -36,7 +36,7 @@ pub(super) fn decode_v1<'a>(
         let Field::Bytes(4, bytes) = field? else {
             continue;
         };
-        targets.take_target(bytes.len())?;
+        Targets::check_target(bytes.len())?;
         targets.labels.clear();
         let mut target = TargetV1::default();
         for field in Fields::of(bytes) {
@@ -85,7 +85,7 @@ pub(super) fn decode_v1alpha1<'a>(
         let Field::Bytes(2, bytes) = field? else {
             continue;
         };
-        targets.take_target(bytes.len())?;
+        Targets::check_target(bytes.len())?;
         own.clear();
         for field in Fields::of(bytes) {
             if let Field::Bytes(1, bytes) = field? {

@@ -1,8 +1,9 @@
 //! A target on its way into the list: whose labels win, and what is counted before it is built.
 
 use super::{FIELD_LIMIT, OverLimit, SkippedTarget};
+use crate::common::bytes::leading_bytes;
 use crate::mads::labels::{Label, ValidLabels, valid_names};
-use crate::snapshot::{Builder, ListTooLong, Text, leading_bytes};
+use crate::snapshot::{Builder, ListTooLong, Text};
 
 /// The label that names the address to scrape. Prometheus takes it from `targets`, so it never
 /// stays among the labels of a group.
@@ -74,8 +75,8 @@ impl<'b> Targets<'_, 'b> {
         Ok(())
     }
 
-    /// Counts a target of so many bytes before it is built.
-    pub(super) fn take_target(&self, length: usize) -> Result<(), OverLimit> {
+    /// Refuses a target of too many bytes before it is built.
+    pub(super) fn check_target(length: usize) -> Result<(), OverLimit> {
         if length > TARGET_LIMIT {
             return Err(OverLimit::List);
         }
