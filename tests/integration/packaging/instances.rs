@@ -5,6 +5,7 @@ use std::fs;
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
 use crate::packaging::supervised::Supervised;
+use crate::packaging::systemd::installed;
 use crate::packaging::tree;
 use crate::support::command::{command, has, repository, run};
 use crate::support::mesh;
@@ -66,19 +67,9 @@ fn systemd_finds_no_fault_with_the_template() {
     if !has("systemd-analyze") {
         return;
     }
-    let folder = tree::folder();
-    let mut install = command(repository().join("packaging/install.sh"));
-    install
-        .arg("install")
-        .env("BINARY", tree::program(folder.path()))
-        .env("prefix", folder.path())
-        .env("sysconfdir", folder.path().join("etc"));
-    run(&mut install).successfully();
-    let template = "etc/systemd/system/kuma-prometheus-sd@.service";
+    let (_folder, template) = installed("kuma-prometheus-sd@.service");
     let mut verify = command("systemd-analyze");
-    verify
-        .args(["verify", "--man=no"])
-        .arg(folder.path().join(template));
+    verify.args(["verify", "--man=no"]).arg(template);
     assert_eq!(run(&mut verify).successfully().output, "");
 }
 

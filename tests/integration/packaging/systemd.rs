@@ -11,8 +11,10 @@ use crate::support::command::{command, has, repository, run};
 /// What `systemd-analyze security` may say at most; 10 is the worst.
 const EXPOSURE: f64 = 1.5;
 
-/// The unit, installed with the program that it names.
-fn installed_unit() -> (TempDir, PathBuf) {
+const UNIT: &str = "kuma-prometheus-sd.service";
+
+/// One of the units, installed with the program that it names.
+pub(crate) fn installed(unit: &str) -> (TempDir, PathBuf) {
     let folder = tree::folder();
     let mut install = command(repository().join("packaging/install.sh"));
     install
@@ -21,8 +23,7 @@ fn installed_unit() -> (TempDir, PathBuf) {
         .env("prefix", folder.path())
         .env("sysconfdir", folder.path().join("etc"));
     run(&mut install).successfully();
-    let unit = "etc/systemd/system/kuma-prometheus-sd.service";
-    let unit = folder.path().join(unit);
+    let unit = folder.path().join("etc/systemd/system").join(unit);
     (folder, unit)
 }
 
@@ -31,7 +32,7 @@ fn systemd_finds_no_fault_with_the_unit() {
     if !has("systemd-analyze") {
         return;
     }
-    let (_folder, unit) = installed_unit();
+    let (_folder, unit) = installed(UNIT);
     // Its manual page is not where `man` looks.
     let mut verify = command("systemd-analyze");
     let ended = run(verify.args(["verify", "--man=no"]).arg(unit)).successfully();
@@ -40,7 +41,7 @@ fn systemd_finds_no_fault_with_the_unit() {
 
 #[test]
 fn it_is_started_again_after_a_failure_and_its_list_outlives_it() {
-    let (_folder, unit) = installed_unit();
+    let (_folder, unit) = installed(UNIT);
     let unit = fs::read_to_string(unit).expect("it is there");
     for expected in [
         "Restart=on-failure",
@@ -69,7 +70,7 @@ fn the_service_can_do_little_harm() {
     if !has("systemd-analyze") {
         return;
     }
-    let (_folder, unit) = installed_unit();
+    let (_folder, unit) = installed(UNIT);
     let mut security = command("systemd-analyze");
     security
         .args(["security", "--offline=true", "--no-pager"])
