@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use crate::cli::arguments::{Values, nearest};
 use crate::cli::flags::{self, FLAGS, Flag};
+use crate::cli::listen_address::{ListenAddress, ListenAddressError};
 use crate::mads::api_version::ApiVersion;
 use crate::mads::negotiation::{Pins, Transport};
 use crate::mads::transport::address::{Address, AddressError, Scheme, Security};
@@ -29,6 +30,8 @@ pub struct Config {
     pub output_file: PathBuf,
     /// Its permission bits.
     pub file_mode: u32,
+    /// Where metrics and the list are served; `None` for nowhere.
+    pub listen_address: Option<ListenAddress>,
     /// How much to log.
     pub log_level: LevelFilter,
     /// Whether to log the time; `None` leaves it to who reads the log.
@@ -56,6 +59,7 @@ pub struct ValueError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Problem {
     Address(AddressError),
+    ListenAddress(ListenAddressError),
     Contradiction(&'static str),
     NotUnicode,
     Empty,
@@ -92,6 +96,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(formatter),
+            Self::ListenAddress(error) => error.fmt(formatter),
             Self::Contradiction(reason) => formatter.write_str(reason),
             Self::NotUnicode => formatter.write_str("not UTF-8"),
             Self::Empty => formatter.write_str("must not be empty"),
@@ -152,6 +157,16 @@ impl Setting {
         self.text()?
             .parse()
             .map_err(|error| self.error(Problem::Address(error)))
+    }
+
+    /// `None` where nothing was given.
+    fn listen_address(&self) -> Result<Option<ListenAddress>, ConfigError> {
+        if self.value.is_empty() {
+            return Ok(None);
+        }
+        let address = self.text()?.parse();
+        let address = address.map_err(|error| self.error(Problem::ListenAddress(error)))?;
+        Ok(Some(address))
     }
 
     fn path(&self) -> Result<PathBuf, ConfigError> {
@@ -248,6 +263,7 @@ impl Config {
             pins,
             output_file: setting(&flags::OUTPUT_FILE).path()?,
             file_mode: setting(&flags::FILE_MODE).mode()?,
+            listen_address: setting(&flags::LISTEN_ADDRESS).listen_address()?,
             log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
             log_timestamps: setting(&flags::LOG_TIMESTAMPS)
                 .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
@@ -275,6 +291,14 @@ impl Config {
                  it; give an https address"
                     .to_owned(),
             );
+        }
+        if let Some(address) = &self.listen_address
+            && !address.is_local()
+        {
+            warnings.push(format!(
+                "--listen-address: {address} can be reached from other machines, and the list names \
+                 every host of the mesh; listen on 127.0.0.1 behind a reverse proxy with a login"
+            ));
         }
         warnings
     }

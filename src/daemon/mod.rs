@@ -3,6 +3,9 @@
 //! Nothing here decides about the connection or the file: a thread performs what its state machine
 //! says, and tells it what happened.
 
+pub mod listener;
+pub mod metrics;
+pub mod observed;
 pub mod receiver;
 pub mod service_manager;
 pub mod status;

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bo
 
 use crate::common::heartbeat::Heartbeat;
 use crate::common::machine::{self, Effects, Machine};
-use crate::daemon::status::Note;
+use crate::daemon::observed::Observation;
 use crate::mads::assignment::Resource;
 use crate::mads::connection::{Action, Connection, Event};
 use crate::mads::report::Report;
@@ -66,7 +66,7 @@ pub struct ReceiverEffects {
     /// The channel to the writer.
     pub snapshots: SnapshotSender,
     /// What the main thread is to know.
-    pub notes: Sender<Note>,
+    pub observations: Sender<Observation>,
     /// By when the thread will be back.
     pub heartbeat: Heartbeat,
 }
@@ -104,12 +104,14 @@ impl ReceiverEffects {
         let _ = self.network.woken().try_recv();
     }
 
-    fn log(&self, report: &Report) {
+    fn log(&self, report: Report) {
         log::log!(report.level(), "{report}");
-        if let Some(note) = Note::of_connection(report) {
-            // Where the main thread is no more, the process is ending anyway.
-            let _ = self.notes.send(note);
-        }
+        self.observe(Observation::Connection(report));
+    }
+
+    fn observe(&self, observation: Observation) {
+        // Where the main thread is no more, the process is ending anyway.
+        let _ = self.observations.send(observation);
     }
 }
 
@@ -130,8 +132,11 @@ impl Effects<Connection> for ReceiverEffects {
     fn perform(&mut self, action: Action) -> Vec<Event> {
         match action {
             Action::Network(action) => return self.network.perform(action).into_iter().collect(),
-            Action::HandOver(snapshot) => self.snapshots.hand_over(snapshot),
-            Action::Report(report) => self.log(&report),
+            Action::HandOver(snapshot) => {
+                self.observe(Observation::List(Arc::clone(&snapshot)));
+                self.snapshots.hand_over(snapshot);
+            }
+            Action::Report(report) => self.log(report),
         }
         Vec::new()
     }

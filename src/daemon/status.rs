@@ -1,6 +1,6 @@
 //! How the daemon is doing, in one line of words, as a service manager shows it.
 //!
-//! Pure. The two threads say what is worth a note, the main thread keeps the status.
+//! Pure. What the two threads observe becomes a note where it changes the status.
 
 use std::fmt;
 
@@ -100,28 +100,29 @@ fn source(protocol: Protocol, endpoint: &Endpoint) -> String {
 }
 
 /// All that is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Status {
-    /// `--cp-address`, until there is a connection.
-    address: String,
-    start: Timestamp,
-    /// Where the list comes from; `None` before the first connection.
-    source: Option<String>,
+    /// `--cp-address`.
+    pub(super) address: String,
+    pub(super) start: Timestamp,
+    /// Since when the list comes from where; `None` before the first connection.
+    pub(super) source: Option<(Timestamp, String)>,
     /// Since when there has been no connection, and why.
-    outage: Option<(Timestamp, String)>,
+    pub(super) outage: Option<(Timestamp, String)>,
     /// Since when responses are rejected, and why.
-    rejections: Option<(Timestamp, String)>,
+    pub(super) rejections: Option<(Timestamp, String)>,
     /// `None` before the first list is in the file.
-    list: Option<List>,
+    pub(super) list: Option<List>,
     /// Since when the file cannot be written, and why.
-    write_trouble: Option<(Timestamp, String)>,
+    pub(super) write_trouble: Option<(Timestamp, String)>,
 }
 
-#[derive(Debug)]
-struct List {
-    targets: usize,
+/// The list in the file.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    pub(super) targets: usize,
     /// `None` where the file has been as it is since before the start.
-    changed: Option<Timestamp>,
+    pub(super) changed: Option<Timestamp>,
 }
 
 impl Status {
@@ -143,7 +144,7 @@ impl Status {
     pub fn take(&mut self, now: Timestamp, note: Note) {
         match note {
             Note::Connected { source } => {
-                self.source = Some(source);
+                self.source = Some((now, source));
                 self.outage = None;
             }
             Note::Disconnected(reason) => lasting(&mut self.outage, now, reason),
@@ -179,7 +180,7 @@ impl fmt::Display for Status {
         match (&self.list, &self.source) {
             (Some(list), source) => {
                 write!(formatter, "{}", Targets(list.targets))?;
-                if let Some(source) = source {
+                if let Some((_, source)) = source {
                     write!(formatter, " from {source}")?;
                 }
                 match list.changed {
@@ -187,7 +188,7 @@ impl fmt::Display for Status {
                     None => write!(formatter, ", unchanged since {}", Time(self.start))?,
                 }
             }
-            (None, Some(source)) => write!(formatter, "no list yet from {source}")?,
+            (None, Some((_, source))) => write!(formatter, "no list yet from {source}")?,
             (None, None) => write!(formatter, "no list yet from {}", self.address)?,
         }
         if let Some((since, reason)) = &self.rejections {
@@ -206,7 +207,7 @@ impl fmt::Display for Status {
 }
 
 /// A time of day for today's reader, and the date for tomorrow's.
-struct Time(Timestamp);
+pub(super) struct Time(pub(super) Timestamp);
 
 impl fmt::Display for Time {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

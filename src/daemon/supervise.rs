@@ -20,9 +20,11 @@ use signal_hook::iterator::Signals;
 
 use crate::cli::config::Config;
 use crate::common::logging;
+use crate::daemon::listener::{self, BindError, Server};
+use crate::daemon::observed::{Observation, SharedObserved};
 use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
-use crate::daemon::status::{Note, Status};
+use crate::daemon::status::Note;
 use crate::daemon::watchdog::Watchdog;
 use crate::daemon::writer::{self, WriterEffects};
 use crate::mads::connection::Connection;
@@ -50,6 +52,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 pub enum RunError {
     /// The output cannot be written by this process.
     Claim(ClaimError),
+    /// Nothing can listen where it is to.
+    Bind(BindError),
     /// The system refused a signal handler or a thread.
     Start(io::Error),
     /// A thread ended, which none does unasked.
@@ -68,6 +72,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Claim(error) => error.fmt(formatter),
+            Self::Bind(error) => error.fmt(formatter),
             Self::Start(error) => write!(formatter, "cannot start: {error}"),
             Self::ThreadEnded(ThreadEnd { name, source }) => match source {
                 Some(source) => write!(formatter, "the {name} thread ended: {source}"),
@@ -86,13 +91,16 @@ impl std::error::Error for RunError {}
 pub fn run(config: Config) -> Result<(), RunError> {
     let signals = forward_signals().map_err(RunError::Start)?;
     let mut manager = ServiceManager::from_environment();
-    let mut status = Status::new(config.resolver.address.to_string(), Timestamp::now());
-    let file = claim(&config, &mut status)?;
+    let address = config.resolver.address.to_string();
+    let output = config.output_file.display().to_string();
+    let observed = SharedObserved::new(address, output, Timestamp::now());
+    let file = claim(&config, &observed)?;
+    listen(&config, &observed)?;
     let mut watchdog = Watchdog::new(Instant::now(), &config.output_file);
     warn_of_tls_files(&config)?;
     let threads = Threads::start(config, file, &watchdog)?;
     manager.ready();
-    manager.status(status.to_string());
+    manager.status(observed.status());
 
     let interval = manager.ping_interval().unwrap_or(WATCH_INTERVAL);
     let ticks = tick(interval.min(WATCH_INTERVAL));
@@ -108,17 +116,19 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 // Each thread reports its end before it is gone, so one of them has done so.
                 Err(_) => panicked("last"),
             }),
-            recv(threads.notes) -> note => {
+            recv(threads.observations) -> observation => {
                 // Where there is no sender any more, the end of all threads is on its way.
-                let note = note.ok().into_iter().chain(threads.notes.try_iter());
-                note.for_each(|note| status.take(Timestamp::now(), note));
-                manager.status(status.to_string());
+                let waiting = threads.observations.try_iter();
+                observed.take(observation.into_iter().chain(waiting));
+                manager.status(observed.status());
             }
             recv(ticks) -> _ => {
                 // Again, where the manager could not be notified the last time.
                 manager.ready();
-                manager.status(status.to_string());
-                if watchdog.look(Instant::now()) {
+                manager.status(observed.status());
+                let is_responsive = watchdog.look(Instant::now());
+                observed.lock().is_responsive = is_responsive;
+                if is_responsive {
                     manager.ping();
                 }
             }
@@ -131,7 +141,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Claims the output, and logs what is to be followed.
-fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
+fn claim(config: &Config, observed: &SharedObserved) -> Result<OutputFile, RunError> {
     let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
     log::info!(
@@ -144,13 +154,27 @@ fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
     for warning in output_warnings {
         log::log!(warning.level(), "{warning}");
         if let Warning::Full(error) = warning {
-            status.take(Timestamp::now(), Note::NotWritten(error.to_string()));
+            let note = Note::NotWritten(error.to_string());
+            observed.lock().status.take(Timestamp::now(), note);
         }
     }
     for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
     Ok(file)
+}
+
+/// Serves what is observed, where that is asked for.
+fn listen(config: &Config, observed: &SharedObserved) -> Result<(), RunError> {
+    let Some(address) = &config.listen_address else {
+        return Ok(());
+    };
+    let server = Server::bind(address).map_err(RunError::Bind)?;
+    log::info!(
+        "metrics, the list and a status page are served at {}",
+        server.address()
+    );
+    listener::start(server, observed.clone()).map_err(RunError::Start)
 }
 
 /// Looks at the files for TLS, on a thread of its own: the disk that they are on may hang.
@@ -171,13 +195,13 @@ struct Threads {
     /// Dropped to stop the writer.
     stop_writer: Sender<Infallible>,
     ended: Receiver<ThreadEnd>,
-    notes: Receiver<Note>,
+    observations: Receiver<Observation>,
 }
 
 impl Threads {
     fn start(config: Config, file: OutputFile, watchdog: &Watchdog) -> Result<Self, RunError> {
         let (ends, ended) = unbounded();
-        let (notes_sender, notes) = unbounded();
+        let (observations_sender, observations) = unbounded();
         let (stop_writer, writer_stopped) = bounded(0);
         let (commands, command_receiver) = unbounded();
         let (snapshot_sender, snapshots) = snapshot_channel();
@@ -188,13 +212,13 @@ impl Threads {
         let receiver_effects = ReceiverEffects {
             network: Network::new(config.resolver),
             snapshots: snapshot_sender,
-            notes: notes_sender.clone(),
+            observations: observations_sender.clone(),
             heartbeat: watchdog.receiver.clone(),
         };
         let output = Output::new(Instant::now(), log::log_enabled!(Level::Debug));
         let writer_effects = WriterEffects {
             file: file.with_heartbeat(watchdog.writer.clone()),
-            notes: notes_sender,
+            observations: observations_sender,
             heartbeat: watchdog.writer.clone(),
         };
         spawn("writer", ends.clone(), move || {
@@ -208,7 +232,7 @@ impl Threads {
             commands,
             stop_writer,
             ended,
-            notes,
+            observations,
         })
     }
 

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use crate::common::heartbeat::Heartbeat;
 use crate::common::machine::{self, Effects, Machine};
-use crate::daemon::status::Note;
+use crate::daemon::observed::Observation;
 use crate::output::file::OutputFile;
 use crate::output::report::Report;
 use crate::output::state_machine::{Action, Event, Output};
@@ -19,7 +19,7 @@ pub struct WriterEffects {
     /// Everything but the reports.
     pub file: OutputFile,
     /// What the main thread is to know.
-    pub notes: Sender<Note>,
+    pub observations: Sender<Observation>,
     /// By when the thread will be back.
     pub heartbeat: Heartbeat,
 }
@@ -77,12 +77,25 @@ impl WriterEffects {
         let _ = ready.ready_deadline(wake_at);
     }
 
-    fn log(&self, report: &Report) {
+    fn log(&self, report: Report) {
         log::log!(report.level(), "{}: {report}", self.file.path().display());
-        if let Some(note) = Note::of_output(report) {
-            // Where the main thread is no more, the process is ending anyway.
-            let _ = self.notes.send(note);
-        }
+        self.observe(Observation::Output(report));
+    }
+
+    fn replace(&mut self, content: &Arc<Snapshot>) -> Event {
+        let start = Instant::now();
+        let result = self.file.replace(content);
+        self.observe(Observation::Replaced {
+            bytes: content.bytes().len(),
+            took: start.elapsed(),
+            is_success: result.is_ok(),
+        });
+        Event::Replaced(result)
+    }
+
+    fn observe(&self, observation: Observation) {
+        // Where the main thread is no more, the process is ending anyway.
+        let _ = self.observations.send(observation);
     }
 }
 
@@ -96,10 +109,10 @@ impl Effects<Output> for WriterEffects {
     fn perform(&mut self, action: Action) -> Vec<Event> {
         let event = match action {
             Action::Inspect(expected) => Event::Inspected(self.file.inspect(&expected)),
-            Action::Replace(content) => Event::Replaced(self.file.replace(&content)),
+            Action::Replace(content) => self.replace(&content),
             Action::Flush => Event::Replaced(self.file.flush()),
             Action::Report(report) => {
-                self.log(&report);
+                self.log(report);
                 return Vec::new();
             }
         };

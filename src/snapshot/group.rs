@@ -99,6 +99,12 @@ impl Group {
         self.service.of(self.line(bytes))
     }
 
+    /// The values of the labels `mesh` and `service`, as they stand in the line.
+    pub(super) fn mesh_and_service<'a>(&self, bytes: &'a [u8]) -> [&'a [u8]; 2] {
+        let line = self.line(bytes);
+        [self.mesh, self.service].map(|span| span.of(line))
+    }
+
     /// Appends the group's key as bytes that are sorted as keys are: no part of one has a control
     /// character.
     pub(super) fn append_key(&self, bytes: &[u8], to: &mut Vec<u8>) {

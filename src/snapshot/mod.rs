@@ -84,6 +84,21 @@ impl Snapshot {
         }
     }
 
+    /// How many there are of each mesh and service, in the order of the list. Both are the values of the
+    /// labels as the file has them, so as JSON escapes them.
+    #[must_use]
+    pub fn services(&self) -> Vec<([&[u8]; 2], usize)> {
+        let mut services: Vec<([&[u8]; 2], usize)> = Vec::new();
+        for group in &self.groups {
+            let service = group.mesh_and_service(&self.bytes);
+            match services.last_mut() {
+                Some((last, count)) if *last == service => *count += 1,
+                _ => services.push((service, 1)),
+            }
+        }
+        services
+    }
+
     /// How many of them have this value of the label `service`.
     #[must_use]
     pub fn groups_of_service(&self, service: &str) -> usize {

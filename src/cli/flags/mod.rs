@@ -46,11 +46,12 @@ impl Flag {
 pub const ENVIRONMENT_PREFIX: &str = "KUMA_PROMETHEUS_SD_";
 
 /// The headings of the flags, in the order of the help.
-pub const GROUPS: [&str; 4] = [CONTROL_PLANE, TLS, FILE, GENERAL];
+pub const GROUPS: [&str; 5] = [CONTROL_PLANE, TLS, FILE, MONITORING, GENERAL];
 
 const CONTROL_PLANE: &str = "Control plane";
 const TLS: &str = "TLS";
 const FILE: &str = "File";
+const MONITORING: &str = "Monitoring";
 const GENERAL: &str = "General";
 
 /// Where the control plane is.
@@ -188,6 +189,18 @@ pub const FILE_MODE: Flag = Flag {
     details: "The umask does not change them.",
 };
 
+/// Where to serve metrics and the list.
+pub const LISTEN_ADDRESS: Flag = Flag {
+    name: "listen-address",
+    value: "ADDRESS",
+    bare: None,
+    default: "",
+    environment: &["KUMA_PROMETHEUS_SD_LISTEN_ADDRESS"],
+    group: MONITORING,
+    help: "address to serve metrics, the list and a status page at",
+    details: "An IP address with a port, such as `127.0.0.1:9467`, or a Unix socket, such as `unix:/run/kuma-prometheus-sd.sock`. Nothing listens without it. Whoever can connect can read the names of all hosts of the mesh.",
+};
+
 /// How much to log.
 pub const LOG_LEVEL: Flag = Flag {
     name: "log-level",
@@ -213,7 +226,7 @@ pub const LOG_TIMESTAMPS: Flag = Flag {
 };
 
 /// Every flag that takes a value, in the order of the help.
-pub const FLAGS: [&Flag; 13] = [
+pub const FLAGS: [&Flag; 14] = [
     &CP_ADDRESS,
     &NAME,
     &API_VERSION,
@@ -225,6 +238,7 @@ pub const FLAGS: [&Flag; 13] = [
     &TLS_SKIP_VERIFY,
     &OUTPUT_FILE,
     &FILE_MODE,
+    &LISTEN_ADDRESS,
     &LOG_LEVEL,
     &LOG_TIMESTAMPS,
 ];

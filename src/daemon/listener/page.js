@@ -1,0 +1,1 @@
+// Filters the table of services while one types.

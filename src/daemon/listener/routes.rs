@@ -1,0 +1,133 @@
+//! What is served at which path.
+
+use std::io::Write;
+use std::sync::{Arc, Weak};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+
+use super::page;
+use super::request::{Refusal, Request};
+use super::response::{Body, Response};
+use crate::daemon::metrics::Format;
+use crate::daemon::observed::SharedObserved;
+use crate::snapshot::Snapshot;
+
+const OK: &str = "200 OK";
+const UNAVAILABLE: &str = "503 Service Unavailable";
+
+/// Answers requests from what was observed.
+pub(super) struct Routes {
+    observed: SharedObserved,
+    checks_host: bool,
+    /// The list that was last compressed, as scrapers come back for the same one. It is not kept for
+    /// this.
+    compressed: (Weak<Snapshot>, Arc<[u8]>),
+}
+
+impl Routes {
+    pub(super) fn new(observed: SharedObserved, checks_host: bool) -> Self {
+        Self {
+            observed,
+            checks_host,
+            compressed: (Weak::new(), Arc::default()),
+        }
+    }
+
+    pub(super) fn answer(&mut self, request: Result<Request, Refusal>) -> Response {
+        match request {
+            Ok(request) if self.checks_host && !request.is_host_local => Response::text(
+                "421 Misdirected Request",
+                "the Host of the request is no address of this machine\n",
+            ),
+            Ok(request) if request.is_head => self.get(&request).without_body(),
+            Ok(request) => self.get(&request),
+            Err(Refusal::Malformed) => {
+                Response::text("400 Bad Request", "not a request of HTTP/1\n")
+            }
+            Err(Refusal::HeadTooLarge) => {
+                let status = "431 Request Header Fields Too Large";
+                Response::text(status, "the head of the request is too large\n")
+            }
+            Err(Refusal::MethodNotAllowed) => Response::text(
+                "405 Method Not Allowed\r\nAllow: GET, HEAD",
+                "only GET and HEAD are served\n",
+            ),
+        }
+    }
+
+    fn get(&mut self, request: &Request) -> Response {
+        match request.path.as_str() {
+            "/" => {
+                let observed = self.observed.lock().clone();
+                let html = page::render(&observed, &request.query, Timestamp::now());
+                Response::new(OK, "text/html; charset=utf-8", Body::Text(html))
+            }
+            "/page.css" => Response::new(OK, "text/css; charset=utf-8", Body::Fixed(page::STYLE)),
+            "/page.js" => Response::new(
+                OK,
+                "text/javascript; charset=utf-8",
+                Body::Fixed(page::SCRIPT),
+            ),
+            "/metrics" => self.metrics(request.prefers_openmetrics),
+            "/targets" => self.targets(request.accepts_gzip),
+            "/-/healthy" => match self.observed.lock().is_responsive {
+                true => Response::text(OK, "healthy\n"),
+                false => Response::text(UNAVAILABLE, "a thread is late; see the log\n"),
+            },
+            "/-/ready" => match self.observed.lock().status.list {
+                Some(_) => Response::text(OK, "ready\n"),
+                None => Response::text(UNAVAILABLE, "no list is in the file yet\n"),
+            },
+            _ => Response::text("404 Not Found", "nothing is served at this path; see /\n"),
+        }
+    }
+
+    fn metrics(&self, prefers_openmetrics: bool) -> Response {
+        let (format, content_type) = match prefers_openmetrics {
+            true => (
+                Format::OpenMetrics,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            false => (
+                Format::Prometheus,
+                "text/plain; version=0.0.4; charset=utf-8",
+            ),
+        };
+        let metrics = self.observed.lock().metrics.clone();
+        Response::new(
+            OK,
+            content_type,
+            Body::Text(metrics.encode(Timestamp::now(), format)),
+        )
+    }
+
+    /// The list as Prometheus' `http_sd_configs` wants it. Before the first list there is none: an empty
+    /// one would drop all targets.
+    fn targets(&mut self, accepts_gzip: bool) -> Response {
+        let Some(list) = self.observed.lock().list.clone() else {
+            return Response::text(UNAVAILABLE, "there is no list of the control plane yet\n");
+        };
+        let body = if accepts_gzip {
+            Body::Compressed(self.compress(&list))
+        } else {
+            Body::List(list)
+        };
+        Response::new(OK, "application/json", body)
+    }
+
+    fn compress(&mut self, list: &Arc<Snapshot>) -> Arc<[u8]> {
+        let (compressed, bytes) = &self.compressed;
+        if Weak::as_ptr(compressed) == Arc::as_ptr(list) {
+            return Arc::clone(bytes);
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let compressed = encoder
+            .write_all(list.bytes())
+            .and_then(|()| encoder.finish());
+        let bytes: Arc<[u8]> = compressed.expect("writing to memory cannot fail").into();
+        self.compressed = (Arc::downgrade(list), Arc::clone(&bytes));
+        bytes
+    }
+}

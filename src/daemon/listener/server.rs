@@ -1,0 +1,305 @@
+//! The listener's sockets: all of them on one thread, which waits for them together.
+//!
+//! A connection has one request and one response. What a client can make the daemon hold is bounded: so
+//! many connections, so many bytes of a request, so much time. Where another client comes, the oldest
+//! connection makes room, so that slow ones keep nobody out.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+
+use super::request::{self, Refusal, Request};
+use super::response::Response;
+use crate::cli::listen_address::ListenAddress;
+
+/// More connections than a few scrapers and people need.
+const MAX_CONNECTIONS: usize = 32;
+
+/// Longer than the head of any request that is meant for this server.
+const HEAD_LIMIT: usize = 8 << 10;
+
+/// By when a request must be complete, counted from the connection's start.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// By when the response must be read, counted from the connection's start. A list of 100,000 targets
+/// needs 2 MB/s, or 200 kB/s where it is compressed.
+const TOTAL_TIME: Duration = Duration::from_secs(30);
+
+/// How long to wait where the system can give no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Server {
+    socket: OwnedFd,
+    address: ListenAddress,
+}
+
+/// Nothing can listen at an address.
+#[derive(Debug)]
+pub struct BindError {
+    address: ListenAddress,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, source } = self;
+        write!(formatter, "cannot listen at {address}: {source}")?;
+        match source.kind() {
+            ErrorKind::AddrInUse => {
+                formatter.write_str("; stop what listens there, or give another --listen-address")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+impl Server {
+    /// Listens at an address. A Unix socket that nobody listens at any more is replaced.
+    ///
+    /// # Errors
+    /// Where that is not possible.
+    pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
+        let bound = match address {
+            ListenAddress::Tcp(address) => bind_tcp(*address),
+            ListenAddress::Unix(path) => bind_unix(path).map(|socket| (socket, address.clone())),
+        };
+        match bound {
+            Ok((socket, address)) => Ok(Self { socket, address }),
+            Err(source) => Err(BindError {
+                address: address.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// Where it listens, with the port that the system has chosen.
+    #[must_use]
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// Whether a browser on this machine could be made to ask it by a name of another server's. Where
+    /// it listens for other machines, nobody here knows by which names they call it.
+    pub(super) fn checks_host(&self) -> bool {
+        matches!(self.address, ListenAddress::Tcp(_)) && self.address.is_local()
+    }
+
+    /// Answers requests, for ever.
+    pub(super) fn run(self, mut answer: impl FnMut(Result<Request, Refusal>) -> Response) {
+        let mut connections: VecDeque<Connection> = VecDeque::new();
+        loop {
+            let ready = self.wait(&connections);
+            let now = Instant::now();
+            for (connection, is_ready) in connections.iter_mut().zip(&ready[1..]) {
+                if *is_ready {
+                    connection.advance(&mut answer);
+                }
+            }
+            connections.retain(|connection| !connection.is_over(now));
+            if ready[0] {
+                self.accept(&mut connections, &mut answer);
+            }
+        }
+    }
+
+    /// Waits until something can be done, and says with which: this socket, and each connection.
+    fn wait(&self, connections: &VecDeque<Connection>) -> Vec<bool> {
+        let deadline = connections.iter().map(Connection::deadline).min();
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Timespec::try_from(left).expect("a few seconds")
+        });
+        let mut sockets = vec![PollFd::new(&self.socket, PollFlags::IN)];
+        sockets.extend(connections.iter().map(|connection| {
+            let flags = match connection.state {
+                State::Reading(_) | State::Closing => PollFlags::IN,
+                State::Writing { .. } => PollFlags::OUT,
+                State::Over => PollFlags::empty(),
+            };
+            PollFd::new(&connection.socket, flags)
+        }));
+        // Where it is interrupted, nothing is ready, and it is called again.
+        let _ = poll(&mut sockets, timeout.as_ref());
+        sockets
+            .iter()
+            .map(|socket| !socket.revents().is_empty())
+            .collect()
+    }
+
+    /// Takes in one more client. What it asks is often there already.
+    fn accept(
+        &self,
+        connections: &mut VecDeque<Connection>,
+        answer: &mut impl FnMut(Result<Request, Refusal>) -> Response,
+    ) {
+        match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok(socket) => {
+                let mut connection = Connection::new(socket, Instant::now());
+                connection.advance(answer);
+                if connections.len() == MAX_CONNECTIONS {
+                    connections.pop_front();
+                }
+                connections.push_back(connection);
+            }
+            Err(error) if gone(error.kind()) => {}
+            Err(error) => {
+                log::debug!("cannot accept a connection to the listener: {error}");
+                thread::sleep(ACCEPT_PAUSE);
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: std::net::SocketAddr) -> io::Result<(OwnedFd, ListenAddress)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = ListenAddress::Tcp(listener.local_addr()?);
+    Ok((listener.into(), address))
+}
+
+fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_abandoned(path) => {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        result => result?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener.into())
+}
+
+/// Whether it is a socket that nobody listens at, as a process leaves it behind.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).err().is_some_and(refused)
+}
+
+/// Whether it says that a client has gone before it was accepted, or that there is none.
+fn gone(kind: ErrorKind) -> bool {
+    let kinds = [
+        ErrorKind::WouldBlock,
+        ErrorKind::Interrupted,
+        ErrorKind::ConnectionAborted,
+    ];
+    kinds.contains(&kind)
+}
+
+struct Connection {
+    socket: OwnedFd,
+    start: Instant,
+    state: State,
+}
+
+enum State {
+    /// The head of the request, as far as it has come.
+    Reading(Vec<u8>),
+    /// The response, and how much of it is on its way.
+    Writing {
+        response: Response,
+        sent: usize,
+    },
+    /// Everything is sent; what still comes is read, as to close before that would take the response
+    /// back.
+    Closing,
+    Over,
+}
+
+impl Connection {
+    fn new(socket: OwnedFd, start: Instant) -> Self {
+        let state = State::Reading(Vec::new());
+        Self {
+            socket,
+            start,
+            state,
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.state {
+            State::Reading(_) => self.start + HEAD_TIME,
+            _ => self.start + TOTAL_TIME,
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        matches!(self.state, State::Over) || self.deadline() <= now
+    }
+
+    /// Does what can be done without waiting.
+    fn advance(&mut self, answer: &mut impl FnMut(Result<Request, Refusal>) -> Response) {
+        loop {
+            match self.step(answer) {
+                Ok(()) if matches!(self.state, State::Over) => return,
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.state = State::Over;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One read or write.
+    fn step(
+        &mut self,
+        answer: &mut impl FnMut(Result<Request, Refusal>) -> Response,
+    ) -> io::Result<()> {
+        match &mut self.state {
+            State::Reading(head) => {
+                let mut part = [0; HEAD_LIMIT];
+                let length = rustix::io::read(&self.socket, &mut part[head.len()..])?;
+                if length == 0 {
+                    self.state = State::Over;
+                    return Ok(());
+                }
+                let end = head.len() + length;
+                head.extend_from_slice(&part[head.len()..end]);
+                let request = match request::parse(head) {
+                    Ok(None) if head.len() == HEAD_LIMIT => Err(Refusal::HeadTooLarge),
+                    Ok(None) => return Ok(()),
+                    Ok(Some(request)) => Ok(request),
+                    Err(refusal) => Err(refusal),
+                };
+                self.state = State::Writing {
+                    response: answer(request),
+                    sent: 0,
+                };
+            }
+            State::Writing { response, sent } => {
+                let rest = response.bytes_from(*sent);
+                if rest.is_empty() {
+                    shutdown(&self.socket, Shutdown::Write)?;
+                    self.state = State::Closing;
+                } else {
+                    *sent += rustix::io::write(&self.socket, rest)?;
+                }
+            }
+            State::Closing => {
+                if rustix::io::read(&self.socket, &mut [0; HEAD_LIMIT])? == 0 {
+                    self.state = State::Over;
+                }
+            }
+            State::Over => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! What is known of the daemon from outside its threads: the status, the metrics, the list, and what
+//! was last logged.
+//!
+//! The receiver and the writer send what they observe, and wait for nobody. The main thread takes it in;
+//! the listener reads it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use log::Level;
+
+use crate::daemon::metrics::Metrics;
+use crate::daemon::status::{Note, Status};
+use crate::mads;
+use crate::output;
+use crate::snapshot::Snapshot;
+
+/// So many events are kept, and so many errors.
+const KEPT: usize = 10;
+
+/// What a thread observes.
+#[derive(Debug)]
+pub enum Observation {
+    /// The connection reports something.
+    Connection(mads::report::Report),
+    /// A list was accepted.
+    List(Arc<Snapshot>),
+    /// The output reports something.
+    Output(output::report::Report),
+    /// The file was replaced, or could not be.
+    Replaced {
+        /// How many bytes it was to have.
+        bytes: usize,
+        /// How long that took.
+        took: Duration,
+        /// Whether they are in the file, on disk.
+        is_success: bool,
+    },
+}
+
+/// Something that was logged.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// When.
+    pub time: Timestamp,
+    /// How important it is.
+    pub level: Level,
+    /// The message.
+    pub message: String,
+}
+
+/// All that is known.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// How the daemon is doing.
+    pub status: Status,
+    /// What was counted.
+    pub metrics: Metrics,
+    /// The path of the file.
+    pub output: String,
+    /// The last accepted list; `None` before the first.
+    pub list: Option<Arc<Snapshot>>,
+    /// Whether all threads meet their deadlines.
+    pub is_responsive: bool,
+    /// What the last write has changed.
+    pub last_change: Option<Logged>,
+    /// What was last logged of the connection and the file, the newest first.
+    pub events: VecDeque<Logged>,
+    /// The warnings and errors among what was logged, the newest first.
+    pub errors: VecDeque<Logged>,
+}
+
+/// The same, shared by the main thread and the listener.
+#[derive(Debug, Clone)]
+pub struct SharedObserved(Arc<Mutex<Observed>>);
+
+impl SharedObserved {
+    /// Of a daemon that starts at `start` and is to follow `address` and to write
+    /// `output`.
+    #[must_use]
+    pub fn new(address: String, output: String, start: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(Observed {
+            status: Status::new(address, start),
+            metrics: Metrics::new(start),
+            output,
+            list: None,
+            is_responsive: true,
+            last_change: None,
+            events: VecDeque::new(),
+            errors: VecDeque::new(),
+        })))
+    }
+
+    /// Takes in what threads observed until now.
+    pub fn take(&self, observations: impl Iterator<Item = Observation>) {
+        let mut observed = self.lock();
+        observations.for_each(|observation| observed.take(Timestamp::now(), observation));
+    }
+
+    /// How the daemon is doing, in one line.
+    #[must_use]
+    pub fn status(&self) -> String {
+        self.lock().status.to_string()
+    }
+
+    /// To read or change it; whoever holds it does nothing that waits.
+    pub fn lock(&self) -> MutexGuard<'_, Observed> {
+        // Whoever panicked has left each value whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observed {
+    /// Takes in what a thread observed at `now`.
+    pub fn take(&mut self, now: Timestamp, observation: Observation) {
+        match observation {
+            Observation::Connection(report) => {
+                self.metrics.connection(now, &report);
+                self.keep(&Logged {
+                    time: now,
+                    level: report.level(),
+                    message: report.to_string(),
+                });
+                self.note(now, Note::of_connection(&report));
+            }
+            Observation::Output(report) => {
+                let logged = Logged {
+                    time: now,
+                    level: report.level(),
+                    message: report.to_string(),
+                };
+                if let output::report::Report::Written { .. } = report {
+                    self.last_change = Some(logged.clone());
+                }
+                self.keep(&logged);
+                self.note(now, Note::of_output(&report));
+            }
+            Observation::List(list) => {
+                let is_changed = self
+                    .list
+                    .as_ref()
+                    .is_none_or(|last| !Arc::ptr_eq(last, &list) && *last != list);
+                self.metrics.list(now, list.groups(), is_changed);
+                self.list = Some(list);
+            }
+            Observation::Replaced {
+                bytes,
+                took,
+                is_success,
+            } => {
+                self.metrics.replaced(now, bytes, took, is_success);
+            }
+        }
+    }
+
+    /// Takes in what changes the status.
+    pub fn note(&mut self, now: Timestamp, note: Option<Note>) {
+        if let Some(note) = note {
+            self.status.take(now, note);
+        }
+    }
+
+    /// Keeps what an operator sees in the log by default.
+    fn keep(&mut self, logged: &Logged) {
+        let limits = [
+            (Level::Info, &mut self.events),
+            (Level::Warn, &mut self.errors),
+        ];
+        for (limit, list) in limits {
+            if logged.level <= limit {
+                list.truncate(KEPT - 1);
+                list.push_front(logged.clone());
+            }
+        }
+    }
+}
