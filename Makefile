@@ -16,7 +16,7 @@ export TARGET
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e rules simulate soak real-kuma generate lint without-grpc minimum-rust fuzz \
+.PHONY: build help test run e2e rules simulate soak real-kuma faults-with-listener generate lint without-grpc minimum-rust fuzz \
 	static test-static bench micro-bench instructions install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
@@ -43,6 +43,11 @@ simulate: prerequisites ## drive the two state machines through SEEDS=N stories 
 
 soak: prerequisites ## put the daemon through random faults for MINUTES=N (1 by default)
 	SOAK_MINUTES=$(or $(MINUTES),1) $(CARGO) test $(CARGO_FLAGS) --test integration soak:: -- --ignored --nocapture
+
+# Not the fleet: so many daemons on one machine, each with a client, show how busy the machine is.
+faults-with-listener: prerequisites ## run the tests of faults while a client asks each daemon's listener all the time
+	HAMMERED_LISTENER=yes RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
+	$(CARGO) test $(CARGO_FLAGS) --test integration faults:: -- --skip faults::fleet
 
 # One control plane at a time; the table that it prints is what came of each try.
 real-kuma: prerequisites ## run against real control planes: each kuma-cp-VERSION in KUMA_CP_DIR=FOLDER

@@ -5,6 +5,7 @@
 //!   itself is beside its code.
 //! - `command_line`, `connection`, `tls`, `file`, `process`: the real binary as a subprocess, against a
 //!   control plane inside the test. Here is what the wiring can break.
+//! - `listener`: what it serves to people and to Prometheus.
 //! - `faults`: the same under faults of the control plane, the network, the disk and the process.
 //! - `packaging`, `static_binary`: what is installed, packed and shipped.
 //! - `repository`: files of this repository that must agree with each other.
@@ -20,6 +21,7 @@ mod command_line;
 mod connection;
 mod faults;
 mod file;
+mod listener;
 mod packaging;
 mod process;
 mod real_kuma;

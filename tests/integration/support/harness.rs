@@ -20,12 +20,16 @@ use std::time::{Duration, Instant};
 use kuma_stand_in::Authority;
 use tempfile::TempDir;
 
+use crate::support::hammer;
 use crate::support::not_tried::not_tried;
 use crate::support::process::Figures;
 use crate::support::streams::{Collected, excerpt};
 
 /// Long enough for anything that is to happen, on a machine with better things to do.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// The variable that says where the daemon listens.
+const LISTEN_ADDRESS: &str = "KUMA_PROMETHEUS_SD_LISTEN_ADDRESS";
 
 /// Signals end the daemon within this time, in any state.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -166,8 +170,11 @@ impl Launch {
         stderr: impl Into<Stdio>,
         log: impl Read + Send + 'static,
     ) -> Daemon {
+        let socket = hammer::listener(&self.folder);
+        let listener = socket.map(|socket| (LISTEN_ADDRESS, format!("unix:{}", socket.display())));
         let mut child = self
             .command()
+            .envs(listener)
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()

@@ -1,0 +1,6 @@
+//! What the real binary serves at `--listen-address`, and what clients of that cannot do to it.
+
+mod clients;
+mod metrics;
+mod paths;
+mod start;

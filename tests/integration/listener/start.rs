@@ -1,0 +1,126 @@
+//! Where the daemon listens, and that it listens nowhere unasked.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use kuma_stand_in::{ControlPlane, KumaVersion};
+
+use crate::support::harness::{Daemon, Launch, SOON, wait_until};
+use crate::support::listener::{LISTEN, NOTHING_THERE, get_by_unix};
+use crate::support::mesh::{backends, file_v1};
+
+/// How many sockets of the daemon listen.
+fn listening(daemon: &Daemon) -> usize {
+    let process = daemon.process();
+    let sockets: Vec<String> = fs::read_dir(format!("/proc/{process}/fd"))
+        .unwrap()
+        .filter_map(|entry| {
+            fs::read_link(entry.ok()?.path())
+                .ok()?
+                .to_str()
+                .map(str::to_owned)
+        })
+        .filter_map(|link| {
+            Some(
+                link.strip_prefix("socket:[")?
+                    .trim_end_matches(']')
+                    .to_owned(),
+            )
+        })
+        .collect();
+    let tables = ["tcp", "tcp6"]
+        .map(|name| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default());
+    let rows = tables.iter().flat_map(|table| table.lines());
+    rows.filter(|row| {
+        let columns: Vec<&str> = row.split_whitespace().collect();
+        columns.get(3) == Some(&"0A")
+            && sockets
+                .iter()
+                .any(|socket| columns.get(9) == Some(&socket.as_str()))
+    })
+    .count()
+}
+
+#[test]
+fn nothing_listens_unless_asked() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&backends(1));
+    for (arguments, expected) in [(&[][..], 0), (&[LISTEN][..], 1)] {
+        let daemon = Launch::follow(&plane.grpc_url())
+            .arguments(arguments.iter().copied())
+            .start();
+        daemon.wait_for_file(&file_v1(&backends(1)));
+        assert_eq!(listening(&daemon), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_busy_port_is_an_error_at_start() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap();
+    let launch = Launch::follow(NOTHING_THERE).argument(format!("--listen-address={address}"));
+    let finished = launch.run_to_its_end();
+    assert_eq!(finished.code, Some(1));
+    let message = format!("cannot listen at http://{address}/: Address already in use");
+    assert!(finished.stderr.contains(&message), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("give another --listen-address"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn an_address_that_other_machines_reach_is_warned_of() {
+    for (address, warnings) in [("0.0.0.0:0", 1), ("[::1]:0", 0), ("127.0.0.1:0", 0)] {
+        let daemon = Launch::follow(NOTHING_THERE)
+            .argument(format!("--listen-address={address}"))
+            .start();
+        daemon.wait_for_trouble();
+        assert_eq!(
+            daemon.lines_with("can be reached from other machines"),
+            warnings,
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn a_unix_socket_is_served_and_replaced_where_nobody_listens_any_more() {
+    let launch = Launch::follow(NOTHING_THERE);
+    let socket = launch.folder().join("sd.sock");
+    // As a process that was killed leaves it behind.
+    drop(UnixListener::bind(&socket).unwrap());
+    let launch = launch.argument(format!("--listen-address=unix:{}", socket.display()));
+    let daemon = launch.start();
+    daemon.wait_for_log("served at unix:");
+    assert!(wait_until(SOON, || get_by_unix(&socket, "/-/healthy")
+        .status
+        == 200));
+    let second = launch.output("second.json").run_to_its_end();
+    assert_eq!(second.code, Some(1), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("cannot listen at unix:"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(
+        get_by_unix(&socket, "/metrics").status,
+        200,
+        "the first one still listens"
+    );
+}
+
+#[test]
+fn a_file_in_the_place_of_the_socket_is_not_removed() {
+    let launch = Launch::follow(NOTHING_THERE);
+    launch.put("sd.sock", "somebody's");
+    let socket = launch.folder().join("sd.sock");
+    let finished = launch
+        .clone()
+        .argument(format!("--listen-address=unix:{}", socket.display()))
+        .run_to_its_end();
+    assert_eq!(finished.code, Some(1));
+    assert_eq!(fs::read_to_string(socket).unwrap(), "somebody's");
+}
