@@ -147,10 +147,10 @@ fn families(text: &str) -> BTreeMap<String, (String, String)> {
         let parts: Vec<&str> = line.splitn(4, ' ').collect();
         match parts[..] {
             ["#", "HELP", name, help] => {
-                families.entry(name.to_owned()).or_default().1 = help.to_owned()
+                families.entry(name.to_owned()).or_default().1 = help.to_owned();
             }
             ["#", "TYPE", name, kind] => {
-                families.entry(name.to_owned()).or_default().0 = kind.to_owned()
+                families.entry(name.to_owned()).or_default().0 = kind.to_owned();
             }
             _ => {}
         }

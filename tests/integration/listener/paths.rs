@@ -138,11 +138,10 @@ fn what_is_no_good_request_is_refused() {
     ];
     for (request, status) in rows {
         let answer = ask(connect(address), request);
-        assert_eq!(answer.status, status, "{:.60}", request);
+        assert_eq!(answer.status, status, "{request:.60}");
         assert!(
             answer.has("x-content-type-options: nosniff"),
-            "{:.60}",
-            request
+            "{request:.60}"
         );
     }
     let answer = ask(connect(address), "POST / HTTP/1.1\r\n\r\n");
