@@ -127,7 +127,13 @@ fn the_tarball_installs_the_same_tree_without_make() {
         .current_dir(&packed))
     .successfully();
     let unpacked = packed.join(tarball().trim_end_matches(".tar.gz"));
-    for file in ["LICENSE", "README.md", "CHANGELOG.md", "docs"] {
+    for file in [
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "docs",
+        "packaging/Containerfile",
+    ] {
         assert!(unpacked.join(file).exists(), "{file}");
     }
     let root = folder.path().join("root");
