@@ -43,7 +43,7 @@ fn wait_for(path: &Path, expected: &str) {
 }
 
 #[test]
-fn a_link_that_is_changed_or_replaced_is_followed_and_told_once() {
+fn a_link_that_is_changed_or_replaced_is_followed_and_reported_once() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.publish(&backends(1));
     let launch = Launch::follow(&plane.grpc_url());

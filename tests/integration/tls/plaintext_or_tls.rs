@@ -40,7 +40,7 @@ fn at(scheme: &str, port: u16) -> String {
 }
 
 #[test]
-fn tls_at_an_address_of_plaintext_is_told() {
+fn tls_at_an_address_of_plaintext_is_reported() {
     let plane = secure_plane();
     let hangs_up = ForeignServer::that_knows_only_tls(plane.port());
     let addresses = [
@@ -54,7 +54,7 @@ fn tls_at_an_address_of_plaintext_is_told() {
 }
 
 #[test]
-fn plaintext_at_an_address_of_tls_is_told() {
+fn plaintext_at_an_address_of_tls_is_reported() {
     let planes =
         [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12].map(ControlPlane::start);
     let hangs_up = ForeignServer::that_knows_no_tls(planes[2].port());
