@@ -1,4 +1,4 @@
-//! `kuma-prometheus-sd check`: the way to the control plane, told step by step, and that nothing is
+//! `kuma-prometheus-sd check`: the connection to the control plane, step by step, and that nothing is
 //! changed by it.
 
 use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Validity};

@@ -26,7 +26,7 @@ fn follow_with_hanging_authority(plane: &ControlPlane) -> Launch {
     launch
 }
 
-/// Sees that a daemon still does what it is told.
+/// Sees that a daemon still obeys signals and writes lists.
 #[track_caller]
 fn expect_obedience(daemon: &mut Daemon, count: usize) {
     daemon.signal("HUP");

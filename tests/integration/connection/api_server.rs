@@ -11,7 +11,7 @@ use crate::support::mesh::{EMPTY, backend};
 use crate::support::observe::asked;
 use crate::support::secure::{api_url, plane as secure_plane, server_of, trusting};
 
-/// Answers from which nobody can tell where MADS is, the question, and what is told.
+/// Answers that do not show where MADS is, the path they answer, and what is logged.
 fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
     let section = |section: Value| {
         let config = json!({"monitoringAssignmentServer": section});

@@ -189,7 +189,7 @@ fn a_control_plane_without_a_list_is_waited_for(source: Source) {
     peer.plane.set_answers(Answers::Faithful);
     peer.plane.withdraw();
     let daemon = peer.start_with_old_file();
-    // Silence over gRPC is healthy, so it is told as a connection after a while; a 500 is an error.
+    // Silence over gRPC is healthy, so it is reported as a connection after a while; a 500 is an error.
     daemon.wait_for_log(match peer.is_http() {
         true => "status 500: Could not fetch MonitoringAssignments",
         false => "connected to MADS",

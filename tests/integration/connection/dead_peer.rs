@@ -1,5 +1,5 @@
-//! A peer that is dead without a word, as behind a pulled cable: the daemon notices within 60 s
-//! and connects anew. This takes its time, but it is one wait, next to which other tests run.
+//! A peer that disappears without closing the connection, as behind a pulled cable: the daemon notices
+//! within 60 s and connects anew. This takes its time, but it is one wait, next to which other tests run.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -172,7 +172,7 @@ fn a_flush_of_the_folder_that_fails_is_repeated_until_it_works() {
         log.contains("cannot write the file: cannot flush the directory "),
         "{log}"
     );
-    // EIO, in the words of whatever libc.
+    // EIO, whatever the libc calls it.
     assert!(log.contains("(os error 5)"), "{log}");
     assert_eq!(traced.daemon.file(), Some(lists::file(1, 50)));
     let trace = traced.trace();

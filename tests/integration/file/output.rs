@@ -1,4 +1,4 @@
-//! What an operator is told of the output, and what the daemon follows: a link that changes, a list that
+//! What is logged about the output, and what the daemon follows: a link that changes, a list that
 //! becomes empty, which targets came and went, and what will not work with Prometheus.
 
 use std::fmt::Display;
@@ -24,7 +24,7 @@ fn give_to_nobody(path: &Path) -> io::Result<()> {
     chown(path, Some(NOBODY), Some(NOBODY))
 }
 
-/// What is told where root has the lock file.
+/// What is reported if the lock file is root's.
 fn another_users(lock: &impl Display) -> String {
     format!(
         "the lock file {lock} belongs to another user, uid 0; remove it if no kuma-prometheus-sd of \

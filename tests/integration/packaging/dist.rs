@@ -34,7 +34,7 @@ fn the_same_program_packed_twice_gives_the_same_bytes() {
     let folder = tree::folder();
     let program = tree::program(folder.path());
     let first = pack(&program, "022", &folder.path().join("the first"));
-    // As built again: the same bytes at another time, by somebody with other habits.
+    // As built again: the same bytes at another time, by somebody with another umask.
     tree::program(folder.path());
     let second = pack(&program, "077", &folder.path().join("the second"));
     for file in [&tarball(), "SHA256SUMS"] {
