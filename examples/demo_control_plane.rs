@@ -1,7 +1,7 @@
 //! A control plane to try the daemon against, without Kuma.
 //!
 //! It plays a small story of dataplanes that come, change and go, or serves a JSON file that a
-//! person edits while it runs; and it becomes another version of Kuma when it is told to.
+//! person edits while it runs; and it becomes another version of Kuma on command.
 
 use std::error::Error;
 use std::io::{self, Write};

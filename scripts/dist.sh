@@ -63,7 +63,7 @@ pack_tarball() { # TARGET
     folder=$(mktemp -d)
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$folder'" EXIT
-    copy "$folder/$base" LICENSE ./*.md docs packaging/{install.sh,environment,"$name.1"} \
+    copy "$folder/$base" LICENSE ./*.md docs packaging/{Containerfile,install.sh,environment,"$name.1"} \
         packaging/{THIRD-PARTY-NOTICES.txt,"$name.cdx.json",completions,systemd,runit}
     install -m 755 "$BINARY" "$folder/$base/$name"
     tar --create --directory="$folder" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \

@@ -123,9 +123,10 @@ missing_for() {
             ;;
         instructions) has valgrind || echo valgrind ;;
         judges)
-            for judge in faketime fish lintian mandoc strace zsh; do
+            for judge in faketime fish lintian mandoc podman strace zsh; do
                 has "$judge" || echo "$judge"
             done
+            has runc || [ -x /usr/sbin/runc ] || echo runc
             has perl || echo perl
             has ip || echo iproute2
             has runsv || echo runit

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A duration as a person says it.
+/// A duration in words.
 pub(crate) struct Rounded(pub(crate) Duration);
 
 impl fmt::Display for Rounded {
@@ -21,7 +21,7 @@ impl fmt::Display for Rounded {
     }
 }
 
-/// So many targets, as a person says it.
+/// A number of targets in words.
 pub(crate) struct Targets(pub(crate) usize);
 
 impl fmt::Display for Targets {
@@ -33,7 +33,7 @@ impl fmt::Display for Targets {
     }
 }
 
-/// How many messages of a kind were held back, after the one that is told.
+/// How many messages of a kind were held back, after the one that is logged.
 pub(crate) fn write_suppressed(
     formatter: &mut fmt::Formatter<'_>,
     suppressed: Option<u32>,

@@ -28,7 +28,7 @@ pub use probe::check;
 /// More of a file than this is not read: it is none of ours, and only serves to count what changes.
 const READ_LIMIT: u64 = LIST_LIMIT as u64 + 16;
 
-/// So much is written, flushed or read at a time, before the thread says that it lives: a slow disk
+/// So much is written, flushed or read at a time, before the thread reports progress: a slow disk
 /// takes its time for a large file, and must not pass for one that hangs.
 const PART: usize = 4 << 20;
 
@@ -108,7 +108,7 @@ impl OutputFile {
         Ok((output, warnings))
     }
 
-    /// The same, for a thread that says by `heartbeat` that it lives.
+    /// The same, for a thread that reports progress by `heartbeat`.
     #[must_use]
     pub fn with_heartbeat(self, heartbeat: Heartbeat) -> Self {
         Self { heartbeat, ..self }
@@ -248,7 +248,7 @@ impl OutputFile {
             file.write_all(part)
                 .map_err(WriteError::new("write", temporary))?;
         }
-        // After the creation, so that the umask has no say.
+        // After the creation, so that the umask does not change it.
         file.set_permissions(Permissions::from_mode(self.mode))
             .map_err(WriteError::new("set the mode of", temporary))?;
         file.sync_all()

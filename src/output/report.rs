@@ -162,7 +162,7 @@ impl fmt::Display for Report {
             } => {
                 write!(formatter, "the file already holds {}", Targets(*targets))?;
                 match failed_for {
-                    // Nothing was written, so nobody knows whether it could be.
+                    // Nothing was written, so it is not known whether it could be.
                     Some(failed_for) => write!(
                         formatter,
                         ", so it is up to date; writes had failed for {}",

@@ -1,4 +1,4 @@
-//! The control plane's API server, which tells where MADS is.
+//! The control plane's API server, which names the endpoint of MADS.
 //!
 //! Its documents are those of the version of Kuma that is played, as far as they matter to a
 //! client of MADS, until a test puts others in their place. Either way they are given to those only
@@ -148,7 +148,7 @@ impl Documents {
     }
 }
 
-/// What the API server of a version of Kuma has to say.
+/// The documents of the API server of a version of Kuma.
 fn answers(
     kuma: KumaVersion,
     role: Role,

@@ -1,5 +1,5 @@
 //! Certificates that are made while a test runs: authorities, and the servers and clients that
-//! they vouch for, valid or not.
+//! they issue certificates to, valid or not.
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
@@ -82,7 +82,7 @@ impl Authority {
         Authority { issuer }
     }
 
-    /// Its own certificate, as PEM: what a client is told to trust.
+    /// Its own certificate, as PEM: what a client is given to trust.
     #[must_use]
     pub fn pem(&self) -> String {
         self.issuer.pem()
@@ -97,7 +97,7 @@ impl Authority {
     pub fn server(&self, names: &[&str], validity: Validity) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).expect("names of hosts, or IP addresses");
-        self.vouch(
+        self.issue(
             "a server",
             params,
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -109,7 +109,7 @@ impl Authority {
     #[must_use]
     pub fn client(&self, name: &str) -> Identity {
         let params = CertificateParams::default();
-        self.vouch(
+        self.issue(
             name,
             params,
             ExtendedKeyUsagePurpose::ClientAuth,
@@ -121,7 +121,7 @@ impl Authority {
         self.issuer.der().clone()
     }
 
-    fn vouch(
+    fn issue(
         &self,
         name: &str,
         mut params: CertificateParams,

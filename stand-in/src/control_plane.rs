@@ -108,7 +108,7 @@ impl ControlPlane {
             FaultProxy::start(plan.port, connected, move |opening| {
                 let serves = state.serves();
                 match opening {
-                    // gRPC and HTTP behind TLS: who speaks none is left without a word.
+                    // gRPC and HTTP behind TLS: a client that speaks none gets no answer.
                     Opening::Http1 | Opening::Http2 if mads_tls && serves.grpc() => {
                         Route::Answer(b"")
                     }

@@ -1,5 +1,5 @@
 //! The fault proxy before the MADS port: looks at the first bytes of a connection, passes it to the
-//! server that they are for, and spoils the way there when a test asks for it.
+//! server that they are for, and adds faults to the connection when a test asks for it.
 //!
 //! So one port serves gRPC and HTTP, as Kuma 1.2 to 2.6 does, while each server behind it is an
 //! ordinary one; and every fault of a network can be had with either.

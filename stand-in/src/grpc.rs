@@ -161,7 +161,7 @@ fn serve(
     });
 }
 
-/// Sends what is put into the outbox, until the stream is forgotten or told to end.
+/// Sends what is put into the outbox, until the stream is forgotten or is to end.
 fn send(outgoing: &Receiver<Outgoing>, mut sink: DuplexSink<Frame>) {
     let mut status = RpcStatus::ok();
     for outgoing in outgoing {
@@ -177,6 +177,6 @@ fn send(outgoing: &Receiver<Outgoing>, mut sink: DuplexSink<Frame>) {
             return;
         }
     }
-    // The client may have gone; then there is nobody to tell.
+    // The client may have gone.
     let _ = block_on(sink.fail(status));
 }

@@ -65,7 +65,7 @@ fn serve(connection: &Connection, tls: Option<&Tls>, handler: &Handler) -> io::R
     };
     let mut first = [0];
     connection.stream.peek(&mut first)?;
-    // A record of a TLS handshake. Go tells HTTP by its method, and ends everything else.
+    // A record of a TLS handshake. Go recognizes HTTP by its method, and ends everything else.
     if first[0] == 0x16 {
         let mut stream = tls.accept(&connection.stream)?;
         let ended = converse(&mut stream, connection, handler);

@@ -1,13 +1,13 @@
 //! A stand-in for Kuma's control plane, for the tests and the demo of `kuma-prometheus-sd`.
 //!
 //! It serves monitoring assignments as control planes from Kuma 0.7 to 2.14 do, over gRPC, HTTP and
-//! HTTPS on one port, and on another the API server that tells where that port is. It changes from
-//! one version of Kuma to another while it runs, answers what a test tells it to in place of what
-//! Kuma would, spoils the way there, and keeps a record of all it sees.
+//! HTTPS on one port, and on another the API server that names that port. It changes from one version
+//! of Kuma to another while it runs, answers what a test sets in place of what Kuma would, adds faults to
+//! connections, and keeps a record of all it sees.
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use kuma_stand_in::{ControlPlane, Dataplane, Kuma};
+//! use kuma_stand_in::{ControlPlane, Dataplane, KumaVersion};
 //!
 //! let plane = ControlPlane::start(KumaVersion::V1_2);
 //! plane.publish(&[Dataplane::new("backend", "backend-01", "192.168.0.1:5670").tag("env", "prod")]);
@@ -42,6 +42,7 @@ mod http_server;
 mod kuma_version;
 mod listener;
 mod mads_http;
+mod metrics_server;
 pub mod proto;
 mod snapshot;
 mod state;
@@ -60,6 +61,7 @@ pub use grpc::Frame;
 pub use http_answer::{Body, HttpAnswer};
 pub use kuma_version::{ApiVersion, KumaVersion, Role, Serves};
 pub use listener::free_port;
+pub use metrics_server::MetricsServer;
 pub use snapshot::Resource;
 pub use state::Answers;
 pub use tls::Tls;

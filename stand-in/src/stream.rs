@@ -13,7 +13,7 @@ use crate::proto::discovery::DiscoveryRequest;
 use crate::snapshot::Snapshot;
 use crate::subscription::Subscription;
 
-/// What a stream's thread is told to do.
+/// A command to a stream's thread.
 pub(crate) enum Outgoing {
     /// Send a snapshot under a nonce.
     Snapshot(Arc<Snapshot>, String),

@@ -46,7 +46,7 @@ fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
 }
 
 #[test]
-fn a_stalled_way_is_silent_until_it_flows_again() {
+fn a_stalled_connection_is_silent_until_it_flows_again() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     let mut open = Http::connect(plane.port());
     let version = plane.version(ApiVersion::V1).unwrap();
@@ -78,7 +78,7 @@ fn a_cut_ends_stalled_connections_too() {
 }
 
 #[test]
-fn a_slow_way_is_slow_and_a_garbled_one_garbled() {
+fn a_slow_connection_is_slow_and_a_garbled_one_garbled() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     plane.fault_proxy().set_fault(Fault::Slow {
         bytes: 50,

@@ -299,7 +299,7 @@ fn a_control_plane_without_mads_says_what_it_is() {
 }
 
 #[test]
-fn the_api_server_tells_where_mads_is() {
+fn the_api_server_names_the_endpoint_of_mads() {
     let plane = ControlPlane::start(KumaVersion::V0_7);
     let port = plane.port();
     let mut api = Http::connect(plane.api().address().port());

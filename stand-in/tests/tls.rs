@@ -136,7 +136,7 @@ fn a_client_certificate_may_be_demanded() {
 }
 
 #[test]
-fn what_is_no_tls_is_told_so_or_ended() {
+fn what_is_not_tls_is_refused_or_ended() {
     let authority = Authority::new("the authority");
     let identity = authority.server(&["localhost"], Validity::Valid);
     let plane = plane(&Tls::new(&identity));

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A real Prometheus follows the daemon's file while a control plane's dataplanes come, change and go.
-# Started by `make e2e`, which builds and installs what this needs. All of it listens on the loopback
-# only, on ports that the kernel picks, and scrapes nothing but a closed port of it.
+# A real Prometheus follows the daemon's file while a control plane's dataplanes come, change and go, and
+# scrapes a mesh with the configuration of docs/prometheus.yml. Started by `make e2e`, which builds and
+# installs what this needs. All of it listens on the loopback only, on ports that the kernel picks, and
+# scrapes nothing but that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/processes.sh
@@ -20,11 +21,12 @@ control_plane=
 daemon=
 prometheus=
 prometheus_url=
+metrics_servers=
 
 finish() {
     local status=$? pid
     trap '' INT TERM
-    for pid in $prometheus $daemon $control_plane; do
+    for pid in $prometheus $daemon $control_plane $metrics_servers; do
         stop_process "$pid" || true
     done
     # Ended before its end: the reason stands above, on stderr.
@@ -61,7 +63,7 @@ must() { # WHAT COMMAND...
     }
 }
 
-## The three programs
+## The programs
 
 start_control_plane() {
     # It takes commands on stdin. Opened both ways, the pipe needs no second end before it opens,
@@ -83,6 +85,16 @@ start_daemon() { # ADDRESS
     "$built/kuma-prometheus-sd" run "--cp-address=$1" "--output-file=$output" 2>"$folder/daemon.log" &
     daemon=$!
     must "the daemon's first file" wait_until "$deadline" "$daemon" test -e "$output"
+}
+
+start_metrics_servers() {
+    "$built/examples/metrics_servers" "$folder" >"$folder/metrics-servers.log" 2>&1 &
+    metrics_servers=$!
+    must "the start of what is scraped" wait_until "$deadline" "$metrics_servers" server "control plane"
+}
+
+server() { # WHAT; its address
+    line_after "$1: " "$folder/metrics-servers.log"
 }
 
 write_prometheus_config() {
@@ -107,7 +119,18 @@ scrape_configs:
       - files: [$output]
         refresh_interval: 1h
 $(labeldrop_of_the_guide)
+$(jobs_of_the_documented_configuration)
 YAML
+}
+
+# With this machine's names and paths in place of the documented ones.
+jobs_of_the_documented_configuration() {
+    sed -n '/^scrape_configs:/,$ { /^scrape_configs:/!p }' docs/prometheus.yml |
+        sed -e "s|/var/lib/kuma-prometheus-sd/kuma.file_sd.json|$output|" \
+            -e "s|/etc/prometheus/kuma-metrics-ca.pem|$folder/ca.pem|" \
+            -e "s|zone-ingress.internal:9901|$(server "zone ingress")|" \
+            -e "s|zone-egress.internal:9901|$(server "zone egress")|" \
+            -e "s|kuma-control-plane.internal:5680|$(server "control plane")|"
 }
 
 labeldrop_of_the_guide() {
@@ -157,6 +180,25 @@ targets_become() { # LINES
     return 1
 }
 
+# One line for each target of the documented configuration: its job there, what it is, whether it is
+# scraped, and why not.
+scraped() {
+    prometheus_says '/api/v1/targets?state=active' | jq -r '.data.activeTargets[]
+        | select(.scrapePool | IN("kuma-dataplanes", "kuma-zone-proxies", "kuma-control-plane"))
+        | "\(.scrapePool) \(.labels.proxy // .labels.dataplane // "itself"): \(.health)"
+            + if .lastError == "" then "" else ", " + (.lastError | sub(".*: "; "")) end' | sort
+}
+
+scraped_are() { # LINES
+    [[ $(scraped) == "$1" ]]
+}
+
+scraped_become() { # LINES
+    wait_until "$deadline" "$prometheus" scraped_are "$1" && return
+    printf 'wanted:\n%s\nfound:\n%s\n' "$1" "$(scraped)" >&2
+    return 1
+}
+
 scraped_since() { # TIME
     prometheus_says '/api/v1/targets?state=active' |
         jq -e --arg since "$1" '.data.activeTargets | length > 0 and all(.lastScrape > $since)' >/dev/null
@@ -193,9 +235,9 @@ series_have_no_label() { # SELECTOR NAME
     ! series_have_label "$1" "$2"
 }
 
-promtool_accepts() {
+promtool_accepts() { # CONFIGURATION
     local said
-    said=$("$promtool_program" check config "$folder/prometheus.yml" 2>&1) || {
+    said=$("$promtool_program" check config "$1" 2>&1) || {
         echo "$said" >&2
         return 1
     }
@@ -225,13 +267,16 @@ has_no_read_errors() {
 prometheus_program=$(command -v prometheus || echo "$unpacked/prometheus")
 promtool_program=$(command -v promtool || echo "$unpacked/promtool")
 
+check "promtool accepts the documented configuration" promtool_accepts docs/prometheus.yml
+
 set_dataplanes '[]'
 start_control_plane
+start_metrics_servers
 api_server=$(line_after 'api server: ' "$folder/control-plane.log")
 start_daemon "$api_server"
 check "an empty mesh gives an empty list" test "$(cat "$output")" = "[]"
 write_prometheus_config
-check "promtool accepts the empty list" promtool_accepts
+check "promtool accepts the empty list" promtool_accepts "$folder/prometheus.yml"
 start_prometheus
 
 set_dataplanes '[
@@ -241,7 +286,7 @@ set_dataplanes '[
 check "targets appear, with address, path and labels" targets_become \
     'http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=test
 http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
-check "promtool accepts the list" promtool_accepts
+check "promtool accepts the list" promtool_accepts "$folder/prometheus.yml"
 check "the guide's configuration tells several control planes apart" \
     test "$(control_planes_of_the_guide)" = "$(printf '%s\n' {east,west}' '{backend,web}-01)"
 
@@ -252,6 +297,24 @@ set_dataplanes '[
 check "a label changes" targets_become \
     'http://127.0.0.1:1/metrics default backend backend backend-01 backend-01 env=prod
 http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
+
+dataplane() { # NAME SCHEME ADDRESS
+    printf '{"service": "web", "name": "%s", "scheme": "%s", "address": "%s"}' "$@"
+}
+set_dataplanes "[
+    $(dataplane plain http "$(server "dataplane")"),
+    $(dataplane tls https "$(server "https dataplane")"),
+    $(dataplane tls-of-another-issuer https "$(server "https dataplane of another issuer")"),
+    $(dataplane tls-of-another-name https "$(server "https dataplane of another name")")
+]"
+check "the documented configuration scrapes dataplanes, zone proxies and the control plane" scraped_become \
+    'kuma-control-plane itself: up
+kuma-dataplanes plain: up
+kuma-dataplanes tls-of-another-issuer: down, certificate signed by unknown authority
+kuma-dataplanes tls-of-another-name: down, certificate is valid for other.internal, not kuma-metrics.internal
+kuma-dataplanes tls: up
+kuma-zone-proxies egress: up
+kuma-zone-proxies ingress: up'
 
 # With MeshMetric, series carry labels of their own that the targets have too. So do those of Prometheus' /federate.
 set_dataplanes "[

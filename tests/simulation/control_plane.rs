@@ -202,7 +202,7 @@ impl ControlPlane {
         }
     }
 
-    /// Where MADS is by the word of the address, or of the API server; `Err` where neither says.
+    /// Where MADS is, by the address or by the API server; `Err` where neither shows it.
     pub(crate) fn endpoint(&self, rng: &mut Rng) -> Result<Endpoint, ResolveError> {
         let (port, origin) = match (self.has_api_server, self.api_manner) {
             (false, _) => (MADS_PORT, Origin::Address),

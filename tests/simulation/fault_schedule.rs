@@ -220,7 +220,7 @@ impl World {
         self.answer_if_due();
     }
 
-    /// A restart, an upgrade or a rollback; links end, or are dead without a word.
+    /// A restart, an upgrade or a rollback; links end, or die without an end of the connection.
     fn control_plane_restarts(&mut self) {
         if self.rng.chance(0.5) {
             self.control_plane.kuma = self.rng.pick(&Kuma::ALL);

@@ -1,4 +1,4 @@
-//! What a control plane has to say: a list of scrape targets, in the wire's form of either
+//! What a control plane serves: a list of scrape targets, in the wire's form of either
 //! API version, and as the file that must come of it. The file is made here, without the program.
 
 use std::collections::BTreeMap;

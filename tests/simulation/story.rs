@@ -1,4 +1,4 @@
-//! What happened in a story, for whoever has to understand a failure. A story is only kept when
+//! What happened in a story, to understand a failure. A story is only kept when
 //! its seed is played again: that is cheaper than keeping all of them.
 
 use std::collections::VecDeque;

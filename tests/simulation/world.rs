@@ -44,7 +44,7 @@ pub(crate) enum Happening {
     DiskReturns(u64),
     /// The grace of that daemon after SIGTERM is over.
     GraceEnds(u64),
-    /// The control plane has something else to say.
+    /// The control plane has another list.
     ListChanges,
     /// Somebody asks the daemon to end.
     SigTerm,

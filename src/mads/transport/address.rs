@@ -59,10 +59,10 @@ impl Scheme {
     }
 }
 
-/// How safe the way to a server is.
+/// How the connection to a server is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// Anyone on the way can read and change what is sent.
+    /// Anyone in between can read and change what is sent.
     Plaintext,
     /// Encrypted, and the server's certificate is verified.
     Tls,
@@ -216,13 +216,13 @@ fn parse_port(port: &str) -> Result<u16, AddressError> {
 }
 
 impl Address {
-    /// How safe the way to this address is.
+    /// How the connection to this address is secured.
     #[must_use]
     pub fn security(&self) -> Security {
         self.scheme.security()
     }
 
-    /// Whether an API server may be there, which can say where MADS is.
+    /// Whether an API server may be there, which can name the endpoint of MADS.
     #[must_use]
     pub fn may_be_api_server(&self) -> bool {
         matches!(self.scheme, Scheme::Http | Scheme::Https)

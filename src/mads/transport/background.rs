@@ -1,7 +1,7 @@
 //! Work that blocks, on a thread of its own, so that the receiver thread never does: a signal
 //! finds it ready in any state.
 //!
-//! A thread that is no longer wanted is not joined. It notices when it next has something to say.
+//! A thread that is no longer wanted is not joined. It notices when it next has a result.
 //! Where it never has, as behind a file on a hanging disk, it stays; so there is a limit to them.
 
 use std::fmt;
@@ -132,7 +132,7 @@ pub fn done_by<T: Send + 'static>(
 }
 
 impl Events {
-    /// Hands over an event; says whether anyone still wants it.
+    /// Hands over an event; returns whether anyone still wants it.
     pub fn send(&self, event: Event) -> bool {
         let is_wanted = self.events.send(event).is_ok();
         self.waker.0.wake_by_ref();

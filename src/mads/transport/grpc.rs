@@ -45,7 +45,7 @@ const ADDRESS_LIMIT_KEY: &CStr = c"grpc.min_reconnect_backoff_ms";
 /// meantime is limited as well: the largest response, and as much again for parts and copies.
 const BUFFER_LIMIT: usize = 2 * RESPONSE_LIMIT;
 
-/// Messages pass C-core as bytes, so that a response that cannot be decoded is told apart from a
+/// Messages pass C-core as bytes, so that a response that cannot be decoded is distinguished from a
 /// broken stream.
 type RawMessage = Vec<u8>;
 

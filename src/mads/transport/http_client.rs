@@ -35,14 +35,14 @@ const IDLE_LIMIT: Duration = Duration::from_secs(120);
 pub const ERROR_BODY_LIMIT: u64 = 64 << 10;
 
 /// The longest silence within the body of an answer. A poll is held before its answer begins; once
-/// it has begun, silence means that the server is gone, or the way to it.
+/// it has begun, silence means that the server is gone, or the network in between.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest time until an answer ends: a list of any size over a slow line.
 const BODY_LIMIT: Duration = Duration::from_secs(300);
 
 /// What musl says where a name server is silent, or fails itself, as the standard library passes it on.
-/// To an operator it reads like advice. No kind of error tells it from a name that does not exist.
+/// To an operator it reads like advice. No kind of error distinguishes it from a name that does not exist.
 const MUSL_TRY_AGAIN: &str = "failed to lookup address information: Try again";
 
 /// Why a server cannot be asked at all.

@@ -1,4 +1,4 @@
-//! `kuma-prometheus-sd check`: the way to the control plane, told step by step, and that nothing is
+//! `kuma-prometheus-sd check`: the connection to the control plane, step by step, and that nothing is
 //! changed by it.
 
 use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Validity};
@@ -177,7 +177,7 @@ fn a_demanded_client_certificate_is_named_and_used() {
 }
 
 #[test]
-fn what_is_unsafe_is_told_at_the_top() {
+fn what_is_unsafe_is_shown_at_the_top() {
     let plane = secure_plane(&server_of(&Authority::new("nobody")));
     let told = passed(&check(&api_url(&plane)).argument("--tls-skip-verify"));
     let line = told.lines().nth(1).unwrap_or_default();
@@ -200,7 +200,7 @@ fn what_is_unsafe_is_told_at_the_top() {
 }
 
 #[test]
-fn the_way_that_an_api_server_points_to_is_told() {
+fn the_address_that_an_api_server_names_is_shown() {
     let plane = ControlPlane::start(KumaVersion::V2_14);
     let disabled = json!({"monitoringAssignmentServer": {"enabled": false, "port": 1}});
     for (answer, start, text) in [
@@ -225,7 +225,7 @@ fn the_way_that_an_api_server_points_to_is_told() {
 }
 
 #[test]
-fn plaintext_and_tls_that_are_mistaken_for_each_other_are_told() {
+fn plaintext_and_tls_that_are_mistaken_for_each_other_are_reported() {
     let plain = ControlPlane::start(KumaVersion::V2_12);
     let secure = secure_plane(&server_of(&Authority::new("the authority")));
     let silent = ForeignServer::that_knows_only_tls(secure.port());

@@ -11,7 +11,7 @@ use crate::support::check::{check, failed, passed};
 use crate::support::not_tried::not_tried;
 
 #[test]
-fn a_name_that_prometheus_does_not_take_is_told() {
+fn a_name_that_prometheus_does_not_take_is_reported() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let told = passed(&check(&plane.grpc_url()).argument("--output-file=targets"));
     let text = "the output targets does not end in .json, .yml or .yaml";
@@ -68,7 +68,7 @@ fn another_users_file_in_a_sticky_directory_is_found() {
 
 /// As `run` does: the lock file may be held by a daemon that cannot be seen from here.
 #[test]
-fn another_users_lock_file_is_found_and_told_as_run_tells_it() {
+fn another_users_lock_file_is_reported_as_by_run() {
     const LOCK: &str = ".kuma.file_sd.json.lock";
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = check(&plane.grpc_url())

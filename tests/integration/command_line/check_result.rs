@@ -91,7 +91,7 @@ fn a_control_plane_without_a_list_fails_over_http() {
 }
 
 #[test]
-fn a_proxy_on_the_way_is_used() {
+fn check_uses_the_proxy() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     let proxy = Proxy::start(&[(5681, plane.api().address().port())]);
     let launch = check("http://cp.invalid:5681").variable("HTTP_PROXY", proxy.authority());
@@ -131,7 +131,7 @@ fn an_output_that_cannot_be_written_fails() {
 }
 
 #[test]
-fn an_output_that_a_daemon_writes_is_told_and_the_daemon_goes_on() {
+fn an_output_that_a_daemon_writes_is_reported_and_the_daemon_goes_on() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = Launch::follow(&plane.grpc_url());
     let mut daemon = launch.start();

@@ -21,7 +21,7 @@ fn assert_failed(finished: &Finished, code: i32, line: &str) {
 }
 
 #[test]
-fn what_cannot_work_is_told_in_one_line_with_its_exit_code() {
+fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
     let cases: [(&[&str], i32, &str); 12] = [
         (
             &[],

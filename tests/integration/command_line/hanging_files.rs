@@ -26,7 +26,7 @@ fn follow_with_hanging_authority(plane: &ControlPlane) -> Launch {
     launch
 }
 
-/// Sees that a daemon still does what it is told.
+/// Sees that a daemon still obeys signals and writes lists.
 #[track_caller]
 fn expect_obedience(daemon: &mut Daemon, count: usize) {
     daemon.signal("HUP");
@@ -68,7 +68,7 @@ fn attempts_that_hang_in_a_file_do_not_add_up_without_a_limit() {
 }
 
 #[test]
-fn a_token_that_hangs_is_told_and_read_when_it_is_back() {
+fn a_token_that_hangs_is_reported_and_read_when_it_is_back() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.api().require_token(Some("open-sesame"));
     let launch = Launch::follow(&plane.api_url()).argument("--cp-token-file=token");

@@ -1,4 +1,4 @@
-//! What a person types, and what is told in return.
+//! What a person types, and what is printed in return.
 
 mod addresses;
 mod check;

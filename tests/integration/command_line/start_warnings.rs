@@ -1,4 +1,4 @@
-//! What is told at the start, and by `check`: settings that have no effect, or none yet.
+//! Warnings at the start, and by `check`: settings that have no effect, or none yet.
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 

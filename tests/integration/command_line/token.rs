@@ -113,7 +113,7 @@ fn proxy_to_usual_ports(plane: &ControlPlane) -> Proxy {
 const REFUSED: &str = "the API server refuses the token in token with status 401";
 
 #[test]
-fn a_token_that_is_refused_is_told_until_there_is_another() {
+fn a_token_that_is_refused_is_reported_until_there_is_another() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.api().require_token(Some(TOKEN));
     let proxy = proxy_to_usual_ports(&plane);
@@ -153,7 +153,7 @@ fn a_check_fails_where_the_token_is_refused_though_a_list_comes() {
 }
 
 #[test]
-fn a_token_that_cannot_be_used_is_told_by_its_file_and_read_again() {
+fn a_token_that_cannot_be_used_is_reported_by_its_file_and_read_again() {
     let cases: [(Option<&[u8]>, &str); 6] = [
         (None, ""),
         (Some(b""), "it is empty"),

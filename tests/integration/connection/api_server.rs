@@ -11,7 +11,7 @@ use crate::support::mesh::{EMPTY, backend};
 use crate::support::observe::asked;
 use crate::support::secure::{api_url, plane as secure_plane, server_of, trusting};
 
-/// Answers from which nobody can tell where MADS is, the question, and what is told.
+/// Answers that do not show where MADS is, the path they answer, and what is logged.
 fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
     let section = |section: Value| {
         let config = json!({"monitoringAssignmentServer": section});
@@ -90,7 +90,7 @@ fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
 }
 
 #[test]
-fn an_answer_that_leads_nowhere_is_told_and_asked_for_again() {
+fn an_answer_without_an_endpoint_is_reported_and_asked_for_again() {
     let elsewhere = ControlPlane::start(KumaVersion::V2_6);
     at_once(
         useless_answers(&elsewhere.api_url()),
@@ -116,7 +116,7 @@ fn an_answer_that_leads_nowhere_is_told_and_asked_for_again() {
 }
 
 #[test]
-fn where_the_api_server_does_not_tell_the_usual_port_is_tried() {
+fn where_the_api_server_has_no_answer_the_usual_port_is_tried() {
     let authority = Authority::new("the authority");
     let silent = "/config does not say where MADS is, so MADS";
     let refusal = |status| format!("the API server refuses /config with status {status}, so MADS");
@@ -204,7 +204,7 @@ fn a_server_that_hangs_up_on_http_is_taken_for_one_that_knows_grpc_only() {
 }
 
 #[test]
-fn what_is_not_there_is_told_by_its_address() {
+fn what_is_not_there_is_reported_by_its_address() {
     let server = ForeignServer::that_hangs_up();
     let address = format!("127.0.0.1:{}", server.port());
     drop(server);
@@ -218,7 +218,7 @@ fn what_is_not_there_is_told_by_its_address() {
 }
 
 #[test]
-fn a_name_that_nobody_resolves_is_told() {
+fn a_name_that_does_not_resolve_is_reported() {
     for scheme in ["http", "https", "grpc", "grpcs"] {
         let daemon = Launch::follow(&format!("{scheme}://cp.invalid")).start();
         let line = daemon.wait_for_trouble();

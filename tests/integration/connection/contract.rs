@@ -36,7 +36,7 @@ for_each_source! {
     a_version_can_be_rejected_and_then_accepted,
     a_lost_connection_is_resumed_with_the_last_accepted_version,
     a_control_plane_without_a_list_is_waited_for,
-    a_fault_of_the_server_is_told_and_recovered_from,
+    a_fault_of_the_server_is_reported_and_recovered_from,
     what_is_unknown_is_ignored,
 }
 
@@ -189,7 +189,7 @@ fn a_control_plane_without_a_list_is_waited_for(source: Source) {
     peer.plane.set_answers(Answers::Faithful);
     peer.plane.withdraw();
     let daemon = peer.start_with_old_file();
-    // Silence over gRPC is healthy, so it is told as a connection after a while; a 500 is an error.
+    // Silence over gRPC is healthy, so it is reported as a connection after a while; a 500 is an error.
     daemon.wait_for_log(match peer.is_http() {
         true => "status 500: Could not fetch MonitoringAssignments",
         false => "connected to MADS",
@@ -200,7 +200,7 @@ fn a_control_plane_without_a_list_is_waited_for(source: Source) {
     assert_eq!(daemon.lines_with("next attempt") > 0, peer.is_http());
 }
 
-fn a_fault_of_the_server_is_told_and_recovered_from(source: Source) {
+fn a_fault_of_the_server_is_reported_and_recovered_from(source: Source) {
     let peer = Peer::start(source);
     let daemon = peer.start_with_old_file();
     peer.answer("1", &backends(2));

@@ -1,5 +1,5 @@
-//! A peer that is dead without a word, as behind a pulled cable: the daemon notices within 60 s
-//! and connects anew. This takes its time, but it is one wait, next to which other tests run.
+//! A peer that disappears without closing the connection, as behind a pulled cable: the daemon notices
+//! within 60 s and connects anew. This takes its time, but it is one wait, next to which other tests run.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::support::mesh::{EMPTY, backends, file_v1};
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_peer_that_is_dead_without_a_word_is_noticed_within_60_seconds() {
+fn a_peer_that_disappears_without_closing_is_noticed_within_60_seconds() {
     thread::scope(|scope| {
         for kuma in [KumaVersion::V2_6, KumaVersion::V2_12] {
             scope.spawn(move || is_noticed(kuma));

@@ -118,7 +118,7 @@ fn a_rejected_list_is_asked_for_again_after_a_pause_that_grows() {
 }
 
 #[test]
-fn an_error_is_told_by_its_title_and_details() {
+fn an_error_is_reported_by_its_title_and_details() {
     let details = "unknown field \"x\"";
     let error = |body: serde_json::Value, status| HttpAnswer::json(status, &body);
     let cases = [
@@ -158,7 +158,7 @@ fn an_error_is_told_by_its_title_and_details() {
 }
 
 #[test]
-fn what_is_no_list_is_told_and_the_file_stays_until_there_is_one() {
+fn what_is_no_list_is_reported_and_the_file_stays_until_there_is_one() {
     at_once(no_lists(), |(fault, answer, expected)| {
         let (plane, mut daemon) = following();
         plane.answer_http(answer);

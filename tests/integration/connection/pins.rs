@@ -79,7 +79,7 @@ fn pins_that_exclude_all_that_is_there_are_named() {
 }
 
 #[test]
-fn a_pin_that_the_api_server_makes_impossible_is_told() {
+fn a_pin_that_the_api_server_makes_impossible_is_reported() {
     let identity = Authority::new("the authority");
     let plane = plane(&server_of(&identity));
     let cases = ["--transport=grpc", "--api-version=v1alpha1"];

@@ -129,6 +129,6 @@ fn the_body_of_an_error_is_read_to_64_kib_only() {
     let body = Body::Endless(vec![b'x'; 4096]);
     peer.plane.answer_http(HttpAnswer::with_body(503, body));
     let line = daemon.wait_for_trouble();
-    // Were it read to the end, the limit of a list would be told.
+    // Were it read to the end, the limit of a list would be logged.
     assert!(line.contains(": status 503: xxxx"), "{line}");
 }

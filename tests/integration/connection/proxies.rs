@@ -136,7 +136,7 @@ fn libraries_do_not_look_for_a_proxy_by_themselves() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_told_and_tried_again() {
+fn a_proxy_that_refuses_is_reported_and_tried_again() {
     let proxy =
         Proxy::that_refuses("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
     for scheme in ["http", "grpc"] {
@@ -152,7 +152,7 @@ fn a_proxy_that_refuses_is_told_and_tried_again() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_told() {
+fn a_proxy_that_is_not_there_is_reported() {
     let server = ForeignServer::that_hangs_up();
     let address = format!("127.0.0.1:{}", server.port());
     drop(server);
@@ -177,7 +177,7 @@ fn a_proxy_that_hangs_up_is_no_control_plane_that_speaks_grpc_only() {
 }
 
 #[test]
-fn the_password_of_a_proxy_is_sent_to_it_and_told_nowhere() {
+fn the_password_of_a_proxy_is_sent_to_it_and_logged_nowhere() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let proxy = proxy_to(&plane);
     // `user:open-sesame`, as Basic authentication has it.
@@ -201,7 +201,7 @@ fn the_password_of_a_proxy_is_sent_to_it_and_told_nowhere() {
 }
 
 #[test]
-fn what_is_no_proxy_is_an_error_of_usage_that_tells_no_password() {
+fn what_is_no_proxy_is_an_error_of_usage_that_shows_no_password() {
     for value in [
         "socks5://user:open-sesame@proxy:1080",
         "http://user:open-sesame@",
@@ -242,7 +242,7 @@ fn what_is_no_proxy_ends_no_start_where_it_does_not_count() {
 }
 
 #[test]
-fn what_is_no_proxy_is_told_where_it_turns_out_to_count() {
+fn what_is_no_proxy_is_reported_where_it_turns_out_to_count() {
     let authority = Authority::new("the authority");
     let plan = Plan {
         tls: Some(Tls::new(&authority.server(&["0.0.0.0"], Validity::Valid))),

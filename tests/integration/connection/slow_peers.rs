@@ -1,4 +1,4 @@
-//! Peers that hold on to whoever looks at them, by a byte now and then.
+//! Peers that keep a connection busy by sending a byte now and then.
 
 use std::io::{Read, Write};
 use std::thread;

@@ -153,7 +153,7 @@ fn a_stream_that_is_closed_after_every_answer_passes() {
     plane.set_answers(Answers::ThenClose(14));
     thread::scope(|scope| {
         let observer = scope.spawn(|| {
-            // Three times both the end and the beginning are told, and then nothing for a while.
+            // Three times both the end and the beginning are logged, and then nothing for a while.
             daemon.wait_for_log_count("closed after the answer", 3);
             assert_quiet("gRPC: closed after every answer", &daemon, BUSY);
         });

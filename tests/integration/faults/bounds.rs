@@ -61,7 +61,7 @@ fn empty_resources() -> Vec<u8> {
     response(vec![Any::default(); 3_000_000])
 }
 
-/// A message, and what the log says of it.
+/// A message, and what is logged of it.
 type Case = (&'static str, fn() -> Vec<u8>, &'static str);
 
 #[test]

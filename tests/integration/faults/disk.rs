@@ -111,8 +111,8 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
 }
 
 #[test]
-fn a_full_disk_is_found_by_check_and_told_in_the_status() {
-    let test = a_full_disk_is_found_by_check_and_told_in_the_status;
+fn a_full_disk_is_found_by_check_and_shown_in_the_status() {
+    let test = a_full_disk_is_found_by_check_and_shown_in_the_status;
     let Some(disk) = own_process::with_disk("1m,nr_inodes=6", test) else {
         return;
     };
@@ -173,7 +173,7 @@ fn a_folder_without_the_right_to_write_gets_the_newest_list_later() {
 }
 
 #[test]
-fn an_output_that_is_replaced_by_a_folder_is_told_until_it_is_gone() {
+fn an_output_that_is_replaced_by_a_folder_is_reported_until_it_is_gone() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.publish(&lists::list(0, 3));
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");

@@ -95,7 +95,7 @@ impl Fleet {
         came
     }
 
-    /// Waits until each daemon has returned, and tells how long after `start` each of them did.
+    /// Waits until each daemon has returned, and returns how long after `start` each of them did.
     fn returns(&self, start: Instant) -> HashMap<String, Duration> {
         let is_first = |request: &SeenRequest| request.nonce.is_empty();
         let first = self.requests_of_all("the first request of a new stream", is_first);

@@ -21,7 +21,7 @@ const DURATION: Duration = Duration::from_secs(4);
 
 const TARGETS: usize = 30;
 
-/// Lines at the level info for a flood of that duration: ten writes are told, then one in 6 s.
+/// Lines at the level info for a flood of that duration: ten writes are logged, then one in 6 s.
 const LINES: usize = 15;
 
 /// What C-core and the allocator keep for themselves.

@@ -1,7 +1,7 @@
 //! What a power cut could spoil: the bytes are flushed before the rename that shows them, and the
 //! folder after it; a flush that fails is repeated; a large file is flushed in parts, so that a slow disk
-//! does not pass for one that hangs. The system calls tell, as strace sees them; a power cut itself
-//! cannot be had in a test.
+//! does not pass for one that hangs. And what another user could read too early. The system calls show it,
+//! as strace sees them; a power cut itself cannot be had in a test.
 
 use std::collections::HashMap;
 use std::env;
@@ -119,6 +119,42 @@ fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
     assert_eq!(acts(&trace), expected, "{trace}");
 }
 
+/// What is done to temporary files, but for their flush: how they are created, written and opened to
+/// others.
+fn steps_to_be_readable(trace: &str) -> Vec<String> {
+    let lines = trace.lines().filter(|line| line.contains(".tmp"));
+    let step = |line: &str| {
+        let (call, _) = line.rsplit_once(") ")?;
+        let (_, mode) = call.rsplit_once(", ")?;
+        match () {
+            () if call.contains("O_EXCL") => Some(format!("create with mode {mode}")),
+            () if call.contains(" write(") => Some("write".to_owned()),
+            () if call.contains("chmod") => Some(format!("set mode {mode}")),
+            () => None,
+        }
+    };
+    lines.filter_map(step).collect()
+}
+
+#[test]
+fn nobody_else_can_read_a_file_before_all_of_it_is_written() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&lists::list(1, 50));
+    let calls = ["-e", "trace=/^open,write,/chmod"];
+    let Some(traced) = Traced::start(&plane, &calls, "wrote 50 targets") else {
+        return;
+    };
+    let trace = traced.trace();
+    let expected = [
+        // The look whether the directory can be written, at the start.
+        "create with mode 0600",
+        "create with mode 0600",
+        "write",
+        "set mode 0644",
+    ];
+    assert_eq!(steps_to_be_readable(&trace), expected, "{trace}");
+}
+
 #[test]
 fn a_flush_of_the_folder_that_fails_is_repeated_until_it_works() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
@@ -136,7 +172,7 @@ fn a_flush_of_the_folder_that_fails_is_repeated_until_it_works() {
         log.contains("cannot write the file: cannot flush the directory "),
         "{log}"
     );
-    // EIO, in the words of whatever libc.
+    // EIO, whatever the libc calls it.
     assert!(log.contains("(os error 5)"), "{log}");
     assert_eq!(traced.daemon.file(), Some(lists::file(1, 50)));
     let trace = traced.trace();

@@ -115,7 +115,7 @@ fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, rng: &mut fastran
         let old = leftovers(launch.folder());
         killed.with_leftovers += u32::from(!old.is_empty());
         let daemon = launch.start();
-        // The lock is held and leftovers are gone before this is told.
+        // The lock is held and leftovers are gone before this is logged.
         daemon.wait_for_log(" follows ");
         let now = leftovers(launch.folder());
         let still_there: Vec<_> = now.intersection(&old).collect();

@@ -9,7 +9,7 @@ use crate::support::following::following_list_of;
 use crate::support::harness::Daemon;
 use crate::support::lists;
 
-/// What the log tells of it.
+/// What is logged of it.
 const REFUSED: &str = "the response is larger than the limit of 256 MiB";
 
 /// Far more than C-core may hold while a message comes.

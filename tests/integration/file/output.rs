@@ -1,4 +1,4 @@
-//! What an operator is told of the output, and what the daemon follows: a link that changes, a list that
+//! What is logged about the output, and what the daemon follows: a link that changes, a list that
 //! becomes empty, which targets came and went, and what will not work with Prometheus.
 
 use std::fmt::Display;
@@ -24,7 +24,7 @@ fn give_to_nobody(path: &Path) -> io::Result<()> {
     chown(path, Some(NOBODY), Some(NOBODY))
 }
 
-/// What is told where root has the lock file.
+/// What is reported if the lock file is root's.
 fn another_users(lock: &impl Display) -> String {
     format!(
         "the lock file {lock} belongs to another user, uid 0; remove it if no kuma-prometheus-sd of \
@@ -43,7 +43,7 @@ fn wait_for(path: &Path, expected: &str) {
 }
 
 #[test]
-fn a_link_that_is_changed_or_replaced_is_followed_and_told_once() {
+fn a_link_that_is_changed_or_replaced_is_followed_and_reported_once() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.publish(&backends(1));
     let launch = Launch::follow(&plane.grpc_url());

@@ -34,7 +34,7 @@ fn the_same_program_packed_twice_gives_the_same_bytes() {
     let folder = tree::folder();
     let program = tree::program(folder.path());
     let first = pack(&program, "022", &folder.path().join("the first"));
-    // As built again: the same bytes at another time, by somebody with other habits.
+    // As built again: the same bytes at another time, by somebody with another umask.
     tree::program(folder.path());
     let second = pack(&program, "077", &folder.path().join("the second"));
     for file in [&tarball(), "SHA256SUMS"] {
@@ -127,7 +127,13 @@ fn the_tarball_installs_the_same_tree_without_make() {
         .current_dir(&packed))
     .successfully();
     let unpacked = packed.join(tarball().trim_end_matches(".tar.gz"));
-    for file in ["LICENSE", "README.md", "CHANGELOG.md", "docs"] {
+    for file in [
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "docs",
+        "packaging/Containerfile",
+    ] {
         assert!(unpacked.join(file).exists(), "{file}");
     }
     let root = folder.path().join("root");

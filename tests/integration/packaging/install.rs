@@ -261,7 +261,7 @@ fn uninstalling_twice_is_no_failure() {
 }
 
 #[test]
-fn a_changed_environment_file_is_kept_and_told() {
+fn a_changed_environment_file_is_kept_and_reported() {
     let place = Place::new();
     place.install();
     place.put(ENVIRONMENT, "KUMA_PROMETHEUS_SD_LOG_LEVEL=debug\n");
@@ -331,7 +331,7 @@ fn a_path_that_sh_would_read_as_more_than_a_path_is_refused() {
 }
 
 #[test]
-fn it_tells_the_next_steps_where_it_has_installed_for_good() {
+fn the_next_steps_are_printed_after_a_real_installation() {
     let folder = tree::folder();
     let prefix = folder.path().display();
     let mut install = command(repository().join("packaging/install.sh"));

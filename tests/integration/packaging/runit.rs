@@ -114,7 +114,7 @@ fn a_pause_that_was_ended_before_it_began_does_not_come_back() {
     service.sv("check", PROMPTLY).successfully();
 }
 
-/// Something that ends `run` before it has become the daemon, what is told then, and what puts it right.
+/// Something that ends `run` before it has become the daemon, what is logged then, and what puts it right.
 type Hindrance = (fn(&Supervised), &'static str, fn(&Supervised));
 
 #[test]
@@ -235,7 +235,7 @@ fn the_log_is_rotated() {
         old.sort();
         old
     };
-    // Each makes it connect anew, and say so.
+    // Each makes it connect anew, and log that.
     let mut first = Vec::new();
     service.wait_for("the oldest of its logs is gone", || {
         service.sv("hup", AT_ONCE).successfully();

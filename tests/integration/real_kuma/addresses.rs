@@ -24,30 +24,30 @@ fn each_form_of_address_is_followed_or_refused() {
         return;
     };
     let mut table = Table::default();
-    let mut stranger = Vec::new();
+    let mut another = Vec::new();
     for version in folder.versions() {
         for mads_tls in [false, true] {
             if mads_tls && !version.has_mads_tls() {
                 continue;
             }
             let plane = ControlPlane::start(&folder, version, Ports::free(), mads_tls);
-            follow(&plane, &stranger, &mut table);
+            follow(&plane, &another, &mut table);
             if version.has_api_tls() {
-                stranger = fs::read(plane.certificate()).unwrap();
+                another = fs::read(plane.certificate()).unwrap();
             }
         }
     }
     table.judge();
 }
 
-/// Lets a daemon follow a control plane by each form of address; `stranger` is the certificate of
+/// Lets a daemon follow a control plane by each form of address; `another` is the certificate of
 /// another one.
-fn follow(plane: &ControlPlane, stranger: &[u8], table: &mut Table) {
+fn follow(plane: &ControlPlane, another: &[u8], table: &mut Table) {
     let trust = tempfile::tempdir().unwrap();
-    let [own, other] = ["own.pem", "stranger.pem"].map(|name| trust.path().join(name));
+    let [own, other] = ["own.pem", "another.pem"].map(|name| trust.path().join(name));
     fs::write(&own, Authority::new("of a later control plane").pem()).unwrap();
     hand_out_certificate(plane, &own);
-    fs::write(&other, stranger).unwrap();
+    fs::write(&other, another).unwrap();
     enable_metrics(plane, "default");
     let mut mesh = vec![
         Dataplane::new("app-1", "10.0.0.1", "prod"),
@@ -58,7 +58,7 @@ fn follow(plane: &ControlPlane, stranger: &[u8], table: &mut Table) {
     // There is no other certificate yet where this is the first control plane that makes one.
     let forms: Vec<_> = FORMS
         .iter()
-        .filter(|form| !stranger.is_empty() || !form.name().contains("another"))
+        .filter(|form| !another.is_empty() || !form.name().contains("another"))
         .collect();
     let expected = list(plane.version, Source::Mesh, &mesh);
     let tried: Vec<_> = thread::scope(|scope| {
@@ -119,15 +119,15 @@ fn attempt(
     plane: &ControlPlane,
     form: &Form,
     own: &Path,
-    stranger: &Path,
+    another: &Path,
     expected: &str,
 ) -> Result<Tried, String> {
     let url = form.url(&plane.ports);
     let check = Launch::bare()
         .argument("check")
         .argument(format!("--cp-address={url}"));
-    let check = form.trusting(check, own, stranger);
-    let run = form.trusting(Launch::follow(&url), own, stranger);
+    let check = form.trusting(check, own, another);
+    let run = form.trusting(Launch::follow(&url), own, another);
     match form.verdict(plane.version, plane.mads_tls) {
         Verdict::Followed => {
             let daemon = run.start();
@@ -143,12 +143,12 @@ fn attempt(
             let is_refusal =
                 |line: &&str| line.starts_with("no connection: ") && line.contains(words);
             let refusal = match checked.stdout.lines().find(is_refusal) {
-                Some(refusal) if checked.code == Some(1) => told_plainly(refusal)?,
+                Some(refusal) if checked.code == Some(1) => plain_refusal(refusal)?,
                 _ => return Err(format!("check is not refused: {}", checked.stdout)),
             };
             let daemon = run.start();
             let is_refused = wait_until(CHANGED_WITHIN, || daemon.lines_with(words) > 0);
-            let log = told_plainly(&daemon.log())?;
+            let log = plain_refusal(&daemon.log())?;
             match daemon.file() {
                 None if is_refused => Ok(Tried::Refused(refusal)),
                 None => Err(format!("run is not refused: {log}")),
@@ -159,7 +159,7 @@ fn attempt(
 }
 
 /// A text that is for people, unless it shows the form that Rust has for debugging.
-fn told_plainly(text: &str) -> Result<String, String> {
+fn plain_refusal(text: &str) -> Result<String, String> {
     match text.contains("Error(") || text.contains("Other(") {
         true => Err(format!("a debug form is shown: {text}")),
         false => Ok(text.to_owned()),

@@ -188,6 +188,13 @@ impl ControlPlane {
         Ok(serde_json::from_str(&body).unwrap_or_default())
     }
 
+    /// Its own metrics, which it serves on the diagnostics port.
+    pub(crate) fn own_metrics(&self) -> Result<String, ureq::Error> {
+        let [diagnostics, ..] = self.ports.others;
+        let url = format!("http://127.0.0.1:{diagnostics}/metrics");
+        self.agent().get(url).call()?.body_mut().read_to_string()
+    }
+
     /// Puts a resource there.
     #[track_caller]
     pub(crate) fn put(&self, path: &str, resource: &Value) {

@@ -29,7 +29,7 @@ enum Trust {
     /// Nothing.
     Nothing,
     /// The certificate that another control plane has made for itself.
-    Stranger,
+    Another,
 }
 
 /// What must come of an address.
@@ -66,7 +66,7 @@ pub(crate) const FORMS: [Form; 8] = [
     Form {
         scheme: "https",
         port: Port::ApiTls,
-        trust: Trust::Stranger,
+        trust: Trust::Another,
     },
 ];
 
@@ -82,7 +82,7 @@ impl Form {
             Trust::Own if self.is_tls() => ", its own certificate is trusted",
             Trust::Own => "",
             Trust::Nothing => ", without --ca-cert-file",
-            Trust::Stranger => ", another control plane's certificate is trusted",
+            Trust::Another => ", another control plane's certificate is trusted",
         };
         format!("{}://HOST:{port}{trust}", self.scheme)
     }
@@ -98,7 +98,7 @@ impl Form {
             (Port::Mads, _) if self.is_tls() && !mads_tls => Refused("no TLS is spoken there"),
             (Port::Mads, _) if !self.is_tls() && mads_tls => Refused("TLS is spoken there"),
             (Port::ApiTls, _) if !version.has_api_tls() => Refused("no TLS is spoken there"),
-            (_, Trust::Nothing | Trust::Stranger) => Refused("certificate"),
+            (_, Trust::Nothing | Trust::Another) => Refused("certificate"),
             _ => Followed,
         }
     }
@@ -119,11 +119,11 @@ impl Form {
     }
 
     /// A launch with what goes with the address.
-    pub(crate) fn trusting(&self, launch: Launch, own: &Path, stranger: &Path) -> Launch {
+    pub(crate) fn trusting(&self, launch: Launch, own: &Path, another: &Path) -> Launch {
         let file = match self.trust {
             Trust::Own => own,
             Trust::Nothing => return launch,
-            Trust::Stranger => stranger,
+            Trust::Another => another,
         };
         launch.argument("--ca-cert-file").argument(file)
     }

@@ -73,7 +73,7 @@ impl Story {
                 self.tell("restart of the control plane");
                 self.plane.restart();
             }
-            56..61 => self.spoil_the_way(),
+            56..61 => self.add_network_faults(),
             61..65 => {
                 self.tell("streams closed");
                 self.plane.close_streams(14, "by chance");
@@ -191,7 +191,7 @@ impl Story {
         self.plane.upgrade_to(kuma);
     }
 
-    fn spoil_the_way(&mut self) {
+    fn add_network_faults(&mut self) {
         let fault = match self.rng.u32(..3) {
             0 => Fault::Stall,
             1 => Fault::Slow {

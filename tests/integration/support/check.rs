@@ -23,7 +23,7 @@ pub(crate) fn run(launch: &Launch) -> Finished {
     finished
 }
 
-/// Runs a check that is to succeed, and returns what it told.
+/// Runs a check that is to succeed, and returns its output.
 #[track_caller]
 pub(crate) fn passed(launch: &Launch) -> String {
     let finished = run(launch);
@@ -36,7 +36,7 @@ pub(crate) fn passed(launch: &Launch) -> String {
     finished.stdout
 }
 
-/// Runs a check that is to fail, and returns what it told.
+/// Runs a check that is to fail, and returns its output.
 #[track_caller]
 pub(crate) fn failed(launch: &Launch) -> String {
     let finished = run(launch);

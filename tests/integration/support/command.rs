@@ -55,7 +55,7 @@ pub(crate) fn run(command: &mut Command) -> Ended {
     }
 }
 
-/// Whether a program is here; tells where a test cannot be done without it.
+/// Whether a program is here; reports where a test cannot be done without it.
 pub(crate) fn has(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_here = env::split_paths(&path).any(|folder: PathBuf| folder.join(program).is_file());

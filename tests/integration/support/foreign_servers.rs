@@ -1,5 +1,5 @@
-//! Peers that no control plane is: what hangs up without a word, what passes on only one kind of
-//! connection, and a proxy. Each listens on a free port of 127.0.0.1 until it is dropped.
+//! Peers that are no control plane: what closes the connection without an answer, what passes on only one
+//! kind of connection, and a proxy. Each listens on a free port of 127.0.0.1 until it is dropped.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -251,7 +251,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// What the kernel tells of it.
+    /// Its figures, from the kernel.
     #[track_caller]
     pub(crate) fn figures(&self) -> Figures {
         Figures::of(self.process())
@@ -304,7 +304,7 @@ impl Daemon {
             .unwrap_or_else(|| panic!("not {count} times in the log within {SOON:?}: {text:?}"))
     }
 
-    /// Waits until an attempt to connect has failed, and returns the line that tells of the first.
+    /// Waits until an attempt to connect has failed, and returns the log line of the first.
     #[track_caller]
     pub(crate) fn wait_for_trouble(&self) -> String {
         let line = self.wait_for_log("no connection to the control plane: ");
@@ -400,7 +400,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Waits until a condition holds that nothing announces; says whether it came to hold.
+/// Waits until a condition holds that nothing announces; returns whether it came to hold.
 pub(crate) fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + timeout;
     loop {

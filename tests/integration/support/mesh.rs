@@ -34,7 +34,7 @@ pub(crate) fn undecodable(api_version: ApiVersion) -> Resource {
     }
 }
 
-/// The file of a mesh as an API version tells of it: v1alpha1 has no label `service`.
+/// The file of a mesh in an API version: v1alpha1 has no label `service`.
 pub(crate) fn file(api_version: ApiVersion, mesh: &[Dataplane]) -> String {
     let mut groups: Vec<([&str; 4], String)> = mesh
         .iter()

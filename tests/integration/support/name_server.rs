@@ -24,7 +24,7 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    /// It knows every name until it is told otherwise. To be started where the port is free.
+    /// It knows every name until `set` changes that. To be started where the port is free.
     pub(crate) fn start() -> NameServer {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).expect("the port is ours");
         let answer = Arc::new(AtomicU8::new(Answer::ThisMachine as u8));

@@ -3,7 +3,7 @@
 use kuma_stand_in::{ApiVersion, Body, HttpAnswer};
 use serde_json::json;
 
-/// Answers that are no list, and what the log tells of each.
+/// Answers that are no list, and what is logged of each.
 pub(crate) fn no_lists() -> Vec<(&'static str, HttpAnswer, &'static str)> {
     let type_url = ApiVersion::V1.type_url();
     let list = json!({"version_info": "1", "type_url": type_url}).to_string();

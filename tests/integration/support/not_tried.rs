@@ -1,4 +1,4 @@
-//! What a test says where this machine lacks something that it needs.
+//! What a test reports if this machine lacks something that it needs.
 
 use std::env;
 use std::fmt::Display;

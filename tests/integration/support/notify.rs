@@ -43,12 +43,12 @@ impl Manager {
         }
     }
 
-    /// A daemon that is to tell this manager how it is doing.
+    /// A daemon that notifies this manager of its state.
     pub(crate) fn manage(&self, launch: Launch) -> Launch {
         launch.variable("NOTIFY_SOCKET", &self.address)
     }
 
-    /// Makes it so busy that nothing more can be told until it listens again. One at a path only.
+    /// Makes it so busy that nothing more can be sent to it until it listens again. One at a path only.
     pub(crate) fn overwhelm(&self) {
         let other = UnixDatagram::unbound().expect("a socket can be made");
         other.set_nonblocking(true).expect("it is open");
@@ -87,7 +87,7 @@ impl Manager {
         panic!("not told within {SOON:?}: {beginning:?}; but: {messages:?}");
     }
 
-    /// All that has been told since the last look.
+    /// All notifications since the last look.
     pub(crate) fn rest(&self) -> Vec<String> {
         std::iter::from_fn(|| self.next(Duration::ZERO)).collect()
     }

@@ -100,7 +100,7 @@ impl Peer {
         self.source.transport() == Transport::Http
     }
 
-    /// The file of a mesh as this source tells of it.
+    /// The file of a mesh from this source.
     pub(crate) fn file(&self, mesh: &[Dataplane]) -> String {
         mesh::file(self.api_version(), mesh)
     }

@@ -1,4 +1,4 @@
-//! What the kernel tells of a running daemon: its processor time, memory, descriptors and threads.
+//! A running daemon as the kernel sees it: its processor time, memory, descriptors and threads.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,11 +1,11 @@
 //! What the tests of TLS have in common: a control plane behind certificates, and a daemon that is
-//! told whom to trust and what to show.
+//! given the issuers to trust and the certificate to present.
 
 use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Plan, Tls, Validity};
 
 use crate::support::harness::Launch;
 
-/// What the log tells of a connection over TLS.
+/// What is logged of a connection over TLS.
 pub(crate) const CONNECTED: &str = "over HTTP v1 with TLS";
 
 /// A control plane of the present kind, with TLS on both ports.

@@ -1,4 +1,4 @@
-//! TLS: whom the daemon trusts, what it shows, and what it tells where that fails.
+//! TLS: whom the daemon trusts, which certificate it presents, and what it reports if that fails.
 
 mod own_certificate;
 mod plaintext_or_tls;

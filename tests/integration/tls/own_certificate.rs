@@ -83,7 +83,7 @@ fn it_is_of_use_for_plaintext_mads_behind_an_https_api_server() {
     launch.start().wait_for_file(EMPTY);
 }
 
-/// What is shown, what is given as `--ca-cert-file`, and what is told.
+/// The server's certificate, what is given as `--ca-cert-file`, and what is logged.
 fn refusals() -> Vec<(&'static str, Identity, String, &'static str)> {
     let own = |names: &[&str], validity| Identity::self_signed(names, validity);
     let with_itself = |case, identity: Identity, text| {

@@ -1,5 +1,5 @@
 //! TLS where plaintext was asked for, and the reverse: the log says which it is and what to give
-//! instead, whether the server answers the wrong language or hangs up without a word.
+//! instead, whether the server answers the wrong language or closes the connection without an answer.
 
 use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Plan};
 
@@ -11,7 +11,7 @@ use crate::support::secure::{api_url, plane, server_of, trusting};
 const TLS_IS_SPOKEN: &str = "TLS is spoken there; give an address with https:// or grpcs://";
 const NO_TLS_IS_SPOKEN: &str = "no TLS is spoken there; give an address with http:// or grpc://";
 
-/// A control plane with TLS on both ports, whoever vouches for it.
+/// A control plane with TLS on both ports, whoever issued its certificate.
 fn secure_plane() -> ControlPlane {
     plane(&server_of(&Authority::new("the authority")))
 }
@@ -40,7 +40,7 @@ fn at(scheme: &str, port: u16) -> String {
 }
 
 #[test]
-fn tls_at_an_address_of_plaintext_is_told() {
+fn tls_at_an_address_of_plaintext_is_reported() {
     let plane = secure_plane();
     let hangs_up = ForeignServer::that_knows_only_tls(plane.port());
     let addresses = [
@@ -54,7 +54,7 @@ fn tls_at_an_address_of_plaintext_is_told() {
 }
 
 #[test]
-fn plaintext_at_an_address_of_tls_is_told() {
+fn plaintext_at_an_address_of_tls_is_reported() {
     let planes =
         [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12].map(ControlPlane::start);
     let hangs_up = ForeignServer::that_knows_no_tls(planes[2].port());

@@ -117,7 +117,7 @@ fn the_system_trust_store_counts_where_no_authority_is_given() {
 }
 
 #[test]
-fn failures_of_verification_are_told_apart() {
+fn failures_of_verification_are_distinguished() {
     let authority = Authority::new("the authority");
     let other = Authority::new("another");
     let here = ["127.0.0.1", "localhost"];

@@ -9,7 +9,7 @@ use crate::support::mesh::{EMPTY, backend, file_v1};
 use crate::support::secure::{api_url, grpcs_url, plane, server_of, showing, trusting};
 
 #[test]
-fn a_demanded_client_certificate_that_is_missing_is_told_with_the_flags() {
+fn a_demanded_client_certificate_that_is_missing_is_reported_with_the_flags() {
     let authority = Authority::new("the authority");
     let identity = authority.server(&["127.0.0.1"], Validity::Valid);
     let plane = plane(&Tls::demanding(&identity, &authority));
@@ -142,7 +142,7 @@ fn following(launch: &Launch) -> Daemon {
 }
 
 #[test]
-fn a_certificate_of_the_same_issuer_is_taken_on_without_a_word() {
+fn a_new_certificate_of_the_same_issuer_is_accepted_without_a_message() {
     let (authority, tls, plane, _launch, daemon) = followed();
     tls.rotate(&server_of(&authority));
     plane.fault_proxy().cut();
@@ -152,7 +152,7 @@ fn a_certificate_of_the_same_issuer_is_taken_on_without_a_word() {
 }
 
 #[test]
-fn an_expired_certificate_is_told_until_the_server_has_another() {
+fn an_expired_certificate_is_reported_until_the_server_has_another() {
     let (authority, tls, plane, _launch, daemon) = followed();
     tls.rotate(&Tls::new(
         &authority.server(&["127.0.0.1"], Validity::Expired),

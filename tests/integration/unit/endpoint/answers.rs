@@ -215,7 +215,7 @@ fn tls_that_the_config_names_is_used_even_where_the_address_is_plaintext() {
 }
 
 #[test]
-fn where_the_config_does_not_tell_the_usual_port_is_taken() {
+fn where_the_config_has_no_port_the_usual_one_is_taken() {
     for (asked, expected) in [
         ("http://cp:5681", "Plaintext cp:5676"),
         ("https://cp:5682", "Tls cp:5676"),
@@ -281,7 +281,7 @@ fn below_a_base_path_the_address_is_mads_itself() {
 }
 
 #[test]
-fn a_config_tells_of_control_planes_that_may_serve_no_mads() {
+fn a_config_shows_control_planes_that_may_serve_no_mads() {
     for (kind, expected) in [
         (
             r#""mode":"global","environment":"universal""#,
@@ -335,7 +335,7 @@ fn an_outage_is_no_verdict_on_the_address() {
 
 /// In the words of a Go server to a client that speaks plaintext to it.
 #[test]
-fn a_server_that_expects_tls_is_told_apart_from_one_that_is_no_api_server() {
+fn a_server_that_expects_tls_is_distinguished_from_one_that_is_no_api_server() {
     let answer = answer(400, "Client sent an HTTP request to an HTTPS server.\n");
     let text = "TLS is spoken there; give an address with https:// or grpcs://";
     assert_no_verdict(&answer, &AnswerError::TlsExpected, text);
@@ -386,7 +386,7 @@ fn a_config_that_is_no_json_is_no_kumas() {
 }
 
 #[test]
-fn a_control_plane_that_has_mads_disabled_is_told_so() {
+fn a_control_plane_that_has_mads_disabled_is_reported() {
     let disabled = config(r#"{"enabled":false,"port":5676}"#);
     let error = from_config(&address("http://cp"), &disabled).unwrap_err();
     assert_eq!(error, AnswerError::Disabled(None));

@@ -93,7 +93,7 @@ fn a_lock_that_is_no_file_is_refused_with_what_failed() {
 }
 
 #[test]
-fn a_directory_replaced_by_a_file_is_trouble_until_it_is_gone() {
+fn a_directory_replaced_by_a_file_is_an_error_until_it_is_gone() {
     let folder = TempDir::new().unwrap();
     let directory = folder.path().join("sd");
     let path = directory.join("kuma.json");

@@ -11,7 +11,7 @@ use kuma_prometheus_sd::output::state_machine::Inspection;
 use super::{claim, folder, list, mode, names};
 
 #[test]
-fn an_inspection_tells_same_from_different_from_missing() {
+fn an_inspection_distinguishes_same_different_and_missing() {
     let (_folder, path) = folder();
     let mut output = claim(&path);
     assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Missing);

@@ -43,13 +43,13 @@ fn a_reader_sees_whole_contents_only() {
             let names = names(folder.path());
             let is_ours = |name: &String| name == "kuma.json";
             assert_eq!(names.iter().filter(|name| is_ours(name)).count(), 1);
-            let strangers = names.into_iter().filter(|name| !is_ours(name));
-            let strangers: Vec<_> = strangers.filter(|name| name != ".kuma.json.lock").collect();
+            let others = names.into_iter().filter(|name| !is_ours(name));
+            let others: Vec<_> = others.filter(|name| name != ".kuma.json.lock").collect();
             assert!(
-                strangers.iter().all(|name| name.ends_with(".tmp")),
-                "{strangers:?}"
+                others.iter().all(|name| name.ends_with(".tmp")),
+                "{others:?}"
             );
-            in_between += strangers.len();
+            in_between += others.len();
         }
         (seen, in_between)
     });
@@ -114,7 +114,7 @@ fn a_directory_that_was_removed_is_made_anew_and_locked_again() {
 }
 
 #[test]
-fn an_output_replaced_by_a_directory_is_trouble_until_it_is_gone() {
+fn an_output_replaced_by_a_directory_is_an_error_until_it_is_gone() {
     let (folder, path) = folder();
     let mut output = claim(&path);
     output.replace(&list(1)).unwrap();
