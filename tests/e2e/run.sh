@@ -82,9 +82,14 @@ tell_control_plane() { # COMMAND
 }
 
 start_daemon() { # ADDRESS
-    "$built/kuma-prometheus-sd" run "--cp-address=$1" "--output-file=$output" 2>"$folder/daemon.log" &
+    "$built/kuma-prometheus-sd" run "--cp-address=$1" "--output-file=$output" \
+        --listen-address=127.0.0.1:0 2>"$folder/daemon.log" &
     daemon=$!
     must "the daemon's first file" wait_until "$deadline" "$daemon" test -e "$output"
+}
+
+listener() { # where the daemon listens, with a port
+    sed -n 's|.*are served at http://\(.*\)/$|\1|p' "$folder/daemon.log"
 }
 
 start_metrics_servers() {
@@ -119,6 +124,13 @@ scrape_configs:
       - files: [$output]
         refresh_interval: 1h
 $(labeldrop_of_the_guide)
+  - job_name: kuma-by-http
+    http_sd_configs:
+      - url: http://$(listener)/targets
+        refresh_interval: 1s
+  - job_name: kuma-prometheus-sd
+    static_configs:
+      - targets: [$(listener)]
 $(jobs_of_the_documented_configuration)
 YAML
 }
@@ -163,20 +175,21 @@ prometheus_says() { # PATH
     curl --silent --fail --max-time 5 --noproxy '*' "$prometheus_url$1"
 }
 
-# One line for each target: where it is scraped, and labels that its series get.
-targets() {
-    prometheus_says '/api/v1/targets?state=active' | jq -r '.data.activeTargets[]
-        | select(.scrapePool == "kuma") | .scrapeUrl |= sub("\\?.*"; "")
+# One line for each target of a job: where it is scraped, and labels that its series get.
+targets() { # JOB
+    prometheus_says '/api/v1/targets?state=active' | jq -r --arg job "$1" '.data.activeTargets[]
+        | select(.scrapePool == $job) | .scrapeUrl |= sub("\\?.*"; "")
         | "\(.scrapeUrl) \(.labels | "\(.mesh) \(.service) \(.job) \(.instance) \(.dataplane) env=\(.env)")"' | sort
 }
 
 targets_are() { # LINES
-    [[ $(targets) == "$1" ]]
+    [[ $(targets kuma) == "$1" && $(targets kuma-by-http) == "$1" ]]
 }
 
 targets_become() { # LINES
     wait_until "$deadline" "$prometheus" targets_are "$1" && return
-    printf 'wanted:\n%s\nfound:\n%s\n' "$1" "$(targets)" >&2
+    printf 'wanted:\n%s\nfound by the file:\n%s\nfound over HTTP:\n%s\n' \
+        "$1" "$(targets kuma)" "$(targets kuma-by-http)" >&2
     return 1
 }
 
@@ -250,11 +263,27 @@ control_planes_of_the_guide() {
     for instance in east west; do
         cp "$output" "$folder/several/$instance.file_sd.json"
     done
-    sed -n '/^scrape_configs:/,/^```/ { /^```/!p }' docs/operators-guide.md |
+    sed -n '/^## Several control planes/,/^## [^S]/p' docs/operators-guide.md |
+        sed -n '/^scrape_configs:/,/^```/ { /^```/!p }' |
         sed "s|/var/lib/kuma-prometheus-sd|$folder/several|" >"$folder/several.yml"
     "$promtool_program" check service-discovery --timeout=1s "$folder/several.yml" kuma-dataplanes \
         2>"$folder/promtool.log" |
         jq -r '.[].labels | "\(.control_plane) \(.instance)"' | sort
+}
+
+value_is() { # VALUE QUERY
+    [[ $(curl --silent --fail --max-time 5 --noproxy '*' --get --data-urlencode "query=$2" \
+        "$prometheus_url/api/v1/query" | jq -r '.data.result[].value[1]') == "$1" ]]
+}
+
+promtool_accepts_the_metrics() {
+    local complaints
+    complaints=$(curl --silent --fail --max-time 5 --noproxy '*' "http://$(listener)/metrics" |
+        "$promtool_program" check metrics 2>&1) || return
+    [[ -z $complaints ]] || {
+        echo "$complaints" >&2
+        return 1
+    }
 }
 
 has_no_read_errors() {
@@ -289,6 +318,12 @@ http://127.0.0.1:2/stats other web web web-01 web-01 env=null'
 check "promtool accepts the list" promtool_accepts "$folder/prometheus.yml"
 check "the guide's configuration tells several control planes apart" \
     test "$(control_planes_of_the_guide)" = "$(printf '%s\n' {east,west}' '{backend,web}-01)"
+
+check "promtool accepts the daemon's metrics" promtool_accepts_the_metrics
+check "Prometheus scrapes them" wait_until "$deadline" "$prometheus" \
+    value_is 2 'kuma_prometheus_sd_targets{job="kuma-prometheus-sd"}'
+check "as counters of OpenMetrics too" wait_until "$deadline" "$prometheus" \
+    value_is 2 'kuma_prometheus_sd_file_writes_total{outcome="success"}'
 
 set_dataplanes '[
     {"service": "backend", "name": "backend-01", "address": "127.0.0.1:1", "tags": {"env": "prod"}},

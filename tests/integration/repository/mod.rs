@@ -4,6 +4,7 @@
 mod dependencies;
 mod generated;
 mod messages;
+mod monitoring;
 mod reliability;
 mod shells;
 mod third_party;
