@@ -128,7 +128,9 @@ missing_for() {
             done
             has runc || [ -x /usr/sbin/runc ] || echo runc
             has perl || echo perl
+            has curl || echo curl
             has ip || echo iproute2
+            has nginx || [ -x /usr/sbin/nginx ] || echo nginx
             has runsv || echo runit
             has systemd-analyze || echo systemd
             ;;

@@ -3,4 +3,5 @@
 mod clients;
 mod metrics;
 mod paths;
+mod reverse_proxy;
 mod start;
