@@ -20,6 +20,7 @@ use crate::common::bytes::are_equal;
 
 pub use builder::{Builder, Built, LIST_LIMIT, ListTooLong};
 use group::Group;
+pub use group::LabelNames;
 pub use text::Text;
 
 /// The start of a list with targets, what stands between two of its lines, and its end.
