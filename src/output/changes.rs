@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::common::hash::{ByHash, hash};
 use crate::common::sanitize::sanitize;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DifferingLines, Snapshot};
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
 
@@ -57,8 +57,10 @@ impl<'a> Difference<'a> {
     /// Compares two lists.
     #[must_use]
     pub fn between(before: &'a Snapshot, after: &'a Snapshot) -> Self {
-        let (gone, new) = before.differing_lines(after);
-        Self::of(gone, new)
+        let DifferingLines { gone, changed, new } = before.differing_lines(after);
+        let mut difference = Self::of(gone, new);
+        difference.changed.splice(..0, changed);
+        difference
     }
 
     /// Compares a list with any bytes at all: a file that somebody edited has groups wherever it has

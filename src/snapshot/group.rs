@@ -143,14 +143,19 @@ impl Group {
 
     /// How it is sorted against another group.
     pub(super) fn compare(&self, bytes: &[u8], other: &Self, other_bytes: &[u8]) -> Ordering {
+        self.compare_keys(bytes, other, other_bytes)
+            .then_with(|| compare(self.line(bytes), other.line(other_bytes)))
+    }
+
+    /// How it is sorted against another group, but for what only the rest of the lines can tell.
+    pub(super) fn compare_keys(&self, bytes: &[u8], other: &Self, other_bytes: &[u8]) -> Ordering {
         let (line, other_line) = (self.line(bytes), other.line(other_bytes));
-        for (part, other) in self.key.iter().zip(other.key) {
-            let (part, other) = (part.of(line), other.of(other_line));
-            if !are_equal(part, other) {
-                return compare(part, other);
-            }
+        let parts = self.key.iter().zip(other.key);
+        let mut parts = parts.map(|(part, other)| (part.of(line), other.of(other_line)));
+        match parts.find(|(part, other)| !are_equal(part, other)) {
+            Some((part, other)) => compare(part, other),
+            None => Ordering::Equal,
         }
-        compare(line, other_line)
     }
 }
 
