@@ -12,12 +12,13 @@ mod protobuf;
 mod target;
 
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::common::hash::{ByHash, Hash, hash};
 use crate::mads::api_version::ApiVersion;
 use crate::snapshot::{Builder, Built, ListTooLong, Snapshot};
 use target::Targets;
@@ -40,6 +41,15 @@ impl Resource {
         match self {
             Self::Protobuf(_, bytes) | Self::Json(bytes) => bytes.len(),
             Self::Foreign(_) => 0,
+        }
+    }
+
+    /// The hash of all that its meaning depends on. What cannot be decoded has one that nothing else has.
+    fn hash(&self, api_version: ApiVersion) -> Hash {
+        match self {
+            Self::Protobuf(of, bytes) if *of == api_version => hash(bytes, *of as u64),
+            Self::Json(bytes) => hash(bytes, !(api_version as u64)),
+            Self::Protobuf(..) | Self::Foreign(_) => Hash::default(),
         }
     }
 }
@@ -183,17 +193,10 @@ impl From<ListTooLong> for Problem {
 pub struct Decoder {
     /// The list of the last response that could be used.
     snapshot: Arc<Snapshot>,
-    /// Its resources, sorted by hash.
-    resources: Vec<KnownResource>,
+    /// Those of its resources that had no skipped targets.
+    resources: ByHash<Decoded>,
     /// The places in the list of all their groups.
     places: Vec<u32>,
-}
-
-/// A resource without skipped targets that was decoded.
-#[derive(Debug)]
-struct KnownResource {
-    hash: Hash,
-    decoded: Decoded,
 }
 
 /// What came of a resource.
@@ -201,18 +204,17 @@ struct KnownResource {
 struct Decoded {
     /// Its groups, among all of the list in the order in which they came, as `places` has them.
     groups: Range<u32>,
+    /// How many bytes these take.
+    length: u32,
     /// What it counts for.
     fields: u32,
 }
-
-/// A hash of a resource's type, encoding and bytes: 128 bits, so that no two resources meet by chance.
-type Hash = u128;
 
 impl Default for Decoder {
     fn default() -> Self {
         Self {
             snapshot: Arc::new(Snapshot::empty()),
-            resources: Vec::new(),
+            resources: ByHash::default(),
             places: Vec::new(),
         }
     }
@@ -229,10 +231,13 @@ impl Decoder {
         api_version: ApiVersion,
         resources: Vec<Resource>,
     ) -> Result<Assignments, ResourceError> {
-        let hashes = sorted_hashes(api_version, &resources);
-        let known = self.find(&hashes, resources.len());
+        let hashes: Vec<_> = resources
+            .iter()
+            .map(|resource| resource.hash(api_version))
+            .collect();
+        let known: Vec<_> = hashes.iter().map(|hash| self.resources.get(hash)).collect();
         let mut targets = Targets::new(self.builder(&resources, &known));
-        let mut decoded = self.decode_each(api_version, &resources, &known, &mut targets)?;
+        let decoded = self.decode_each(api_version, &resources, &known, &mut targets)?;
         let Targets {
             builder, skipped, ..
         } = targets;
@@ -241,13 +246,12 @@ impl Decoder {
         drop(resources);
         let Built { snapshot, places } = builder.finish();
         let is_unchanged = Arc::ptr_eq(&snapshot, &self.snapshot);
-        let known = hashes.into_iter().filter_map(|(hash, index)| {
-            let decoded = decoded[index as usize].take()?;
-            Some(KnownResource { hash, decoded })
-        });
+        let hashed = hashes.into_iter().zip(decoded);
+        let mut resources = ByHash::with_capacity_and_hasher(count, BuildHasherDefault::new());
+        resources.extend(hashed.filter_map(|(hash, decoded)| Some((hash, decoded?))));
         *self = Self {
             snapshot: Arc::clone(&snapshot),
-            resources: known.collect(),
+            resources,
             places,
         };
         Ok(Assignments {
@@ -260,7 +264,7 @@ impl Decoder {
     }
 
     /// A builder with room for what is to be decoded.
-    fn builder(&self, resources: &[Resource], known: &[Option<&KnownResource>]) -> Builder<'_> {
+    fn builder(&self, resources: &[Resource], known: &[Option<&Decoded>]) -> Builder<'_> {
         let lengths = resources
             .iter()
             .zip(known)
@@ -279,13 +283,13 @@ impl Decoder {
         &self,
         api_version: ApiVersion,
         resources: &'a [Resource],
-        known: &[Option<&KnownResource>],
+        known: &[Option<&Decoded>],
         targets: &mut Targets<'a, '_>,
     ) -> Result<Vec<Option<Decoded>>, ResourceError> {
         let mut decoded = Vec::with_capacity(resources.len());
         for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
             let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());
-            let fields = targets.fields();
+            let (length, fields) = (targets.builder.length(), targets.fields());
             let result = match known {
                 Some(known) => self.keep(known, targets),
                 None => decode_resource(api_version, resource, targets),
@@ -294,6 +298,7 @@ impl Decoder {
             let is_whole = targets.skipped.len() == skipped;
             decoded.push(is_whole.then_some(Decoded {
                 groups: first as u32..targets.builder.arrived() as u32,
+                length: (targets.builder.length() - length) as u32,
                 fields: (targets.fields() - fields) as u32,
             }));
         }
@@ -301,44 +306,12 @@ impl Decoder {
     }
 
     /// Takes the groups of a resource from the last list.
-    fn keep(&self, known: &KnownResource, targets: &mut Targets<'_, '_>) -> Result<(), Problem> {
-        let Decoded { groups, fields } = &known.decoded;
-        targets.take_fields(*fields as usize)?;
-        for place in &self.places[groups.start as usize..groups.end as usize] {
-            targets.builder.keep(*place)?;
-        }
-        Ok(())
+    fn keep(&self, known: &Decoded, targets: &mut Targets<'_, '_>) -> Result<(), Problem> {
+        targets.take_fields(known.fields as usize)?;
+        let groups = known.groups.start as usize..known.groups.end as usize;
+        let length = known.length as usize;
+        Ok(targets.builder.keep(&self.places[groups], length)?)
     }
-
-    /// For each resource of a response, whether it was there in the last one.
-    fn find(&self, hashes: &[(Hash, u32)], count: usize) -> Vec<Option<&KnownResource>> {
-        let mut found = vec![None; count];
-        let mut known = self.resources.iter().peekable();
-        for (hash, index) in hashes {
-            while known.next_if(|known| known.hash < *hash).is_some() {}
-            found[*index as usize] = known.peek().copied().filter(|known| known.hash == *hash);
-        }
-        found
-    }
-}
-
-/// The hash of each resource that can be decoded, with its place in the response, sorted.
-fn sorted_hashes(api_version: ApiVersion, resources: &[Resource]) -> Vec<(Hash, u32)> {
-    let hash = |resource: &Resource| {
-        let (bytes, seed) = match resource {
-            Resource::Protobuf(of, bytes) if *of == api_version => (bytes, *of as u64),
-            Resource::Json(bytes) => (bytes, !(api_version as u64)),
-            _ => return None,
-        };
-        Some(xxh3_128_with_seed(bytes, seed))
-    };
-    let mut hashes: Vec<(Hash, u32)> = resources
-        .iter()
-        .zip(0..)
-        .filter_map(|(resource, index)| Some((hash(resource)?, index)))
-        .collect();
-    hashes.sort_unstable();
-    hashes
 }
 
 fn decode_resource<'a>(

@@ -10,7 +10,6 @@ use crate::mads::assignment::Resource;
 use crate::mads::protobuf::{Field, Fields, WireError, text};
 use crate::mads::session::{Request, Response};
 use crate::mads::wire::discovery::DiscoveryRequest;
-use crate::snapshot::Text;
 
 /// google.rpc.Code.INVALID_ARGUMENT, which a NACK carries.
 const INVALID_ARGUMENT: i32 = 3;
@@ -52,17 +51,17 @@ pub fn decode(message: Vec<u8>) -> Result<Response, WireError> {
 
 /// Decodes a resource that is a part of `message`.
 fn decode_any(message: &Bytes, any: &[u8]) -> Result<Resource, WireError> {
-    let (mut type_url, mut value): (_, &[u8]) = (Text::EMPTY, &[]);
+    let (mut type_url, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in Fields::of(any) {
         match field? {
-            Field::Bytes(1, bytes) => type_url = text(bytes)?,
+            Field::Bytes(1, bytes) => type_url = bytes,
             Field::Bytes(2, bytes) => value = bytes,
             _ => {}
         }
     }
-    Ok(match ApiVersion::of_type_url(type_url.bytes()) {
+    Ok(match ApiVersion::of_type_url(type_url) {
         Some(api_version) => Resource::Protobuf(api_version, message.slice_ref(value)),
-        None => Resource::Foreign(type_url.to_string()),
+        None => Resource::Foreign(text(type_url)?.to_string()),
     })
 }
 

@@ -1,148 +1,201 @@
 //! The labels of a target: which names Prometheus accepts, what becomes of the others, and whose
 //! labels win.
 //!
-//! Pure.
+//! Pure. All this depends on the names alone, and of the targets of a list most have the same names as
+//! another one. So it is found out once for each set of names.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::str::Utf8Error;
+use std::cmp::Reverse;
+use std::ops::Range;
 
-use crate::common::bytes::{HIGHEST, ONES, all_words};
-use crate::snapshot::Text;
+use crate::common::hash::{ByHash, hash};
+use crate::snapshot::{Builder, LabelNames, ListTooLong, Text};
+
+/// The label that names the address to scrape. Prometheus takes it from `targets`, so it never
+/// stays among the labels of a group.
+const ADDRESS_LABEL: &str = "__address__";
 
 /// A label as it came.
 #[derive(Clone, Copy)]
 pub(crate) struct Label<'a> {
-    /// Any UTF-8 at all.
-    pub(crate) name: &'a [u8],
-    /// Whether Prometheus accepts the name.
-    pub(crate) is_valid: bool,
+    pub(crate) name: Text<'a>,
     pub(crate) value: Text<'a>,
 }
 
 impl<'a> Label<'a> {
-    /// A label of any name at all.
-    ///
-    /// # Errors
-    /// Where the name is not UTF-8.
-    pub(crate) fn new(name: &'a [u8], value: Text<'a>) -> Result<Self, Utf8Error> {
-        let is_valid = is_valid_name(name);
-        if !is_valid {
-            std::str::from_utf8(name)?;
-        }
-        Ok(Self {
-            name,
-            is_valid,
-            value,
-        })
-    }
-
     /// A label of a name that is known to be valid.
     pub(crate) const fn valid(name: &'static str, value: Text<'a>) -> Self {
-        Self {
-            name: name.as_bytes(),
-            is_valid: true,
-            value,
-        }
-    }
-
-    /// A label of a text.
-    pub(crate) fn of(name: &'a str, value: Text<'a>) -> Self {
-        let name = name.as_bytes();
-        Self {
-            name,
-            is_valid: is_valid_name(name),
-            value,
-        }
+        let name = Text::plain(name);
+        Self { name, value }
     }
 }
 
-/// Labels with names that are valid, each once, sorted by name.
-pub(crate) type ValidLabels<'a> = BTreeMap<String, Text<'a>>;
-
-/// Whether Prometheus 2 accepts the name: `[a-zA-Z_][a-zA-Z0-9_]*`.
-fn is_valid_name(name: &[u8]) -> bool {
-    !name.first().is_none_or(u8::is_ascii_digit) && all_words(name, is_allowed_word, is_allowed)
+/// The labels of one target: maps one behind the other, of which a later one wins over those before.
+#[derive(Default)]
+pub(crate) struct TargetLabels<'a> {
+    labels: Vec<Label<'a>>,
+    /// Where each map but the first one starts.
+    starts: Vec<usize>,
+    /// The names of all labels that not every target has, with what ends a name and what starts a map.
+    names: Vec<u8>,
 }
 
-/// Whether all eight bytes of a word are allowed in a name. Those of ASCII are compared by an addition
-/// that sets a byte's highest bit and never carries.
-fn is_allowed_word(word: u64) -> bool {
-    if word & HIGHEST != 0 {
-        return false;
+/// Bytes that no text has.
+const NAME_END: u8 = 0xff;
+const MAP_START: u8 = 0xfe;
+
+impl<'a> TargetLabels<'a> {
+    pub(crate) fn clear(&mut self) {
+        self.labels.clear();
+        self.starts.clear();
+        self.names.clear();
     }
-    let between = |word: u64, first: u8, last: u8| {
-        let from = word + ONES * u64::from(0x80 - first);
-        let beyond = word + ONES * u64::from(0x7f - last);
-        from & !beyond
-    };
-    let lowercase = word | (ONES * 0x20);
-    let allowed =
-        between(lowercase, b'a', b'z') | between(word, b'0', b'9') | between(word, b'_', b'_');
-    allowed & HIGHEST == HIGHEST
+
+    /// Adds a label to the last map.
+    #[inline]
+    pub(crate) fn push(&mut self, label: Label<'a>) {
+        self.labels.push(label);
+        self.names.extend_from_slice(label.name.bytes());
+        self.names.push(NAME_END);
+    }
+
+    /// Adds a map, which wins over those before it.
+    pub(crate) fn push_map(&mut self, map: &[Label<'a>]) {
+        self.starts.push(self.labels.len());
+        self.names.push(MAP_START);
+        map.iter().for_each(|label| self.push(*label));
+    }
+
+    /// Adds the map of the labels that every target of an API version has.
+    pub(crate) fn push_fields(&mut self, fields: &[Label<'a>]) {
+        self.starts.push(self.labels.len());
+        self.labels.extend_from_slice(fields);
+    }
+
+    /// The places of each map's labels.
+    fn maps(&self) -> impl Iterator<Item = Range<usize>> {
+        let ends = self.starts.iter().copied().chain([self.labels.len()]);
+        let starts = [0].into_iter().chain(self.starts.iter().copied());
+        starts.zip(ends).map(|(start, end)| start..end)
+    }
 }
 
-fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+/// Which labels of a target count, by the names that they get.
+pub(crate) struct LabelOrder {
+    /// Each name once, sorted, all of them valid.
+    names: LabelNames,
+    /// The places of the labels that win these names.
+    places: Vec<usize>,
+    /// The place of the address, where the last map has one.
+    address: Option<usize>,
+    instance: Option<usize>,
 }
 
-/// Makes the label names of one map valid, as a single invalid name makes Prometheus 2 refuse the
-/// whole file. Of equal names the last one counts, as everywhere in protobuf and JSON.
-///
-/// Where two names meet, the one that was valid as it came wins, then the first in byte order.
-pub(crate) fn valid_names<'a>(labels: &[Label<'a>]) -> ValidLabels<'a> {
-    let labels: BTreeMap<&[u8], Text<'a>> = labels
-        .iter()
-        .map(|label| (label.name, label.value))
-        .collect();
-    let mut made_valid = Vec::new();
-    let mut valid = ValidLabels::new();
-    for (name, value) in labels {
-        match valid_name(&String::from_utf8_lossy(name)) {
-            Cow::Borrowed("") => {}
-            Cow::Borrowed(name) => {
-                valid.insert(name.to_owned(), value);
+impl LabelOrder {
+    /// Makes the names of each map valid, as a single invalid name makes Prometheus 2 refuse the whole
+    /// file, and then merges the maps. Of equal names in a map the last one counts, as everywhere in
+    /// protobuf and JSON. Where two names of a map meet only when they are made valid, the one that was
+    /// valid as it came wins, then the first in byte order.
+    fn of(labels: &TargetLabels<'_>) -> Self {
+        let mut candidates = Vec::with_capacity(labels.labels.len());
+        for (map, places) in labels.maps().enumerate() {
+            for place in places {
+                let original = labels.labels[place].name.as_str();
+                let name = valid_name(&original);
+                if !name.is_empty() {
+                    let is_made_valid = name != original;
+                    // Sorted by what wins the name.
+                    let rank = (Reverse(map), is_made_valid, original, Reverse(place));
+                    candidates.push((name, rank, place));
+                }
             }
-            Cow::Owned(name) => made_valid.push((name, value)),
+        }
+        candidates.sort_unstable();
+        candidates.dedup_by(|(name, ..), (winner, ..)| name == winner);
+        let last_map = Reverse(labels.starts.len());
+        let place_of = |wanted: &str| {
+            let (_, rank, place) = candidates.iter().find(|(name, ..)| name == wanted)?;
+            Some((rank.0, *place))
+        };
+        let address = place_of(ADDRESS_LABEL).filter(|(map, _)| *map == last_map);
+        let instance = place_of("instance");
+        let (address, instance) = (address.map(|found| found.1), instance.map(|found| found.1));
+        candidates.retain(|(name, ..)| name != ADDRESS_LABEL);
+        Self {
+            names: LabelNames::new(candidates.iter().map(|(name, ..)| &**name)),
+            places: candidates.iter().map(|(.., place)| *place).collect(),
+            address,
+            instance,
         }
     }
-    for (name, value) in made_valid {
-        valid.entry(name).or_insert(value);
+
+    /// The address, where the last map has one that is not empty.
+    pub(crate) fn address<'a>(&self, labels: &TargetLabels<'a>) -> Option<Text<'a>> {
+        let address = labels.labels[self.address?].value;
+        (!address.is_empty()).then_some(address)
     }
-    valid
+
+    /// The value of the label `instance`, which may be empty.
+    pub(crate) fn instance<'a>(&self, labels: &TargetLabels<'a>) -> Text<'a> {
+        self.instance
+            .map_or(Text::EMPTY, |place| labels.labels[place].value)
+    }
+
+    /// Appends the group of a target to the list.
+    pub(crate) fn append(
+        &self,
+        labels: &TargetLabels<'_>,
+        builder: &mut Builder<'_>,
+        address: Text<'_>,
+    ) -> Result<(), ListTooLong> {
+        let values = self.places.iter().map(|place| labels.labels[*place].value);
+        builder.append(address, &self.names, values)
+    }
 }
 
-/// `name` where it is valid or empty, else a name that is valid.
-fn valid_name(name: &str) -> Cow<'_, str> {
-    if name.is_empty() || is_valid_name(name.as_bytes()) {
-        return Cow::Borrowed(name);
+/// The orders of the labels of one response's targets.
+#[derive(Default)]
+pub(crate) struct LabelOrders {
+    orders: ByHash<LabelOrder>,
+    /// About how many bytes they take.
+    size: usize,
+}
+
+/// About how many bytes of orders are kept: those of some thousand sets of names.
+const ORDERS_SIZE: usize = 4 << 20;
+
+/// What an order takes beside its names.
+const ORDER_SIZE: usize = 512;
+
+impl LabelOrders {
+    /// The order of a target's labels.
+    pub(crate) fn of(&mut self, labels: &TargetLabels<'_>) -> &LabelOrder {
+        if self.size > ORDERS_SIZE {
+            *self = Self::default();
+        }
+        self.orders
+            .entry(hash(&labels.names, 0))
+            .or_insert_with(|| {
+                self.size += labels.names.len() + ORDER_SIZE;
+                LabelOrder::of(labels)
+            })
     }
+}
+
+/// A name that Prometheus 2 accepts: `[a-zA-Z_][a-zA-Z0-9_]*`. One that it accepts as it is, or that is empty,
+/// stays as it is.
+fn valid_name(name: &str) -> String {
     let starts_with_digit = name.starts_with(|first: char| first.is_ascii_digit());
-    let prefix = if starts_with_digit { "_" } else { "" };
-    let replaced = name.chars().map(|character| match u8::try_from(character) {
-        Ok(byte) if is_allowed(byte) => character,
-        _ => '_',
-    });
-    Cow::Owned(prefix.chars().chain(replaced).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_valid_name;
-
-    #[test]
-    fn each_byte_is_judged_alike_at_each_place_of_a_name() {
-        for byte in 0..=0xff_u8 {
-            let is_allowed = byte.is_ascii_alphanumeric() || byte == b'_';
-            for (before, after) in (0..10).flat_map(|before| [(before, 0), (before, 9)]) {
-                let name = [vec![b'a'; before], vec![byte], vec![b'_'; after]].concat();
-                let is_first_digit = before == 0 && byte.is_ascii_digit();
-                assert_eq!(
-                    is_valid_name(&name),
-                    is_allowed && !is_first_digit,
-                    "{name:?}"
-                );
-            }
+    let prefix = starts_with_digit.then_some('_');
+    let is_allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let allowed = |character| {
+        if is_allowed(character) {
+            character
+        } else {
+            '_'
         }
-    }
+    };
+    prefix
+        .into_iter()
+        .chain(name.chars().map(allowed))
+        .collect()
 }

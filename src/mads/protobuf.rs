@@ -55,6 +55,23 @@ impl<'a> Fields<'a> {
 
     #[inline(always)]
     fn read(&mut self) -> Result<Field<'a>, WireError> {
+        // A tag of one byte and a length of one or two, as nearly all fields have them.
+        let (tag, length) = match self.rest {
+            [tag @ 8..0x80, length @ ..0x80, rest @ ..] if tag & 7 == 2 => {
+                self.rest = rest;
+                (tag, usize::from(*length))
+            }
+            [tag @ 8..0x80, low, high @ ..0x80, rest @ ..] if tag & 7 == 2 => {
+                self.rest = rest;
+                (tag, usize::from(low & 0x7f) | usize::from(*high) << 7)
+            }
+            _ => return self.read_any(),
+        };
+        Ok(Field::Bytes(u32::from(tag >> 3), self.take(length)?))
+    }
+
+    #[cold]
+    fn read_any(&mut self) -> Result<Field<'a>, WireError> {
         let tag = self.varint()?;
         let number = match u32::try_from(tag) {
             Ok(tag) if tag >> 3 != 0 => tag >> 3,
@@ -83,18 +100,7 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    #[inline]
     fn varint(&mut self) -> Result<u64, WireError> {
-        match self.rest {
-            [byte, rest @ ..] if *byte < 0x80 => {
-                self.rest = rest;
-                Ok(u64::from(*byte))
-            }
-            _ => self.long_varint(),
-        }
-    }
-
-    fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0;
         for (index, byte) in self.rest.iter().enumerate() {
             // The tenth byte has one bit left.
@@ -128,6 +134,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// The text of a field.
+#[inline(always)]
 pub(crate) fn text(bytes: &[u8]) -> Result<Text<'_>, WireError> {
     Text::new(bytes).map_err(|_| WireError::Utf8)
 }

@@ -3,13 +3,14 @@
 //!
 //! Pure. Files are compared line by line, as each target group has a line of its own.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
 
+use crate::common::hash::{ByHash, hash};
 use crate::common::sanitize::sanitize;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DifferingLines, Snapshot};
 
 const GROUP_START: &[u8] = b"{\"targets\":[";
 
@@ -56,8 +57,10 @@ impl<'a> Difference<'a> {
     /// Compares two lists.
     #[must_use]
     pub fn between(before: &'a Snapshot, after: &'a Snapshot) -> Self {
-        let (gone, new) = before.differing_lines(after);
-        Self::of(&gone, new)
+        let DifferingLines { gone, changed, new } = before.differing_lines(after);
+        let mut difference = Self::of(gone, new);
+        difference.changed.splice(..0, changed);
+        difference
     }
 
     /// Compares a list with any bytes at all: a file that somebody edited has groups wherever it has
@@ -68,24 +71,32 @@ impl<'a> Difference<'a> {
         let (after, all_after) = groups(after.bytes());
         let is_gone = |line: &&[u8]| !all_after.contains(line);
         let is_new = |line: &&[u8]| !all_before.contains(line);
-        let gone: Vec<_> = before.into_iter().filter(is_gone).collect();
-        Self::of(&gone, after.into_iter().filter(is_new).collect())
+        Self::of(
+            before.into_iter().filter(is_gone).collect(),
+            after.into_iter().filter(is_new).collect(),
+        )
     }
 
-    fn of(gone: &[&'a [u8]], new: Vec<&'a [u8]>) -> Self {
-        let mut gone_from: HashMap<&[u8], usize> = HashMap::new();
-        for line in gone {
+    fn of(gone: Vec<&'a [u8]>, new: Vec<&'a [u8]>) -> Self {
+        let address = |line: &[u8]| hash(address(line), 0);
+        let mut gone_from = ByHash::<usize>::default();
+        gone_from.reserve(gone.len());
+        for line in &gone {
             *gone_from.entry(address(line)).or_default() += 1;
         }
-        let mut take = |line: &&[u8]| match gone_from.get_mut(address(line)) {
+        let mut take = |line: &&[u8]| match gone_from.get_mut(&address(line)) {
             Some(count) if *count > 0 => {
                 *count -= 1;
                 true
             }
             _ => false,
         };
-        let (changed, added) = new.into_iter().partition(&mut take);
-        let removed = gone.iter().copied().filter(take).collect();
+        let (changed, added): (Vec<_>, _) = new.into_iter().partition(&mut take);
+        let all_are_changed = changed.len() == gone.len();
+        let removed = match all_are_changed {
+            true => Vec::new(),
+            false => gone.into_iter().filter(take).collect(),
+        };
         Self {
             added,
             removed,

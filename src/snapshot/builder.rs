@@ -1,10 +1,12 @@
 //! Makes a list of new groups and of such as stand in the list before: those are not rendered again,
 //! and come in the right order already.
 
+use std::fmt;
+use std::ops::Range;
+use std::slice::from_ref;
 use std::sync::Arc;
-use std::{fmt, iter};
 
-use super::group::Group;
+use super::group::{Group, LabelNames};
 use super::{END, SEPARATOR, START, Snapshot, Text};
 use crate::common::bytes::{are_equal, leading_bytes};
 
@@ -33,18 +35,11 @@ pub struct Builder<'a> {
     /// The lines of the new groups.
     lines: Vec<u8>,
     new: Vec<Group>,
-    /// All groups in the order in which they came.
-    arrivals: Vec<Arrival>,
+    /// All groups in the order in which they came: their places in the list before, or, behind those, among
+    /// the new ones.
+    arrivals: Vec<u32>,
     /// The bytes that all of them take.
     length: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Arrival {
-    /// The group at this place of the list before.
-    Kept(u32),
-    /// The group at this place of the new ones.
-    New(u32),
 }
 
 /// A list that was built.
@@ -75,39 +70,49 @@ impl<'a> Builder<'a> {
         self.arrivals.len()
     }
 
+    /// The bytes that all of them take.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
     /// How many bytes are left for further groups.
     #[must_use]
     pub fn left(&self) -> usize {
         LIST_LIMIT.saturating_sub(self.length)
     }
 
-    /// Takes a group from its place in the list before.
+    /// Takes groups of so many bytes from their places in the list before.
     ///
     /// # Errors
     /// Where the list becomes too long.
-    pub fn keep(&mut self, place: u32) -> Result<(), ListTooLong> {
-        self.is_kept[place as usize] = true;
-        self.arrive(Arrival::Kept(place), self.before.groups[place as usize])
+    pub fn keep(&mut self, places: &[u32], length: usize) -> Result<(), ListTooLong> {
+        for place in places {
+            self.is_kept[*place as usize] = true;
+        }
+        self.arrivals.extend_from_slice(places);
+        self.lengthen(length)
     }
 
-    /// Renders a group. Of the labels, sorted by name, the names are valid, and none comes twice.
+    /// Renders a group that has a value for each of the names.
     ///
     /// # Errors
     /// Where the list becomes too long.
     pub fn append<'b>(
         &mut self,
         address: Text<'_>,
-        labels: impl Iterator<Item = (&'b [u8], Text<'b>)>,
+        names: &LabelNames,
+        values: impl Iterator<Item = Text<'b>>,
     ) -> Result<(), ListTooLong> {
-        let group = Group::append(&mut self.lines, address, labels);
-        let place = u32::try_from(self.new.len()).map_err(|_| ListTooLong)?;
+        let place = u32::try_from(self.is_kept.len() + self.new.len());
+        let group = Group::append(&mut self.lines, address, names, values);
         self.new.push(group);
-        self.arrive(Arrival::New(place), group)
+        self.arrivals.push(place.map_err(|_| ListTooLong)?);
+        self.lengthen(group.range().len() + SEPARATOR.len())
     }
 
-    fn arrive(&mut self, arrival: Arrival, group: Group) -> Result<(), ListTooLong> {
-        self.arrivals.push(arrival);
-        self.length += group.length() + SEPARATOR.len();
+    fn lengthen(&mut self, length: usize) -> Result<(), ListTooLong> {
+        self.length += length;
         if self.length > LIST_LIMIT {
             return Err(ListTooLong);
         }
@@ -117,68 +122,60 @@ impl<'a> Builder<'a> {
     /// Sorts the groups, and leaves out all but one of equal ones.
     #[must_use]
     pub fn finish(self) -> Built {
-        let mut kept_places: Vec<u32> = (0..).take(self.is_kept.len()).collect();
-        let mut new_places = vec![0; self.new.len()];
-        let is_unchanged = self.new.is_empty() && self.is_kept.iter().all(|is_kept| *is_kept);
-        let snapshot = if is_unchanged {
-            Arc::clone(self.before)
-        } else {
-            let mut merged = Merged::new(self.length, self.arrivals.len());
-            for arrival in self.sorted() {
-                let (group, bytes) = self.group(arrival);
-                let place = merged.push(group, bytes);
-                match arrival {
-                    Arrival::Kept(index) => kept_places[index as usize] = place,
-                    Arrival::New(index) => new_places[index as usize] = place,
-                }
-            }
-            self.or_before(merged.finish())
-        };
-        let places = self.arrivals.iter().map(|arrival| match arrival {
-            Arrival::Kept(index) => kept_places[*index as usize],
-            Arrival::New(index) => new_places[*index as usize],
-        });
-        let places = places.collect();
-        Built { snapshot, places }
-    }
-
-    /// A group, and the bytes that its line is among.
-    fn group(&self, arrival: Arrival) -> (&Group, &[u8]) {
-        match arrival {
-            Arrival::Kept(index) => (
-                &self.before.groups[index as usize],
-                self.before.bytes.as_slice(),
-            ),
-            Arrival::New(index) => (&self.new[index as usize], &self.lines),
-        }
-    }
-
-    /// Each group once, in the order of the list: those that are kept are sorted already.
-    fn sorted(&self) -> Vec<Arrival> {
-        let mut sorted = Vec::with_capacity(self.arrivals.len());
-        let mut new = sorted_indices(&self.new, &self.lines)
-            .into_iter()
-            .peekable();
-        let kept = (0..).zip(&self.is_kept).filter(|(_, is_kept)| **is_kept);
-        for (index, _) in kept {
-            let (kept, bytes) = self.group(Arrival::Kept(index));
-            let is_before = |index: &u32| {
-                let (new, lines) = self.group(Arrival::New(*index));
-                new.compare(lines, kept, bytes).is_lt()
+        if self.new.is_empty() && self.is_kept.iter().all(|is_kept| *is_kept) {
+            return Built {
+                snapshot: Arc::clone(self.before),
+                places: self.arrivals,
             };
-            sorted.extend(iter::from_fn(|| new.next_if(is_before)).map(Arrival::New));
-            sorted.push(Arrival::Kept(index));
         }
-        sorted.extend(new.map(Arrival::New));
-        sorted
+        let (snapshot, places) = self.merge();
+        let snapshot = match snapshot == **self.before {
+            true => Arc::clone(self.before),
+            false => Arc::new(snapshot),
+        };
+        let place = |arrival: &u32| places[*arrival as usize];
+        Built {
+            snapshot,
+            places: self.arrivals.iter().map(place).collect(),
+        }
     }
 
-    /// The list before, where this one is equal.
-    fn or_before(&self, snapshot: Snapshot) -> Arc<Snapshot> {
-        if snapshot == **self.before {
-            return Arc::clone(self.before);
+    /// The list, and where in it each group of the one before and each new one stands. Those of the one before
+    /// are sorted already.
+    fn merge(&self) -> (Snapshot, Vec<u32>) {
+        let before = &self.before.groups;
+        let mut merged = Merged::new(self.length, self.arrivals.len());
+        let mut places = vec![0; before.len() + self.new.len()];
+        let mut next = 0;
+        for index in sorted_indices(&self.new, &self.lines) {
+            let new = &self.new[index as usize];
+            let is_before =
+                |kept: &Group| kept.compare(&self.before.bytes, new, &self.lines).is_lt();
+            let rest = self.is_kept[next..].iter().zip(&before[next..]);
+            let passed = rest.take_while(|(is_kept, group)| !**is_kept || is_before(group));
+            let until = next + passed.count();
+            self.merge_kept(next..until, &mut merged, &mut places);
+            next = until;
+            places[before.len() + index as usize] = merged.push(from_ref(new), &self.lines);
         }
-        Arc::new(snapshot)
+        self.merge_kept(next..before.len(), &mut merged, &mut places);
+        (merged.finish(), places)
+    }
+
+    /// Adds those of some groups of the list before that are kept.
+    fn merge_kept(&self, range: Range<usize>, merged: &mut Merged, places: &mut [u32]) {
+        let mut start = range.start;
+        for run in self.is_kept[range].chunk_by(PartialEq::eq) {
+            let range = start..start + run.len();
+            start = range.end;
+            if run[0] {
+                let first = merged.push(&self.before.groups[range.clone()], &self.before.bytes);
+                places[range]
+                    .iter_mut()
+                    .zip(first..)
+                    .for_each(|(to, place)| *to = place);
+            }
+        }
     }
 }
 
@@ -198,17 +195,25 @@ impl Merged {
         }
     }
 
-    /// Appends a group, unless the last one is equal; says where it stands.
-    fn push(&mut self, group: &Group, bytes: &[u8]) -> u32 {
-        let is_twin = |last: &Group| are_equal(last.line(&self.bytes), group.line(bytes));
-        if !self.groups.last().is_some_and(is_twin) {
+    /// Appends groups that stand one behind the other, but not the first one where it is equal to the last one
+    /// here; says where the first one stands.
+    fn push(&mut self, groups: &[Group], bytes: &[u8]) -> u32 {
+        let is_twin = match (self.groups.last(), groups.first()) {
+            (Some(last), Some(first)) => are_equal(last.line(&self.bytes), first.line(bytes)),
+            _ => false,
+        };
+        let place = self.groups.len() - usize::from(is_twin);
+        let groups = &groups[usize::from(is_twin)..];
+        if let (Some(first), Some(last)) = (groups.first(), groups.last()) {
             if !self.groups.is_empty() {
                 self.bytes.extend_from_slice(SEPARATOR);
             }
-            let group = group.copy(bytes, &mut self.bytes);
-            self.groups.push(group);
+            let (from, to) = (first.range().start, self.bytes.len());
+            self.bytes.extend_from_slice(&bytes[from..last.range().end]);
+            self.groups
+                .extend(groups.iter().map(|group| group.moved(from, to)));
         }
-        u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
 
     fn finish(mut self) -> Snapshot {

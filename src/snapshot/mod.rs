@@ -13,13 +13,13 @@ mod builder;
 mod group;
 mod text;
 
-use std::cmp::Ordering;
 use std::fmt;
 
-use crate::common::bytes::are_equal;
+use crate::common::bytes::{are_equal, compare};
 
 pub use builder::{Builder, Built, LIST_LIMIT, ListTooLong};
 use group::Group;
+pub use group::LabelNames;
 pub use text::Text;
 
 /// The start of a list with targets, what stands between two of its lines, and its end.
@@ -34,6 +34,18 @@ const END: &[u8] = b"\n]\n";
 pub struct Snapshot {
     bytes: Vec<u8>,
     groups: Vec<Group>,
+}
+
+/// What distinguishes a list from another one.
+#[derive(Default)]
+pub struct DifferingLines<'a> {
+    /// The lines that the other one does not have.
+    pub gone: Vec<&'a [u8]>,
+    /// The lines that the other one has in their place: each is the only one with its mesh, service, instance
+    /// and address.
+    pub changed: Vec<&'a [u8]>,
+    /// The lines that only the other one has, but for those.
+    pub new: Vec<&'a [u8]>,
 }
 
 impl Snapshot {
@@ -58,30 +70,43 @@ impl Snapshot {
         self.groups.len()
     }
 
-    /// The lines that stand in this list only, and those that stand in the other one only.
+    /// The lines in which another list differs from this one.
     #[must_use]
-    pub fn differing_lines<'a>(&'a self, other: &'a Self) -> (Vec<&'a [u8]>, Vec<&'a [u8]>) {
-        let (mut ours, mut theirs) = (
-            self.groups.iter().peekable(),
-            other.groups.iter().peekable(),
-        );
-        let (mut only_ours, mut only_theirs) = (Vec::new(), Vec::new());
-        loop {
-            let order = match (ours.peek(), theirs.peek()) {
-                (Some(our), Some(their)) => our.compare(&self.bytes, their, &other.bytes),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => return (only_ours, only_theirs),
+    pub fn differing_lines<'a>(&'a self, other: &'a Self) -> DifferingLines<'a> {
+        let mut differing = DifferingLines::default();
+        let (mut ours, mut theirs) = (&*self.groups, &*other.groups);
+        while let ([our, our_rest @ ..], [their, their_rest @ ..]) = (ours, theirs) {
+            let (line, their_line) = (our.line(&self.bytes), their.line(&other.bytes));
+            let key_order = our.compare_keys(&self.bytes, their, &other.bytes);
+            let order = key_order.then_with(|| compare(line, their_line));
+            let is_one_for_one = key_order.is_eq() && order.is_ne() && {
+                let is_other = |next: Option<&Group>, bytes| {
+                    next.is_none_or(|next| next.compare_keys(bytes, our, &self.bytes).is_ne())
+                };
+                is_other(our_rest.first(), &self.bytes)
+                    && is_other(their_rest.first(), &other.bytes)
             };
-            let (our, their) = (
-                ours.next_if(|_| order.is_le()),
-                theirs.next_if(|_| order.is_ge()),
-            );
-            if order.is_ne() {
-                only_ours.extend(our.map(|our| our.line(&self.bytes)));
-                only_theirs.extend(their.map(|their| their.line(&other.bytes)));
+            if is_one_for_one {
+                differing.changed.push(their_line);
+            } else if order.is_lt() {
+                differing.gone.push(line);
+            } else if order.is_gt() {
+                differing.new.push(their_line);
+            }
+            if order.is_le() || is_one_for_one {
+                ours = our_rest;
+            }
+            if order.is_ge() || is_one_for_one {
+                theirs = their_rest;
             }
         }
+        differing
+            .gone
+            .extend(ours.iter().map(|our| our.line(&self.bytes)));
+        differing
+            .new
+            .extend(theirs.iter().map(|their| their.line(&other.bytes)));
+        differing
     }
 
     /// How many there are of each mesh and service, in the order of the list. Both are the values of the

@@ -1,6 +1,7 @@
 //! A text as it came over the wire, looked at once: whether it is UTF-8, and whether a JSON string
 //! can take it as it is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::Utf8Error;
 
@@ -21,10 +22,19 @@ impl<'a> Text<'a> {
         is_plain: true,
     };
 
+    /// What is known to be plain.
+    pub(crate) const fn plain(text: &'a str) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            is_plain: true,
+        }
+    }
+
     /// Takes bytes for a text.
     ///
     /// # Errors
     /// Where they are not UTF-8.
+    #[inline(always)]
     pub fn new(bytes: &'a [u8]) -> Result<Self, Utf8Error> {
         let is_plain = is_plain(bytes);
         if !is_plain {
@@ -39,6 +49,11 @@ impl<'a> Text<'a> {
         self.bytes
     }
 
+    /// The text, unescaped.
+    pub(crate) fn as_str(self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.bytes)
+    }
+
     /// Whether it is `""`.
     #[must_use]
     pub fn is_empty(self) -> bool {
@@ -46,14 +61,19 @@ impl<'a> Text<'a> {
     }
 
     /// Appends it as a JSON string, without the quotation marks.
-    pub(super) fn append_escaped(self, line: &mut Vec<u8>) {
+    #[inline]
+    pub(super) fn append_to(self, line: &mut Vec<u8>) {
         if self.is_plain {
             line.extend_from_slice(self.bytes);
-            return;
+        } else {
+            self.append_escaped(line);
         }
+    }
+
+    fn append_escaped(self, line: &mut Vec<u8>) {
         let start = line.len();
-        let text = String::from_utf8_lossy(self.bytes);
-        serde_json::to_writer(&mut *line, &text).expect("a text is JSON, and memory takes it");
+        serde_json::to_writer(&mut *line, &self.as_str())
+            .expect("a text is JSON, and memory takes it");
         line.pop();
         line.remove(start);
     }
@@ -71,7 +91,7 @@ impl<'a> From<&'a str> for Text<'a> {
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&String::from_utf8_lossy(self.bytes))
+        formatter.write_str(&self.as_str())
     }
 }
 
@@ -82,20 +102,16 @@ impl Default for Text<'_> {
 }
 
 /// Whether all bytes are ASCII, and none is a control character, a quotation mark or a backslash.
+#[inline(never)]
 fn is_plain(bytes: &[u8]) -> bool {
-    all_words(bytes, is_plain_word, |byte| {
-        matches!(byte, 0x20..0x80) && !matches!(byte, b'"' | b'\\')
-    })
+    all_words(bytes, is_plain_word)
 }
 
-/// The same as `is_plain` for the eight bytes of a word. A byte's highest bit is set where the byte is none that is
-/// allowed; a borrow from a byte below can only add a bit where that one has set its own already.
+/// The same for the eight bytes of a word. A byte's highest bit is set where the byte is none that is allowed;
+/// a borrow from a byte below can only add a bit where that one has set its own already.
 fn is_plain_word(word: u64) -> bool {
-    let below = |limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let equal = |byte: u8| {
-        let difference = word ^ (ONES * u64::from(byte));
-        difference.wrapping_sub(ONES) & !difference
-    };
+    let below = |limit: u64| word.wrapping_sub(ONES * limit);
+    let equal = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
     (word | below(0x20) | equal(b'"') | equal(b'\\')) & HIGHEST == 0
 }
 
@@ -117,9 +133,7 @@ mod tests {
             .chain(["".to_owned(), "🦀\"\\".to_owned()])
         {
             let mut line = b"\"".to_vec();
-            Text::new(text.as_bytes())
-                .unwrap()
-                .append_escaped(&mut line);
+            Text::new(text.as_bytes()).unwrap().append_to(&mut line);
             line.push(b'"');
             assert_eq!(
                 String::from_utf8(line).unwrap(),

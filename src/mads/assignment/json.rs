@@ -7,10 +7,10 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Problem;
-use super::target::{SharedV1, TargetLabels, TargetV1, Targets};
+use super::target::{SharedV1, TargetV1, Targets};
 use crate::common::json::Object;
 use crate::mads::api_version::ApiVersion;
-use crate::mads::labels::Label;
+use crate::mads::labels::{Label, TargetLabels};
 use crate::snapshot::Text;
 
 /// An object may be a target, a resource or just labels.
@@ -107,7 +107,8 @@ pub(super) fn decode(
             continue;
         }
         shared.complete(target, &mut labels);
-        labels.append_to(&mut targets.builder, target.address)?;
+        let order = targets.orders.of(&labels);
+        order.append(&labels, &mut targets.builder, target.address)?;
     }
     Ok(())
 }
@@ -158,9 +159,10 @@ struct JsonLabels<'a>(Vec<(JsonText<'a>, JsonText<'a>)>);
 
 impl JsonLabels<'_> {
     fn iter(&self) -> impl Iterator<Item = Label<'_>> {
-        self.0
-            .iter()
-            .map(|(name, value)| Label::of(&name.0, value.text()))
+        self.0.iter().map(|(name, value)| Label {
+            name: name.text(),
+            value: value.text(),
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 //! says itself, and then for its targets.
 
 use super::Problem;
-use super::target::{ADDRESS_LABEL, SharedV1, TargetV1, Targets};
-use crate::mads::labels::{Label, valid_names};
+use super::target::{SharedV1, TargetV1, Targets};
+use crate::mads::labels::Label;
 use crate::mads::protobuf::{Field, Fields, WireError, text};
 use crate::snapshot::Text;
 
@@ -39,6 +39,7 @@ pub(super) fn decode_v1<'a>(
         Targets::check_target(bytes.len())?;
         targets.labels.clear();
         let mut target = TargetV1::default();
+        let mut fields = 0;
         for field in Fields::of(bytes) {
             match field? {
                 Field::Bytes(1, bytes) => target.name = text(bytes)?,
@@ -48,16 +49,16 @@ pub(super) fn decode_v1<'a>(
                 Field::Bytes(5, bytes) => targets.labels.push(label(bytes)?),
                 _ => {}
             }
-            targets.take_fields(1)?;
+            fields += 1;
         }
+        targets.take_fields(fields)?;
         if target.address.is_empty() {
             targets.skip(shared.name(), target.name.to_string())?;
             continue;
         }
         shared.complete(target, &mut targets.labels);
-        targets
-            .labels
-            .append_to(&mut targets.builder, target.address)?;
+        let order = targets.orders.of(&targets.labels);
+        order.append(&targets.labels, &mut targets.builder, target.address)?;
     }
     Ok(())
 }
@@ -80,29 +81,28 @@ pub(super) fn decode_v1alpha1<'a>(
         targets.take_fields(1)?;
     }
     targets.take_targets(count, name.bytes().len(), &shared)?;
-    let mut own = Vec::new();
     for field in Fields::of(assignment) {
         let Field::Bytes(2, bytes) = field? else {
             continue;
         };
         Targets::check_target(bytes.len())?;
-        own.clear();
+        targets.labels.clear();
+        targets.labels.push_map(&shared);
+        targets.labels.push_map(&[]);
+        let mut fields = 0;
         for field in Fields::of(bytes) {
             if let Field::Bytes(1, bytes) = field? {
-                own.push(label(bytes)?);
+                targets.labels.push(label(bytes)?);
             }
-            targets.take_fields(1)?;
+            fields += 1;
         }
-        match address(&own) {
-            Some(address) => {
-                targets.labels.clear();
-                targets.labels.push_map(&shared);
-                targets.labels.push_map(&own);
-                targets.labels.append_to(&mut targets.builder, address)?;
-            }
+        targets.take_fields(fields)?;
+        let order = targets.orders.of(&targets.labels);
+        match order.address(&targets.labels) {
+            Some(address) => order.append(&targets.labels, &mut targets.builder, address)?,
             None => {
-                let instance = instance(&own).or_else(|| instance(&shared));
-                targets.skip(name.to_string(), instance.unwrap_or_default())?;
+                let instance = order.instance(&targets.labels);
+                targets.skip(name.to_string(), instance.to_string())?;
             }
         }
     }
@@ -110,30 +110,38 @@ pub(super) fn decode_v1alpha1<'a>(
 }
 
 /// A label: an entry of a map on the wire is a message of a key and a value.
+#[inline(always)]
 fn label(entry: &[u8]) -> Result<Label<'_>, WireError> {
-    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
+    let (name, value) = key_and_value(entry)?;
+    Ok(Label {
+        name: text(name)?,
+        value: text(value)?,
+    })
+}
+
+fn key_and_value(entry: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    if let Some(both) = short_key_and_value(entry) {
+        return Ok(both);
+    }
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in Fields::of(entry) {
         match field? {
-            Field::Bytes(1, bytes) => name = bytes,
+            Field::Bytes(1, bytes) => key = bytes,
             Field::Bytes(2, bytes) => value = bytes,
             _ => {}
         }
     }
-    Label::new(name, text(value)?).map_err(|_| WireError::Utf8)
+    Ok((key, value))
 }
 
-/// The address among a target's own labels.
-fn address<'a>(labels: &[Label<'a>]) -> Option<Text<'a>> {
-    let named = labels.iter().rfind(|label| label.name == ADDRESS_LABEL);
-    let address = match named {
-        Some(label) => Some(label.value),
-        // A name that becomes this one when it is made valid will do as well.
-        None => valid_names(labels).remove("__address__"),
+/// The same where the entry is as nearly all are: a short key, then a short value, and no more.
+fn short_key_and_value(entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, length @ ..0x80, rest @ ..] = entry else {
+        return None;
     };
-    address.filter(|address| !address.is_empty())
-}
-
-fn instance(labels: &[Label<'_>]) -> Option<String> {
-    let instance = valid_names(labels).remove("instance")?;
-    Some(instance.to_string())
+    let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+    let [0x12, length @ ..0x80, value @ ..] = rest else {
+        return None;
+    };
+    (value.len() == usize::from(*length)).then_some((key, value))
 }

@@ -1,13 +1,8 @@
 //! A target on its way into the list: whose labels win, and what is counted before it is built.
 
 use super::{FIELD_LIMIT, OverLimit, SkippedTarget};
-use crate::common::bytes::leading_bytes;
-use crate::mads::labels::{Label, ValidLabels, valid_names};
-use crate::snapshot::{Builder, ListTooLong, Text};
-
-/// The label that names the address to scrape. Prometheus takes it from `targets`, so it never
-/// stays among the labels of a group.
-pub(super) const ADDRESS_LABEL: &[u8] = b"__address__";
+use crate::mads::labels::{Label, LabelOrders, TargetLabels};
+use crate::snapshot::{Builder, Text};
 
 /// A target counts for so many fields, however little it says.
 const FIELDS_OF_A_TARGET: usize = 12;
@@ -24,6 +19,7 @@ pub(super) struct Targets<'a, 'b> {
     pub(super) skipped: Vec<SkippedTarget>,
     /// The labels of one target; kept for the next one's, as each list has many.
     pub(super) labels: TargetLabels<'a>,
+    pub(super) orders: LabelOrders,
     skipped_length: usize,
     fields: usize,
 }
@@ -34,6 +30,7 @@ impl<'b> Targets<'_, 'b> {
             builder,
             skipped: Vec::new(),
             labels: TargetLabels::default(),
+            orders: LabelOrders::default(),
             skipped_length: 0,
             fields: 0,
         }
@@ -67,7 +64,7 @@ impl<'b> Targets<'_, 'b> {
                 .saturating_mul(FIELDS_OF_A_TARGET)
                 .saturating_add(copies),
         )?;
-        let length = |label: &Label<'_>| label.name.len() + label.value.bytes().len();
+        let length = |label: &Label<'_>| label.name.bytes().len() + label.value.bytes().len();
         let shared = shared + labels.iter().map(length).sum::<usize>();
         if shared > TARGET_LIMIT || shared.saturating_mul(targets) > self.builder.left() {
             return Err(OverLimit::List);
@@ -91,98 +88,6 @@ impl<'b> Targets<'_, 'b> {
         }
         self.skipped.push(SkippedTarget { assignment, target });
         Ok(())
-    }
-}
-
-/// The labels of one target: maps one behind the other, of which a later one wins over those before.
-#[derive(Default)]
-pub(super) struct TargetLabels<'a> {
-    labels: Vec<Label<'a>>,
-    /// Where each map but the first one starts.
-    starts: Vec<usize>,
-    /// What the labels are sorted by: the first fourteen bytes of a name, and the label's place.
-    order: Vec<u128>,
-}
-
-/// The bits of an entry of `TargetLabels::order` that are the label's place; there are so many places.
-const PLACE_BITS: u128 = 0xffff;
-const PLACES: usize = 0x1_0000;
-
-fn place(entry: u128) -> usize {
-    (entry & PLACE_BITS) as usize
-}
-
-/// Whether the names of two entries begin alike, so that all of them must be compared.
-fn leads_alike(entry: u128, other: u128) -> bool {
-    entry | PLACE_BITS == other | PLACE_BITS
-}
-
-impl<'a> TargetLabels<'a> {
-    pub(super) fn clear(&mut self) {
-        self.labels.clear();
-        self.starts.clear();
-    }
-
-    /// Adds a label to the last map.
-    pub(super) fn push(&mut self, label: Label<'a>) {
-        self.labels.push(label);
-    }
-
-    /// Adds a map, which wins over those before it.
-    pub(super) fn push_map(&mut self, map: &[Label<'a>]) {
-        self.starts.push(self.labels.len());
-        self.labels.extend_from_slice(map);
-    }
-
-    /// Appends the group of a target to the list.
-    pub(super) fn append_to(
-        &mut self,
-        builder: &mut Builder<'_>,
-        address: Text<'_>,
-    ) -> Result<(), ListTooLong> {
-        if self.labels.len() > PLACES || !self.labels.iter().all(|label| label.is_valid) {
-            let merged = self.merged();
-            let labels = merged.iter().map(|(name, value)| (name.as_bytes(), *value));
-            return builder.append(address, labels.filter(|(name, _)| *name != ADDRESS_LABEL));
-        }
-        self.sort();
-        let Self { labels, order, .. } = self;
-        let label = |entry: &u128| labels[place(*entry)];
-        let winners = order.iter().enumerate().filter_map(|(index, entry)| {
-            let Label { name, value, .. } = label(entry);
-            let is_beaten = |next: &u128| leads_alike(*entry, *next) && label(next).name == name;
-            let is_out = order.get(index + 1).is_some_and(is_beaten) || name == ADDRESS_LABEL;
-            (!is_out).then_some((name, value))
-        });
-        builder.append(address, winners)
-    }
-
-    /// Sorts the labels by name; of those with one name the winner comes last. Integers are sorted
-    /// first, as few names begin alike.
-    fn sort(&mut self) {
-        let Self { labels, order, .. } = self;
-        order.clear();
-        let leading = labels
-            .iter()
-            .map(|label| leading_bytes(label.name) & !PLACE_BITS);
-        order.extend(leading.zip(0..).map(|(leading, place)| leading | place));
-        order.sort_unstable();
-        let by_name = |entry: &u128| (labels[place(*entry)].name, place(*entry));
-        for alike in order.chunk_by_mut(|entry, other| leads_alike(*entry, *other)) {
-            if alike.len() > 1 {
-                alike.sort_unstable_by_key(by_name);
-            }
-        }
-    }
-
-    /// The labels by names that are made valid in each map, before the maps are merged.
-    fn merged(&self) -> ValidLabels<'a> {
-        let ends = self.starts.iter().copied().chain([self.labels.len()]);
-        let starts = [0].into_iter().chain(self.starts.iter().copied());
-        starts
-            .zip(ends)
-            .flat_map(|(start, end)| valid_names(&self.labels[start..end]))
-            .collect()
     }
 }
 
@@ -213,7 +118,7 @@ impl<'a> SharedV1<'a> {
     /// win over both.
     pub(super) fn complete(&self, target: TargetV1<'a>, labels: &mut TargetLabels<'a>) {
         labels.push_map(&self.labels);
-        labels.push_map(&[
+        labels.push_fields(&[
             Label::valid("mesh", self.mesh),
             Label::valid("service", self.service),
             Label::valid("job", self.service),

@@ -12,7 +12,7 @@ use crate::common::machine::Machine;
 use crate::common::machine::story::{self, Described, MIDDLE};
 use crate::output::file::WriteError;
 use crate::output::report::Moved;
-use crate::snapshot::{Builder, Snapshot, Text};
+use crate::snapshot::{Builder, LabelNames, Snapshot, Text};
 
 type Story = story::Story<Output>;
 
@@ -38,9 +38,10 @@ fn error(act: &'static str) -> WriteError {
 fn list(letters: &str) -> Arc<Snapshot> {
     let empty = Arc::new(Snapshot::empty());
     let mut builder = Builder::new(&empty, 0, 0);
+    let no_labels = LabelNames::new(iter::empty());
     for address in letters.chars().map(String::from) {
         builder
-            .append(Text::from(&*address), iter::empty())
+            .append(Text::from(&*address), &no_labels, iter::empty())
             .unwrap();
     }
     builder.finish().snapshot

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{Decoder, Resource, ResourceError, SkippedTarget};
-use kuma_prometheus_sd::snapshot::{Builder, Snapshot, Text};
+use kuma_prometheus_sd::snapshot::{Builder, LabelNames, Snapshot, Text};
 
 use crate::support::prometheus::{Group, groups};
 
@@ -48,9 +48,10 @@ pub(crate) fn snapshot(groups: &[Group]) -> Arc<Snapshot> {
     let empty = Arc::new(Snapshot::empty());
     let mut builder = Builder::new(&empty, 0, 0);
     for Group { address, labels } in groups {
-        let labels = labels.iter();
-        let labels = labels.map(|(name, value)| (name.as_bytes(), Text::from(&**value)));
-        builder.append(Text::from(&**address), labels).unwrap();
+        let names = LabelNames::new(labels.keys().map(String::as_str));
+        let values = labels.values().map(|value| Text::from(&**value));
+        let address = Text::from(&**address);
+        builder.append(address, &names, values).unwrap();
     }
     builder.finish().snapshot
 }

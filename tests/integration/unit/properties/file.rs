@@ -169,8 +169,8 @@ proptest! {
         };
         let (before, after) = (file(&before), file(&after));
         let difference = Difference::between(&before, &after);
-        prop_assert_eq!(&Difference::from_file(before.bytes(), &after), &difference);
         let found = difference.count();
+        prop_assert_eq!(Difference::from_file(before.bytes(), &after).count(), found);
         prop_assert_eq!(before.groups() + found.added, after.groups() + found.removed);
         let none = found.added + found.removed + found.changed == 0;
         prop_assert_eq!(none, before == after);
