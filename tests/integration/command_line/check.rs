@@ -5,7 +5,6 @@ use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Valid
 use serde_json::json;
 
 use crate::support::check::{check, failed, passed, run};
-use crate::support::foreign_servers::ForeignServer;
 use crate::support::mesh::backends;
 use crate::support::secure::{api_url, grpcs_url, plane as secure_plane, server_of};
 
@@ -159,24 +158,6 @@ fn a_certificate_that_cannot_be_trusted_is_shown_with_the_reason() {
 }
 
 #[test]
-fn a_demanded_client_certificate_is_named_and_used() {
-    let authority = Authority::new("the authority");
-    let identity = authority.server(&["127.0.0.1"], Validity::Valid);
-    let plane = secure_plane(&Tls::demanding(&identity, &authority));
-    let launch = check(&api_url(&plane)).argument("--ca-cert-file=ca.pem");
-    launch.put("ca.pem", authority.pem());
-    let told = failed(&launch);
-    assert!(told.contains("--client-cert-file"), "{told}");
-    let client = authority.client("prometheus-01");
-    launch.put("client.pem", client.certificate_pem);
-    launch.put("client.key", client.key_pem);
-    passed(&launch.arguments([
-        "--client-cert-file=client.pem",
-        "--client-key-file=client.key",
-    ]));
-}
-
-#[test]
 fn what_is_unsafe_is_shown_at_the_top() {
     let plane = secure_plane(&server_of(&Authority::new("nobody")));
     let told = passed(&check(&api_url(&plane)).argument("--tls-skip-verify"));
@@ -221,22 +202,5 @@ fn the_address_that_an_api_server_names_is_shown() {
         let is_told = |line: &str| line.starts_with(start) && line.contains(text);
         assert!(told.lines().any(is_told), "{told}");
         assert!(told.contains(&status), "{told}");
-    }
-}
-
-#[test]
-fn plaintext_and_tls_that_are_mistaken_for_each_other_are_reported() {
-    let plain = ControlPlane::start(KumaVersion::V2_12);
-    let secure = secure_plane(&server_of(&Authority::new("the authority")));
-    let silent = ForeignServer::that_knows_only_tls(secure.port());
-    let spoken = "TLS is spoken there; give an address with https:// or grpcs://";
-    let not_spoken = "no TLS is spoken there; give an address with http:// or grpc://";
-    for (address, expected) in [
-        (format!("http://{}", secure.api().address()), spoken),
-        (format!("grpc://127.0.0.1:{}", silent.port()), spoken),
-        (grpcs_url(&plain), not_spoken),
-    ] {
-        let told = failed(&check(&address));
-        assert!(told.contains(expected), "{address}: {told}");
     }
 }

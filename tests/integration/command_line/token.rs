@@ -74,23 +74,6 @@ fn the_token_is_in_no_log() {
 }
 
 #[test]
-fn the_token_is_warned_of_in_plaintext_only() {
-    let authority = Authority::new("the authority");
-    let secure = secure_plane(&server_of(&authority));
-    let plain = ControlPlane::start(KumaVersion::V2_12);
-    let text = "--cp-token-file: the token is sent in plaintext";
-    for (address, warnings) in [(api_url(&secure), 0), (plain.api_url(), 1)] {
-        let launch = with_token(trusting(&authority, &address), TOKEN);
-        for _ in 0..2 {
-            let daemon = launch.start();
-            daemon.wait_for_log("connected to MADS");
-            assert_eq!(daemon.lines_with(text), warnings, "{address}");
-            daemon.terminate();
-        }
-    }
-}
-
-#[test]
 fn the_token_is_read_at_each_use() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.api().require_token(Some(TOKEN));

@@ -201,23 +201,6 @@ fn the_password_of_a_proxy_is_sent_to_it_and_logged_nowhere() {
 }
 
 #[test]
-fn what_is_no_proxy_is_an_error_of_usage_that_shows_no_password() {
-    for value in [
-        "socks5://user:open-sesame@proxy:1080",
-        "http://user:open-sesame@",
-    ] {
-        let finished = Launch::bare()
-            .arguments(["run", "--cp-address=https://cp.invalid"])
-            .variable("HTTPS_PROXY", value)
-            .run_to_its_end();
-        assert_eq!(finished.code, Some(2));
-        let expected = "kuma-prometheus-sd: $HTTPS_PROXY: not the address of a proxy of the form \
-                        http://HOST:PORT\n";
-        assert_eq!(finished.stderr, expected);
-    }
-}
-
-#[test]
 fn what_is_no_proxy_ends_no_start_where_it_does_not_count() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     // This machine, by an address that is not that of a loopback.

@@ -171,21 +171,3 @@ fn a_folder_without_the_right_to_write_gets_the_newest_list_later() {
     let set = |mode| fs::set_permissions(&disk, Permissions::from_mode(mode)).expect("it is ours");
     is_endured(&disk, "Permission denied", || set(0o555), || set(0o755));
 }
-
-#[test]
-fn an_output_that_is_replaced_by_a_folder_is_reported_until_it_is_gone() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(0, 3));
-    let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
-    let daemon = launch.start();
-    daemon.wait_for_file(&lists::file(0, 3));
-    fs::remove_file(launch.output_path()).expect("it is there");
-    fs::create_dir(launch.output_path()).expect("its place is free");
-    plane.publish(&lists::list(1, 3));
-    let line = daemon.wait_for_log("cannot write the file: ");
-    assert!(line.contains("Is a directory"), "{line}");
-    // What somebody has put there is not removed.
-    assert!(launch.output_path().is_dir());
-    fs::remove_dir(launch.output_path()).expect("it is empty");
-    daemon.wait_for_file(&lists::file(1, 3));
-}

@@ -1,13 +1,11 @@
 //! What stands in the output file, and when it is written: always one complete list that the
 //! control plane has sent, and never the same one twice.
 
-use std::fs;
+use kuma_stand_in::{ControlPlane, Dataplane, KumaVersion};
 
-use kuma_stand_in::{ControlPlane, Dataplane, KumaVersion, Plan, free_port};
-
-use crate::support::harness::{Launch, SOON, on_its_port};
+use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{EMPTY, backend, backends, file_v1};
-use crate::support::observe::{OLD, written};
+use crate::support::observe::written;
 
 #[test]
 fn other_versions_and_another_order_change_nothing() {
@@ -75,26 +73,6 @@ fn is_received_whole(kuma: KumaVersion, dataplanes: usize, at_least: usize) {
     daemon.wait_for_file(&file_v1(&mesh));
     plane.publish(&[]);
     daemon.wait_for_file(EMPTY);
-}
-
-#[test]
-fn a_daemon_can_start_before_its_control_plane() {
-    let port = free_port().unwrap();
-    let launch = Launch::follow(&format!("grpc://127.0.0.1:{port}"));
-    fs::write(launch.output_path(), OLD).unwrap();
-    let daemon = launch.start();
-    let line = daemon.wait_for_log("no connection to the control plane");
-    assert!(line.contains("next attempt in"), "{line}");
-    assert_eq!(daemon.file().as_deref(), Some(OLD));
-
-    let plan = Plan {
-        port: Some(port),
-        ..Plan::new(KumaVersion::V2_6)
-    };
-    let _plane = on_its_port(|| plan.clone().start());
-    daemon.wait_for_file(EMPTY);
-    let line = daemon.wait_for_log("connected to MADS");
-    assert!(line.contains("without a connection"), "{line}");
 }
 
 #[test]

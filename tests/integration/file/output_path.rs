@@ -22,21 +22,6 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn its_mode_is_0644_or_as_asked_whatever_the_umask() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    for (umask, flags, expected) in [
-        ("077", &[][..], 0o644),
-        ("077", &["--file-mode=0664"], 0o664),
-        ("022", &["--file-mode=600"], 0o600),
-    ] {
-        let launch = Launch::follow(&plane.grpc_url()).prelude(&format!("umask {umask}"));
-        let daemon = launch.arguments(flags.iter().copied()).start();
-        daemon.wait_for_file(EMPTY);
-        assert_eq!(mode(daemon.output_path()), expected, "{umask}, {flags:?}");
-    }
-}
-
-#[test]
 fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = Launch::follow(&plane.grpc_url());

@@ -1,5 +1,5 @@
 //! What the daemon is made of: licences that allow it, nothing that it is not to have, each crate in
-//! one version, and none that wants a newer Rust than is promised.
+//! one version. That none wants a newer Rust than is promised, `make minimum-rust` shows.
 //!
 //! A look at `cargo metadata` instead of a tool for this, which would take longer to build than the
 //! daemon itself.
@@ -80,7 +80,6 @@ pub(crate) struct Package {
     pub(crate) version: String,
     pub(crate) license: Option<String>,
     pub(crate) manifest_path: PathBuf,
-    rust_version: Option<String>,
     source: Option<String>,
     targets: Vec<Target>,
     dependencies: Vec<Declared>,
@@ -284,17 +283,4 @@ fn every_crate_is_there_in_one_version_but_for_some() {
     let found: Vec<_> = versions.keys().copied().collect();
     let expected = DUPLICATES.map(|(name, _)| name);
     assert_eq!(found, expected, "{versions:?}");
-}
-
-#[test]
-fn no_crate_wants_a_newer_rust_than_is_promised() {
-    let number = |text: &str| -> [u32; 3] {
-        let mut parts = text.split('.').map(|part| part.parse().unwrap());
-        [(); 3].map(|()| parts.next().unwrap_or(0))
-    };
-    let promised = number(env!("CARGO_PKG_RUST_VERSION"));
-    for package in parts() {
-        let wanted = package.rust_version.as_deref().unwrap_or("1.0");
-        assert!(number(wanted) <= promised, "{}: {wanted}", package.name);
-    }
 }

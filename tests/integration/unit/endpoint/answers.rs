@@ -354,7 +354,7 @@ fn a_redirect_is_not_followed_but_named() {
             "redirected to \"\", which is not followed; give that address as --cp-address",
         ),
     ] {
-        for status in [300, 301, 302, 307, 308] {
+        for status in [300, 301, 302, 303, 307, 308] {
             let answer = Answer::Http {
                 status,
                 location: location.map(str::to_owned),
