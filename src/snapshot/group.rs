@@ -134,7 +134,8 @@ impl Group {
     /// The values of the labels `mesh` and `service`, as they stand in the line.
     pub(super) fn mesh_and_service<'a>(&self, bytes: &'a [u8]) -> [&'a [u8]; 2] {
         let line = self.line(bytes);
-        [self.mesh, self.service].map(|span| span.of(line))
+        let [mesh, service, ..] = self.key;
+        [mesh, service].map(|part| part.of(line))
     }
 
     /// Appends the group's key as bytes that are sorted as keys are: no part of one has a control
