@@ -93,7 +93,7 @@ fn connect(config: Config, out: &mut impl Write) -> bool {
     if let Some(warning) = Warning::about_name(&config.output_file) {
         show!(out, "{warning}");
     }
-    let session = Session::new(config.name);
+    let session = Session::new(config.name, config.label_style);
     let connection = Connection::new(session, config.pins, address.security(), Instant::now());
     let mut check = Check {
         network: Network::new(config.resolver),

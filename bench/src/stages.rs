@@ -4,14 +4,20 @@
 use std::sync::Arc;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::session::Response;
 use kuma_prometheus_sd::mads::{assignment, envelope};
 use kuma_prometheus_sd::output::changes::{Changes, Difference};
 pub use kuma_prometheus_sd::snapshot::Snapshot;
 
 /// What turns one response after the other into lists.
-#[derive(Default)]
 pub struct Decoder(assignment::Decoder);
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self(assignment::Decoder::new(LabelStyle::Original))
+    }
+}
 
 impl Decoder {
     /// From a serialized response to the bytes of the file.

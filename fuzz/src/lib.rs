@@ -6,6 +6,7 @@ mod prometheus;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
 
@@ -32,7 +33,7 @@ fn to_file(api_version: ApiVersion, response: Response) {
     let (version, nonce) = (response.version.clone(), response.nonce.clone());
     let mut reversed = response.clone();
     reversed.resources.reverse();
-    let mut session = Session::new("kuma_sd".to_owned());
+    let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
     match session.receive(api_version, response) {
         Ok(accepted) => {
             assert_eq!((accepted.ack.version, accepted.ack.nonce), (version, nonce));
@@ -40,7 +41,7 @@ fn to_file(api_version: ApiVersion, response: Response) {
             let groups = prometheus::groups(snapshot.bytes());
             assert_eq!(groups.len(), snapshot.groups());
             // A fresh session, so that everything is decoded once more.
-            let mut session = Session::new("kuma_sd".to_owned());
+            let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
             let again = session
                 .receive(api_version, reversed.clone())
                 .expect("the same");

@@ -10,6 +10,7 @@ use crate::cli::arguments::{Values, nearest};
 use crate::cli::flags::{self, FLAGS, Flag};
 use crate::cli::listen_address::{ListenAddress, ListenAddressError};
 use crate::mads::api_version::ApiVersion;
+use crate::mads::labels::LabelStyle;
 use crate::mads::negotiation::{Pins, Transport};
 use crate::mads::transport::address::{Address, AddressError, Scheme, Security};
 use crate::mads::transport::http_client::HttpSettings;
@@ -30,6 +31,8 @@ pub struct Config {
     pub output_file: PathBuf,
     /// Its permission bits.
     pub file_mode: u32,
+    /// The labels of the targets.
+    pub label_style: LabelStyle,
     /// Where metrics and the list are served; `None` for nowhere.
     pub listen_address: Option<ListenAddress>,
     /// How much to log.
@@ -215,6 +218,12 @@ const TRANSPORTS: [(&str, Option<Transport>); 3] = [
     ("http", Some(Transport::Http)),
 ];
 
+/// The words of `--label-style`.
+const LABEL_STYLES: [(&str, LabelStyle); 2] = [
+    ("original", LabelStyle::Original),
+    ("kuma_sd", LabelStyle::KumaSd),
+];
+
 /// The words of a switch.
 const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
 
@@ -263,6 +272,7 @@ impl Config {
             pins,
             output_file: setting(&flags::OUTPUT_FILE).path()?,
             file_mode: setting(&flags::FILE_MODE).mode()?,
+            label_style: setting(&flags::LABEL_STYLE).one_of(&flags::LABEL_STYLE, &LABEL_STYLES)?,
             listen_address: setting(&flags::LISTEN_ADDRESS).listen_address()?,
             log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
             log_timestamps: setting(&flags::LOG_TIMESTAMPS)

@@ -206,7 +206,7 @@ impl Threads {
         let (commands, command_receiver) = unbounded();
         let (snapshot_sender, snapshots) = snapshot_channel();
 
-        let session = Session::new(config.name);
+        let session = Session::new(config.name, config.label_style);
         let security = config.resolver.address.security();
         let connection = Connection::new(session, config.pins, security, Instant::now());
         let receiver_effects = ReceiverEffects {

@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use crate::common::hash::{ByHash, Hash, hash};
 use crate::mads::api_version::ApiVersion;
+use crate::mads::labels::LabelStyle;
 use crate::snapshot::{Builder, Built, ListTooLong, Snapshot};
 use target::Targets;
 
@@ -191,6 +192,7 @@ impl From<ListTooLong> for Problem {
 /// Decodes one response after the other.
 #[derive(Debug)]
 pub struct Decoder {
+    label_style: LabelStyle,
     /// The list of the last response that could be used.
     snapshot: Arc<Snapshot>,
     /// Those of its resources that had no skipped targets.
@@ -210,17 +212,18 @@ struct Decoded {
     fields: u32,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
+impl Decoder {
+    /// One that knows no resource yet, and gives targets labels of a style.
+    #[must_use]
+    pub fn new(label_style: LabelStyle) -> Self {
         Self {
+            label_style,
             snapshot: Arc::new(Snapshot::empty()),
             resources: ByHash::default(),
             places: Vec::new(),
         }
     }
-}
 
-impl Decoder {
     /// Decodes all resources of a response that was asked for in `api_version`.
     ///
     /// # Errors
@@ -236,7 +239,7 @@ impl Decoder {
             .map(|resource| resource.hash(api_version))
             .collect();
         let known: Vec<_> = hashes.iter().map(|hash| self.resources.get(hash)).collect();
-        let mut targets = Targets::new(self.builder(&resources, &known));
+        let mut targets = Targets::new(self.builder(&resources, &known), self.label_style);
         let decoded = self.decode_each(api_version, &resources, &known, &mut targets)?;
         let Targets {
             builder, skipped, ..
@@ -250,6 +253,7 @@ impl Decoder {
         let mut resources = ByHash::with_capacity_and_hasher(count, BuildHasherDefault::new());
         resources.extend(hashed.filter_map(|(hash, decoded)| Some((hash, decoded?))));
         *self = Self {
+            label_style: self.label_style,
             snapshot: Arc::clone(&snapshot),
             resources,
             places,

@@ -14,6 +14,44 @@ use crate::snapshot::{Builder, LabelNames, ListTooLong, Text};
 /// stays among the labels of a group.
 const ADDRESS_LABEL: &str = "__address__";
 
+/// Which labels a target gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LabelStyle {
+    /// Those of the original tool: final, as the control plane sends them.
+    #[default]
+    Original,
+    /// Those of Prometheus' own `kuma_sd`, to be relabelled: labels of users are `__meta_kuma_label_NAME`,
+    /// and there is no `job`.
+    KumaSd,
+}
+
+/// How the names of users' labels begin in the style of `kuma_sd`.
+const KUMA_SD_PREFIX: &str = "__meta_kuma_label_";
+
+impl LabelStyle {
+    /// The name of a label that the control plane calls `name`; a `field` is one that every target of v1 has.
+    /// v1alpha1 has all labels in one map, so there those of these names are the fields. Empty where
+    /// the label is left out.
+    fn name_of(self, name: &str, is_field: bool, has_fields: bool) -> String {
+        if self == Self::Original || name.is_empty() {
+            return valid_name(name);
+        }
+        match name {
+            _ if has_fields && !is_field => {}
+            "mesh" => return "__meta_kuma_mesh".to_owned(),
+            // In v1alpha1 the service is the job.
+            "job" => return "__meta_kuma_service".to_owned(),
+            "service" if is_field => return "__meta_kuma_service".to_owned(),
+            "dataplane" => return "__meta_kuma_dataplane".to_owned(),
+            "instance" | "__scheme__" | "__metrics_path__" | ADDRESS_LABEL => {
+                return name.to_owned();
+            }
+            _ => {}
+        }
+        format!("{KUMA_SD_PREFIX}{}", allowed_characters(name))
+    }
+}
+
 /// A label as it came.
 #[derive(Clone, Copy)]
 pub(crate) struct Label<'a> {
@@ -35,6 +73,8 @@ pub(crate) struct TargetLabels<'a> {
     labels: Vec<Label<'a>>,
     /// Where each map but the first one starts.
     starts: Vec<usize>,
+    /// Whether the last map has the labels that every target of the API version has.
+    has_fields: bool,
     /// The names of all labels that not every target has, with what ends a name and what starts a map.
     names: Vec<u8>,
 }
@@ -47,6 +87,7 @@ impl<'a> TargetLabels<'a> {
     pub(crate) fn clear(&mut self) {
         self.labels.clear();
         self.starts.clear();
+        self.has_fields = false;
         self.names.clear();
     }
 
@@ -68,6 +109,7 @@ impl<'a> TargetLabels<'a> {
     /// Adds the map of the labels that every target of an API version has.
     pub(crate) fn push_fields(&mut self, fields: &[Label<'a>]) {
         self.starts.push(self.labels.len());
+        self.has_fields = true;
         self.labels.extend_from_slice(fields);
     }
 
@@ -95,14 +137,19 @@ impl LabelOrder {
     /// file, and then merges the maps. Of equal names in a map the last one counts, as everywhere in
     /// protobuf and JSON. Where two names of a map meet only when they are made valid, the one that was
     /// valid as it came wins, then the first in byte order.
-    fn of(labels: &TargetLabels<'_>) -> Self {
+    fn of(labels: &TargetLabels<'_>, style: LabelStyle) -> Self {
+        let last_map = labels.starts.len();
         let mut candidates = Vec::with_capacity(labels.labels.len());
         for (map, places) in labels.maps().enumerate() {
             for place in places {
                 let original = labels.labels[place].name.as_str();
-                let name = valid_name(&original);
+                let is_field = labels.has_fields && map == last_map;
+                let name = style.name_of(&original, is_field, labels.has_fields);
                 if !name.is_empty() {
-                    let is_made_valid = name != original;
+                    let is_made_valid = match style {
+                        LabelStyle::Original => name != original,
+                        LabelStyle::KumaSd => !name.ends_with(&*original),
+                    };
                     // Sorted by what wins the name.
                     let rank = (Reverse(map), is_made_valid, original, Reverse(place));
                     candidates.push((name, rank, place));
@@ -111,12 +158,11 @@ impl LabelOrder {
         }
         candidates.sort_unstable();
         candidates.dedup_by(|(name, ..), (winner, ..)| name == winner);
-        let last_map = Reverse(labels.starts.len());
         let place_of = |wanted: &str| {
             let (_, rank, place) = candidates.iter().find(|(name, ..)| name == wanted)?;
             Some((rank.0, *place))
         };
-        let address = place_of(ADDRESS_LABEL).filter(|(map, _)| *map == last_map);
+        let address = place_of(ADDRESS_LABEL).filter(|(map, _)| *map == Reverse(last_map));
         let instance = place_of("instance");
         let (address, instance) = (address.map(|found| found.1), instance.map(|found| found.1));
         candidates.retain(|(name, ..)| name != ADDRESS_LABEL);
@@ -153,8 +199,8 @@ impl LabelOrder {
 }
 
 /// The orders of the labels of one response's targets.
-#[derive(Default)]
 pub(crate) struct LabelOrders {
+    style: LabelStyle,
     orders: ByHash<LabelOrder>,
     /// About how many bytes they take.
     size: usize,
@@ -167,16 +213,25 @@ const ORDERS_SIZE: usize = 4 << 20;
 const ORDER_SIZE: usize = 512;
 
 impl LabelOrders {
+    /// None yet, for labels of a style.
+    pub(crate) fn new(style: LabelStyle) -> Self {
+        Self {
+            style,
+            orders: ByHash::default(),
+            size: 0,
+        }
+    }
+
     /// The order of a target's labels.
     pub(crate) fn of(&mut self, labels: &TargetLabels<'_>) -> &LabelOrder {
         if self.size > ORDERS_SIZE {
-            *self = Self::default();
+            *self = Self::new(self.style);
         }
         self.orders
             .entry(hash(&labels.names, 0))
             .or_insert_with(|| {
                 self.size += labels.names.len() + ORDER_SIZE;
-                LabelOrder::of(labels)
+                LabelOrder::of(labels, self.style)
             })
     }
 }
@@ -185,17 +240,12 @@ impl LabelOrders {
 /// stays as it is.
 fn valid_name(name: &str) -> String {
     let starts_with_digit = name.starts_with(|first: char| first.is_ascii_digit());
-    let prefix = starts_with_digit.then_some('_');
+    let prefix = if starts_with_digit { "_" } else { "" };
+    prefix.to_owned() + &allowed_characters(name)
+}
+
+/// A name with `_` in the place of each character that no name may have.
+fn allowed_characters(name: &str) -> String {
     let is_allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    let allowed = |character| {
-        if is_allowed(character) {
-            character
-        } else {
-            '_'
-        }
-    };
-    prefix
-        .into_iter()
-        .chain(name.chars().map(allowed))
-        .collect()
+    name.replace(|character| !is_allowed(character), "_")
 }

@@ -9,7 +9,7 @@ pub mod assignment;
 pub mod connection;
 pub mod endpoint;
 pub mod envelope;
-mod labels;
+pub mod labels;
 pub mod negotiation;
 pub mod outage;
 pub mod polling;

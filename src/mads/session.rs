@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::mads::api_version::ApiVersion;
 use crate::mads::assignment::{Assignments, Decoder, Resource, ResourceError};
+use crate::mads::labels::LabelStyle;
 use crate::mads::polling::FIRST_HOLD;
 
 /// The longest reason a NACK carries, in bytes: it ends up in the control plane's log.
@@ -98,12 +99,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session in which nothing has been accepted yet.
+    /// A session in which nothing has been accepted yet. Targets get labels of a style.
     #[must_use]
-    pub fn new(node_id: String) -> Self {
+    pub fn new(node_id: String, label_style: LabelStyle) -> Self {
         Self {
             node_id,
-            decoder: Decoder::default(),
+            decoder: Decoder::new(label_style),
             accepted: None,
         }
     }

@@ -10,8 +10,12 @@ const GROUP_START: &[u8] = b"{\"targets\":[\"";
 const ADDRESS_END: &[u8] = b"\"],\"labels\":{";
 const GROUP_END: &[u8] = b"}}";
 
-/// The labels that groups are sorted by, before their addresses.
-const KEY_LABELS: [&str; 3] = ["mesh", "service", "instance"];
+/// The labels that groups are sorted by, before their addresses, under the names that they may have.
+const KEY_LABELS: [&[&str]; 3] = [
+    &["mesh", "__meta_kuma_mesh"],
+    &["service", "__meta_kuma_service"],
+    &["instance"],
+];
 
 /// The place of the label `service` among them, and of the address behind them.
 const SERVICE: usize = 1;
@@ -39,7 +43,7 @@ impl LabelNames {
             text.extend([b"\"", name.as_bytes(), b"\":\""].concat());
             LabelName {
                 end: text.len(),
-                key: KEY_LABELS.iter().position(|label| *label == name),
+                key: KEY_LABELS.iter().position(|labels| labels.contains(&name)),
             }
         });
         let names = names.collect();

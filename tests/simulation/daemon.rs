@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use kuma_prometheus_sd::daemon::receiver::{SnapshotSender, snapshot_channel};
 use kuma_prometheus_sd::mads::connection::{Connection, Event};
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::negotiation::Pins;
 use kuma_prometheus_sd::mads::session::Session;
 use kuma_prometheus_sd::mads::transport::address::Security;
@@ -101,7 +102,7 @@ impl World {
         }
         self.log(|| "the daemon starts".to_owned());
         let start = self.instant(self.now);
-        let session = Session::new("kuma_sd".to_owned());
+        let session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
         let connection = Connection::new(session, Pins::default(), Security::Plaintext, start);
         let connection = FaultyConnection::new(connection, self.fault, start);
         self.daemon = Some(Daemon {

@@ -189,6 +189,18 @@ pub const FILE_MODE: Flag = Flag {
     details: "The umask does not change them.",
 };
 
+/// The labels of the targets.
+pub const LABEL_STYLE: Flag = Flag {
+    name: "label-style",
+    value: "original|kuma_sd",
+    bare: None,
+    default: "original",
+    environment: &["KUMA_PROMETHEUS_SD_LABEL_STYLE"],
+    group: FILE,
+    help: "labels to give the targets",
+    details: "`original` labels are final. `kuma_sd` labels are those of Prometheus' own `kuma_sd_configs`, for an existing relabelling.",
+};
+
 /// Where to serve metrics and the list.
 pub const LISTEN_ADDRESS: Flag = Flag {
     name: "listen-address",
@@ -197,7 +209,7 @@ pub const LISTEN_ADDRESS: Flag = Flag {
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_LISTEN_ADDRESS"],
     group: MONITORING,
-    help: "address to serve metrics, the list and a status page at",
+    help: "address to serve metrics and a status page at",
     details: "An IP address with a port, such as `127.0.0.1:9467`, or a Unix socket, such as `unix:/run/kuma-prometheus-sd.sock`. Nothing listens without it. Whoever can connect can read the names of all hosts of the mesh.",
 };
 
@@ -226,7 +238,7 @@ pub const LOG_TIMESTAMPS: Flag = Flag {
 };
 
 /// Every flag that takes a value, in the order of the help.
-pub const FLAGS: [&Flag; 14] = [
+pub const FLAGS: [&Flag; 15] = [
     &CP_ADDRESS,
     &NAME,
     &API_VERSION,
@@ -238,6 +250,7 @@ pub const FLAGS: [&Flag; 14] = [
     &TLS_SKIP_VERIFY,
     &OUTPUT_FILE,
     &FILE_MODE,
+    &LABEL_STYLE,
     &LISTEN_ADDRESS,
     &LOG_LEVEL,
     &LOG_TIMESTAMPS,

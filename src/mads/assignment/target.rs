@@ -1,7 +1,7 @@
 //! A target on its way into the list: whose labels win, and what is counted before it is built.
 
 use super::{FIELD_LIMIT, OverLimit, SkippedTarget};
-use crate::mads::labels::{Label, LabelOrders, TargetLabels};
+use crate::mads::labels::{Label, LabelOrders, LabelStyle, TargetLabels};
 use crate::snapshot::{Builder, Text};
 
 /// A target counts for so many fields, however little it says.
@@ -25,12 +25,12 @@ pub(super) struct Targets<'a, 'b> {
 }
 
 impl<'b> Targets<'_, 'b> {
-    pub(super) fn new(builder: Builder<'b>) -> Self {
+    pub(super) fn new(builder: Builder<'b>, style: LabelStyle) -> Self {
         Self {
             builder,
             skipped: Vec::new(),
             labels: TargetLabels::default(),
-            orders: LabelOrders::default(),
+            orders: LabelOrders::new(style),
             skipped_length: 0,
             fields: 0,
         }
@@ -142,6 +142,7 @@ mod tests {
     use super::{FIELD_LIMIT, Targets};
     use crate::mads::api_version::ApiVersion;
     use crate::mads::assignment::{Resource, decode_resource};
+    use crate::mads::labels::LabelStyle;
     use crate::snapshot::{Builder, LIST_LIMIT, Snapshot};
 
     fn field(number: u8, value: &[u8]) -> Vec<u8> {
@@ -198,7 +199,7 @@ mod tests {
         ] {
             let resource = Resource::Protobuf(api_version, assignment.into());
             let empty = Arc::new(Snapshot::empty());
-            let mut targets = Targets::new(Builder::new(&empty, 0, 0));
+            let mut targets = Targets::new(Builder::new(&empty, 0, 0), LabelStyle::Original);
             let Ok(()) = decode_resource(api_version, &resource, &mut targets) else {
                 panic!("it cannot be decoded");
             };

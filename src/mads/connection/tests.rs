@@ -12,6 +12,7 @@ use crate::common::machine::story::{self, Described};
 use crate::mads::api_version::ApiVersion;
 use crate::mads::assignment::Resource;
 use crate::mads::endpoint::{AnswerError, Endpoint, LocationUnknown, Origin, WithoutMads};
+use crate::mads::labels::LabelStyle;
 use crate::mads::negotiation::{End, EndKind, Pins, Protocol, Transport};
 use crate::mads::session::{Request, Response, Session};
 use crate::mads::transport::address::Security;
@@ -30,7 +31,7 @@ fn new_story(pins: Pins) -> Story {
 
 /// A connection whose `--cp-address` has this security.
 fn found_by_way_of(security: Security, pins: Pins) -> Story {
-    let session = Session::new("kuma_sd".to_owned());
+    let session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
     Story::new(
         |start| Connection::new(session, pins, security, start),
         describe,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{Decoder, Resource, ResourceError, SkippedTarget};
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::snapshot::{Builder, LabelNames, Snapshot, Text};
 
 use crate::support::prometheus::{Group, groups};
@@ -24,7 +25,16 @@ pub(crate) fn decode(
     api_version: ApiVersion,
     resources: &[Resource],
 ) -> Result<Decoded, ResourceError> {
-    let found = Decoder::default().decode(api_version, resources.to_vec())?;
+    decode_in(LabelStyle::Original, api_version, resources)
+}
+
+/// The same with labels of a style.
+pub(crate) fn decode_in(
+    style: LabelStyle,
+    api_version: ApiVersion,
+    resources: &[Resource],
+) -> Result<Decoded, ResourceError> {
+    let found = Decoder::new(style).decode(api_version, resources.to_vec())?;
     Ok(Decoded {
         count: found.count,
         targets: found.targets,

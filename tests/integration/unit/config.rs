@@ -11,6 +11,7 @@ use kuma_prometheus_sd::cli::arguments::{Invocation, Values, parse};
 use kuma_prometheus_sd::cli::config::{Config, ConfigError};
 use kuma_prometheus_sd::cli::flags::FLAGS;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::negotiation::{Pins, Transport};
 use log::LevelFilter;
 
@@ -58,6 +59,8 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.pins, Pins::default());
     assert_eq!(config.output_file, Path::new("kuma.file_sd.json"));
     assert_eq!(config.file_mode, 0o644);
+    assert_eq!(config.label_style, LabelStyle::Original);
+    assert_eq!(config.listen_address, None);
     assert_eq!(config.log_level, LevelFilter::Info);
     assert_eq!(config.resolver.token_file, None);
     assert_eq!(config.resolver.http, Default::default());
@@ -90,6 +93,8 @@ fn every_variable_is_read_and_an_empty_one_counts_as_unset() {
                 "api-version" => "v1",
                 "transport" => "http",
                 "file-mode" => "0600",
+                "label-style" => "kuma_sd",
+                "listen-address" => "127.0.0.1:9467",
                 "log-level" => "error",
                 "log-timestamps" | "tls-skip-verify" => "true",
                 "client-cert-file" | "client-key-file" => {
@@ -140,6 +145,13 @@ fn every_word_has_its_meaning() {
     ] {
         let config = good(&[&format!("--log-level={word}")], &[]);
         assert_eq!(config.log_level, expected);
+    }
+    for (word, expected) in [
+        ("original", LabelStyle::Original),
+        ("kuma_sd", LabelStyle::KumaSd),
+    ] {
+        let config = good(&[&format!("--label-style={word}")], &[]);
+        assert_eq!(config.label_style, expected);
     }
     for (word, expected) in [("auto", None), ("true", Some(true)), ("false", Some(false))] {
         let config = good(&[&format!("--log-timestamps={word}")], &[]);

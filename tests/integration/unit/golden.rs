@@ -2,8 +2,11 @@
 //! apart from what is changed on purpose: no empty groups for targets that are gone, `[]` for a
 //! first empty answer, no labels without a value, and one order.
 
+use std::collections::BTreeMap;
+
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
 
@@ -165,7 +168,7 @@ fn the_example_of_the_first_readme_gives_the_group_it_promises() {
         ]),
     };
     let response = discovery_response("1", "1", ApiVersion::V1alpha1, &[assignment.protobuf()]);
-    let mut session = Session::new("kuma_sd".to_owned());
+    let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
     let response = envelope::decode(response).unwrap();
     let file = accept(&mut session, ApiVersion::V1alpha1, response);
     let expected = concat!(
@@ -177,6 +180,53 @@ fn the_example_of_the_first_readme_gives_the_group_it_promises() {
         "\n]\n",
     );
     assert_eq!(String::from_utf8(file).unwrap(), expected);
+}
+
+/// The labels of Prometheus' own `kuma_sd`, by its documentation, of a target with the original's labels.
+/// In the captures, no tag has the name of a field.
+fn as_kuma_sd(group: &Group) -> Group {
+    let mut labels = BTreeMap::new();
+    for (name, value) in &group.labels {
+        let name = match name.as_str() {
+            "mesh" | "service" | "dataplane" => format!("__meta_kuma_{name}"),
+            // It is the service again, which v1alpha1 has under this name alone.
+            "job" => "__meta_kuma_service".to_owned(),
+            "instance" | "__scheme__" | "__metrics_path__" => name.clone(),
+            _ => format!("__meta_kuma_label_{name}"),
+        };
+        let before = labels.insert(name, value.clone());
+        assert!(before.is_none_or(|before| before == *value));
+    }
+    Group {
+        address: group.address.clone(),
+        labels,
+    }
+}
+
+#[test]
+fn every_capture_in_the_style_of_kuma_sd_has_the_labels_of_kuma_sd() {
+    let files = |style: LabelStyle, name: &str| match name.rsplit_once('/').unwrap().1 {
+        "http.json" => over_http_in(style, name),
+        "grpc-v1.json" => over_grpc_in(style, name, ApiVersion::V1),
+        "grpc-v1alpha1.json" => over_grpc_in(style, name, ApiVersion::V1alpha1),
+        _ => Files::new(),
+    };
+    let by_address = |mut groups: Vec<Group>| {
+        groups.sort_by(|left, right| left.address.cmp(&right.address));
+        groups
+    };
+    let mut compared = 0;
+    for name in captures::all() {
+        let original = files(LabelStyle::Original, &name);
+        let found = files(LabelStyle::KumaSd, &name);
+        for ((step, original), (_, found)) in original.iter().zip(found) {
+            let expected = groups(original).iter().map(as_kuma_sd).collect();
+            let found = groups(&found);
+            compared += found.len();
+            assert_eq!(by_address(found), by_address(expected), "{name} {step}");
+        }
+    }
+    assert!(compared > 50, "{compared}");
 }
 
 #[track_caller]
@@ -221,7 +271,11 @@ fn without_intended_changes(original: &[OriginalGroup]) -> Vec<Group> {
 
 /// A whole gRPC capture in one session.
 fn over_grpc(name: &str, api_version: ApiVersion) -> Files {
-    let mut session = Session::new("kuma_sd".to_owned());
+    over_grpc_in(LabelStyle::Original, name, api_version)
+}
+
+fn over_grpc_in(style: LabelStyle, name: &str, api_version: ApiVersion) -> Files {
+    let mut session = Session::new("kuma_sd".to_owned(), style);
     let steps = captures::load::<Vec<GrpcStep>>(name);
     let files = steps.into_iter().map(|captured| {
         let response = envelope::decode(captured.response()).unwrap();
@@ -234,7 +288,11 @@ fn over_grpc(name: &str, api_version: ApiVersion) -> Files {
 
 /// A whole HTTP capture in one session.
 fn over_http(name: &str) -> Files {
-    let mut session = Session::new("kuma_sd".to_owned());
+    over_http_in(LabelStyle::Original, name)
+}
+
+fn over_http_in(style: LabelStyle, name: &str) -> Files {
+    let mut session = Session::new("kuma_sd".to_owned(), style);
     let steps = captures::load::<Vec<HttpStep>>(name);
     let files = steps.into_iter().map(|captured| {
         assert_eq!(captured.status, 200);

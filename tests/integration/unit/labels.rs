@@ -1,8 +1,9 @@
 //! Which label names are valid and what becomes of the others, and whose labels win.
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 
-use crate::support::decoded::{Decoded, decode};
+use crate::support::decoded::{Decoded, decode, decode_in};
 use crate::support::wire::{V1, V1Target, V1alpha1, pairs};
 
 const NOTHING: &[(&str, &str)] = &[];
@@ -269,4 +270,74 @@ fn in_v1alpha1_the_targets_labels_win() {
         ("job", "assignment"),
     ]);
     assert_eq!(only_labels(decode_v1alpha1(&assignment)), expected);
+}
+
+#[test]
+fn in_the_style_of_kuma_sd_users_labels_have_a_prefix_and_hide_no_field() {
+    let own = pairs(&[
+        ("mesh", "a"),
+        ("job", "a"),
+        ("1-x", "a"),
+        ("env", "a"),
+        ("__address__", "a"),
+        ("", "a"),
+    ]);
+    let assignment = V1 {
+        mesh: "the mesh".to_owned(),
+        service: "the service".to_owned(),
+        targets: vec![V1Target {
+            name: "the name".to_owned(),
+            scheme: "http".to_owned(),
+            address: "10.0.0.1:80".to_owned(),
+            metrics_path: "/metrics".to_owned(),
+            labels: own,
+        }],
+        labels: pairs(&[("env", "of_assignment"), ("service", "b")]),
+    };
+    let expected = pairs(&[
+        ("__meta_kuma_dataplane", "the name"),
+        ("__meta_kuma_label_1_x", "a"),
+        ("__meta_kuma_label___address__", "a"),
+        ("__meta_kuma_label_env", "of_assignment"),
+        ("__meta_kuma_label_job", "a"),
+        ("__meta_kuma_label_mesh", "a"),
+        ("__meta_kuma_label_service", "b"),
+        ("__meta_kuma_mesh", "the mesh"),
+        ("__meta_kuma_service", "the service"),
+        ("__metrics_path__", "/metrics"),
+        ("__scheme__", "http"),
+        ("instance", "the name"),
+    ]);
+    for resource in [assignment.resource(), assignment.json_resource()] {
+        let decoded = decode_in(LabelStyle::KumaSd, ApiVersion::V1, &[resource]).unwrap();
+        assert_eq!(only_labels(decoded), expected);
+    }
+}
+
+#[test]
+fn in_the_style_of_kuma_sd_the_labels_that_v1alpha1_has_for_fields_are_fields() {
+    let assignment = v1alpha1(
+        &[
+            ("instance", "the name"),
+            ("dataplane", "the name"),
+            ("service", "a"),
+            ("__scheme__", "https"),
+        ],
+        &[("mesh", "the mesh"), ("job", "the service"), ("env", "b")],
+    );
+    let decoded = decode_in(
+        LabelStyle::KumaSd,
+        ApiVersion::V1alpha1,
+        &[assignment.resource()],
+    );
+    let expected = pairs(&[
+        ("__meta_kuma_dataplane", "the name"),
+        ("__meta_kuma_label_env", "b"),
+        ("__meta_kuma_label_service", "a"),
+        ("__meta_kuma_mesh", "the mesh"),
+        ("__meta_kuma_service", "the service"),
+        ("__scheme__", "https"),
+        ("instance", "the name"),
+    ]);
+    assert_eq!(only_labels(decoded.unwrap()), expected);
 }

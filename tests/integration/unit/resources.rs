@@ -5,6 +5,7 @@ use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{
     Decoder, OverLimit, Resource, ResourceError, SkippedTarget,
 };
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 
 use crate::support::decoded::decode;
 use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobuf_resource};
@@ -190,7 +191,7 @@ fn a_response_that_is_rejected_changes_nothing_for_the_next_one() {
     };
     let good = vec![named("a:1").resource(), named("b:1").resource()];
     let bad = protobuf_resource(ApiVersion::V1, vec![0xff; 11]);
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(LabelStyle::Original);
     let first = decoder.decode(ApiVersion::V1, good.clone()).unwrap();
     let with_bad = vec![named("c:1").resource(), bad];
     decoder.decode(ApiVersion::V1, with_bad).unwrap_err();
@@ -208,7 +209,7 @@ fn the_same_bytes_are_another_assignment_in_the_other_api_version() {
         ..V1alpha1::default()
     };
     let resource = |api_version| vec![protobuf_resource(api_version, assignment.protobuf())];
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(LabelStyle::Original);
     for (api_version, targets) in [
         (ApiVersion::V1alpha1, 1),
         (ApiVersion::V1, 0),
@@ -270,7 +271,7 @@ fn what_several_resources_would_become_counts_together() {
         .iter_mut()
         .for_each(|target| target.address = "a:1".to_owned());
     let other = fields("b");
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(LabelStyle::Original);
     decoder
         .decode(ApiVersion::V1, vec![with_targets.resource()])
         .unwrap();

@@ -3,12 +3,13 @@
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::Resource;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::session::{Rejection, Response, Session};
 
 use crate::support::wire::{V1, protobuf_resource};
 
 fn session() -> Session {
-    Session::new("prometheus-1".to_owned())
+    Session::new("prometheus-1".to_owned(), LabelStyle::Original)
 }
 
 fn response(resources: Vec<Resource>) -> Response {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{Decoder, Resource, SkippedTarget};
 use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::transport::http;
 use kuma_prometheus_sd::output::changes::Difference;
 use proptest::collection::vec;
@@ -69,7 +70,7 @@ proptest! {
     /// A decoder takes from the list before what it has decoded already.
     #[test]
     fn each_list_after_others_gives_the_file_that_it_means(lists in lists()) {
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(LabelStyle::Original);
         let mut before = expected_file(&[]);
         for (api_version, list) in lists {
             let (resources, meaning): (Vec<_>, Vec<_>) = list.into_iter().unzip();

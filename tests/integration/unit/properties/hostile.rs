@@ -2,6 +2,7 @@
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::envelope;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::session::{Response, Session};
 use kuma_prometheus_sd::mads::transport::http;
 use kuma_prometheus_sd::output::changes::Difference;
@@ -87,7 +88,7 @@ fn judge(response: &Response) -> Result<(), TestCaseError> {
     for api_version in [ApiVersion::V1, ApiVersion::V1alpha1] {
         // It reads the file as Prometheus does.
         let _ = decode(api_version, &response.resources);
-        let mut session = Session::new("kuma_sd".to_owned());
+        let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
         let _ = session.receive(api_version, response.clone());
     }
     Ok(())

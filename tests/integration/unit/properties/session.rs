@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::Resource;
+use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::polling::FIRST_HOLD;
 use kuma_prometheus_sd::mads::session::{Request, Response, Session};
 use proptest::collection::vec;
@@ -84,7 +85,7 @@ proptest! {
 
     #[test]
     fn a_session_keeps_to_the_rules_of_ack_and_nack(steps in vec(step(), 0..20)) {
-        let mut session = Session::new("kuma_sd".to_owned());
+        let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
         let mut accepted: BTreeMap<&'static str, String> = BTreeMap::new();
         let expected = |api_version: ApiVersion, accepted: &BTreeMap<_, String>, nonce: &str| {
             let version = accepted.get(api_version.type_url()).cloned();
