@@ -39,7 +39,8 @@ fn main() -> ExitCode {
         let passed = check::run(config, &mut io::stdout().lock());
         return ExitCode::from(if passed { 0 } else { FAILURE });
     }
-    if let Err(error) = logging::start(config.log_level, config.log_timestamps) {
+    let (level, timestamps) = (config.log_level, config.log_timestamps);
+    if let Err(error) = logging::start(level, timestamps, config.log_format) {
         return fail(FAILURE, &format!("cannot start the log: {error}"));
     }
     match supervise::run(config) {

@@ -20,6 +20,7 @@ complete -c kuma-prometheus-sd -l output-file -r -F -d 'file to write, for Prome
 complete -c kuma-prometheus-sd -l file-mode -x -d 'permissions of the file, in octal'
 complete -c kuma-prometheus-sd -l log-level -x -a 'off error warn info debug trace' -d 'lowest level to log'
 complete -c kuma-prometheus-sd -l log-timestamps -x -a 'auto true false' -d 'whether log lines begin with the time'
+complete -c kuma-prometheus-sd -l log-format -x -a 'text json' -d 'format of the log'
 complete -c kuma-prometheus-sd -l help -d 'show this help; also -h'
 complete -c kuma-prometheus-sd -l version -d 'show the version'
 complete -c kuma-prometheus-sd -l detailed -d 'with version: how this binary was built'

@@ -8,6 +8,8 @@ use log::LevelFilter;
 
 use crate::cli::arguments::{Values, nearest};
 use crate::cli::flags::{self, FLAGS, Flag};
+use crate::common::fields::{Field, text};
+use crate::common::logging::Format;
 use crate::mads::api_version::ApiVersion;
 use crate::mads::negotiation::{Pins, Transport};
 use crate::mads::transport::address::{Address, AddressError, Scheme, Security};
@@ -33,6 +35,8 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// Whether to log the time; `None` leaves it to who reads the log.
     pub log_timestamps: Option<bool>,
+    /// How a line of the log looks.
+    pub log_format: Format,
 }
 
 /// Something that cannot be used.
@@ -207,6 +211,9 @@ const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
 const LOG_TIMESTAMPS: [(&str, Option<bool>); 3] =
     [("auto", None), ("true", Some(true)), ("false", Some(false))];
 
+/// The words of `--log-format`.
+const LOG_FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
 /// The words of `--log-level`.
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
@@ -251,6 +258,7 @@ impl Config {
             log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
             log_timestamps: setting(&flags::LOG_TIMESTAMPS)
                 .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
+            log_format: setting(&flags::LOG_FORMAT).one_of(&flags::LOG_FORMAT, &LOG_FORMATS)?,
         })
     }
 
@@ -277,6 +285,16 @@ impl Config {
             );
         }
         warnings
+    }
+
+    /// What the line at the start is made of.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        vec![
+            text("program_version", crate::VERSION),
+            text("control_plane", &self.resolver.address),
+            text("client_name", &self.name),
+        ]
     }
 
     /// What is wrong with the files for TLS, where the address is plaintext, so that nobody would

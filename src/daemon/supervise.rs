@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::cli::config::Config;
+use crate::common::fields::text;
 use crate::common::logging;
 use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
@@ -134,13 +135,16 @@ pub fn run(config: Config) -> Result<(), RunError> {
 fn claim(config: &Config, status: &mut Status) -> Result<OutputFile, RunError> {
     let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
-    log::info!(
+    let mut fields = config.fields();
+    fields.push(text("path", file.path().display()));
+    let message = format_args!(
         "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
         crate::VERSION,
         config.resolver.address,
         config.name,
         file.path().display()
     );
+    logging::log(Level::Info, &fields, message);
     for warning in output_warnings {
         log::log!(warning.level(), "{warning}");
         if let Warning::Full(error) = warning {

@@ -212,8 +212,20 @@ pub const LOG_TIMESTAMPS: Flag = Flag {
     details: "With `auto`, they do unless stderr is connected to the systemd journal, which records the time itself.",
 };
 
+/// How a line of the log looks.
+pub const LOG_FORMAT: Flag = Flag {
+    name: "log-format",
+    value: "text|json",
+    bare: None,
+    default: "text",
+    environment: &["KUMA_PROMETHEUS_SD_LOG_FORMAT"],
+    group: GENERAL,
+    help: "format of the log",
+    details: "With `json`, each line is a JSON object with `time`, `level`, `message` and the fields of the message; `--log-timestamps` has no effect on it.",
+};
+
 /// Every flag that takes a value, in the order of the help.
-pub const FLAGS: [&Flag; 13] = [
+pub const FLAGS: [&Flag; 14] = [
     &CP_ADDRESS,
     &NAME,
     &API_VERSION,
@@ -227,6 +239,7 @@ pub const FLAGS: [&Flag; 13] = [
     &FILE_MODE,
     &LOG_LEVEL,
     &LOG_TIMESTAMPS,
+    &LOG_FORMAT,
 ];
 
 /// The flags without a value, and what they are for.

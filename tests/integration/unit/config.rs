@@ -10,6 +10,7 @@ use std::path::Path;
 use kuma_prometheus_sd::cli::arguments::{Invocation, Values, parse};
 use kuma_prometheus_sd::cli::config::{Config, ConfigError};
 use kuma_prometheus_sd::cli::flags::FLAGS;
+use kuma_prometheus_sd::common::logging::Format;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::negotiation::{Pins, Transport};
 use log::LevelFilter;
@@ -91,6 +92,7 @@ fn every_variable_is_read_and_an_empty_one_counts_as_unset() {
                 "transport" => "http",
                 "file-mode" => "0600",
                 "log-level" => "error",
+                "log-format" => "json",
                 "log-timestamps" | "tls-skip-verify" => "true",
                 "client-cert-file" | "client-key-file" => {
                     assert!(complaint(&[], &[(variable, "a")]).starts_with('$'));
@@ -144,6 +146,10 @@ fn every_word_has_its_meaning() {
     for (word, expected) in [("auto", None), ("true", Some(true)), ("false", Some(false))] {
         let config = good(&[&format!("--log-timestamps={word}")], &[]);
         assert_eq!(config.log_timestamps, expected);
+    }
+    for (word, expected) in [("text", Format::Text), ("json", Format::Json)] {
+        let config = good(&[&format!("--log-format={word}")], &[]);
+        assert_eq!(config.log_format, expected);
     }
     for (word, expected) in [("true", true), ("false", false)] {
         let config = good(&[&format!("--tls-skip-verify={word}")], &[]);
