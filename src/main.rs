@@ -10,6 +10,7 @@ use kuma_prometheus_sd::cli::config::Config;
 use kuma_prometheus_sd::cli::flags::completion::completion;
 use kuma_prometheus_sd::cli::flags::help::help;
 use kuma_prometheus_sd::common::logging;
+use kuma_prometheus_sd::daemon::once;
 use kuma_prometheus_sd::daemon::supervise::{self, RunError};
 use kuma_prometheus_sd::output::file::ClaimError;
 
@@ -43,7 +44,11 @@ fn main() -> ExitCode {
     if let Err(error) = logging::start(level, timestamps, config.log_format) {
         return fail(FAILURE, &format!("cannot start the log: {error}"));
     }
-    match supervise::run(config) {
+    let result = match config.once {
+        Some(once) => once::run(config, once),
+        None => supervise::run(config),
+    };
+    match result {
         Ok(()) => {
             logging::flush();
             ExitCode::SUCCESS

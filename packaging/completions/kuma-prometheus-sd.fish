@@ -18,6 +18,8 @@ complete -c kuma-prometheus-sd -l client-key-file -r -F -d 'private key of the c
 complete -c kuma-prometheus-sd -l tls-skip-verify -d 'do not verify the server\'s certificate'
 complete -c kuma-prometheus-sd -l output-file -r -F -d 'file to write, for Prometheus\' file_sd_configs'
 complete -c kuma-prometheus-sd -l file-mode -x -d 'permissions of the file, in octal'
+complete -c kuma-prometheus-sd -l once -d 'write the first list and end'
+complete -c kuma-prometheus-sd -l timeout -x -d 'how long --once may take'
 complete -c kuma-prometheus-sd -l log-level -x -a 'off error warn info debug trace' -d 'lowest level to log'
 complete -c kuma-prometheus-sd -l log-timestamps -x -a 'auto true false' -d 'whether log lines begin with the time'
 complete -c kuma-prometheus-sd -l log-format -x -a 'text json' -d 'format of the log'

@@ -2,8 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use log::LevelFilter;
 
 use crate::cli::arguments::{Values, nearest};
@@ -31,12 +33,23 @@ pub struct Config {
     pub output_file: PathBuf,
     /// Its permission bits.
     pub file_mode: u32,
+    /// Whether to end with the first list, and how; `None` for a daemon.
+    pub once: Option<Once>,
     /// How much to log.
     pub log_level: LevelFilter,
     /// Whether to log the time; `None` leaves it to who reads the log.
     pub log_timestamps: Option<bool>,
     /// How a line of the log looks.
     pub log_format: Format,
+}
+
+/// How a run ends that ends with the first list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// Whether the list is printed, instead of written to the file.
+    pub to_stdout: bool,
 }
 
 /// Something that cannot be used.
@@ -64,6 +77,7 @@ enum Problem {
     NotUnicode,
     Empty,
     NotAMode,
+    NotADuration,
     NotOneOf(&'static str),
 }
 
@@ -100,6 +114,9 @@ impl fmt::Display for Problem {
             Self::NotUnicode => formatter.write_str("not UTF-8"),
             Self::Empty => formatter.write_str("must not be empty"),
             Self::NotAMode => formatter.write_str("not permission bits in octal, such as 0644"),
+            Self::NotADuration => {
+                formatter.write_str("not a duration above zero, such as 30s or 2m")
+            }
             Self::NotOneOf(values) => write!(formatter, "not one of {values}"),
         }
     }
@@ -179,6 +196,14 @@ impl Setting {
         }
     }
 
+    fn duration(&self) -> Result<Duration, ConfigError> {
+        let duration = self.text()?.parse().ok();
+        duration
+            .filter(SignedDuration::is_positive)
+            .and_then(|duration| duration.try_into().ok())
+            .ok_or_else(|| self.error(Problem::NotADuration))
+    }
+
     /// The meaning of the value, one of the words that the flag's table entry lists.
     fn one_of<T: Copy>(&self, flag: &Flag, meanings: &[(&str, T)]) -> Result<T, ConfigError> {
         let text = self.text()?;
@@ -206,6 +231,9 @@ const TRANSPORTS: [(&str, Option<Transport>); 3] = [
 
 /// The words of a switch.
 const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
+
+/// The output that is no file.
+const STDOUT: &str = "-";
 
 /// The words of `--log-timestamps`.
 const LOG_TIMESTAMPS: [(&str, Option<bool>); 3] =
@@ -245,6 +273,8 @@ impl Config {
             proxies,
         };
         let token_file = setting(&flags::CP_TOKEN_FILE).optional_path();
+        let output_file = setting(&flags::OUTPUT_FILE);
+        let once = once(&setting, values, &output_file)?;
         Ok(Self {
             resolver: Resolver {
                 address,
@@ -253,8 +283,9 @@ impl Config {
             },
             name: setting(&flags::NAME).text()?.to_owned(),
             pins,
-            output_file: setting(&flags::OUTPUT_FILE).path()?,
+            output_file: output_file.path()?,
             file_mode: setting(&flags::FILE_MODE).mode()?,
+            once,
             log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
             log_timestamps: setting(&flags::LOG_TIMESTAMPS)
                 .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
@@ -362,6 +393,33 @@ fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, 
         );
     }
     Ok(pins)
+}
+
+fn once(
+    setting: &impl Fn(&Flag) -> Setting,
+    values: &Values,
+    output_file: &Setting,
+) -> Result<Option<Once>, ConfigError> {
+    let timeout = setting(&flags::TIMEOUT);
+    let to_stdout = Path::new(&output_file.value) == Path::new(STDOUT);
+    if setting(&flags::ONCE).one_of(&flags::ONCE, &TRUE_OR_FALSE)? {
+        let timeout = timeout.duration()?;
+        return Ok(Some(Once { timeout, to_stdout }));
+    }
+    let contradiction = |setting: &Setting, reason| {
+        let problem = Problem::Contradiction(reason);
+        Err(setting.error(problem))
+    };
+    if values.get(&flags::TIMEOUT).is_some() {
+        return contradiction(&timeout, "goes with --once only");
+    }
+    if to_stdout {
+        return contradiction(
+            output_file,
+            "means stdout and goes with --once only; give ./- for a file of that name",
+        );
+    }
+    Ok(None)
 }
 
 fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, ConfigError> {

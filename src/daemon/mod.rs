@@ -3,6 +3,7 @@
 //! Nothing here decides about the connection or the file: a thread performs what its state machine
 //! says, and tells it what happened.
 
+pub mod once;
 pub mod receiver;
 pub mod service_manager;
 pub mod status;

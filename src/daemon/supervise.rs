@@ -21,6 +21,7 @@ use signal_hook::iterator::Signals;
 use crate::cli::config::Config;
 use crate::common::fields::text;
 use crate::common::logging;
+use crate::daemon::once::OnceError;
 use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
 use crate::daemon::status::{Note, Status};
@@ -55,6 +56,8 @@ pub enum RunError {
     Start(io::Error),
     /// A thread ended, which none does unasked.
     ThreadEnded(ThreadEnd),
+    /// `--once`, and no list is written.
+    Once(OnceError),
 }
 
 /// The end of a thread, sent by the thread itself, however it ends.
@@ -74,6 +77,7 @@ impl fmt::Display for RunError {
                 Some(source) => write!(formatter, "the {name} thread ended: {source}"),
                 None => write!(formatter, "the {name} thread panicked; please report this"),
             },
+            Self::Once(error) => error.fmt(formatter),
         }
     }
 }
@@ -238,7 +242,7 @@ impl Threads {
     }
 }
 
-fn panicked(name: &'static str) -> RunError {
+pub(super) fn panicked(name: &'static str) -> RunError {
     RunError::ThreadEnded(ThreadEnd { name, source: None })
 }
 
@@ -268,7 +272,7 @@ impl Drop for ExitGuard {
 }
 
 /// SIGTERM, SIGINT and SIGHUP, as values, from now on. The others are dealt with right here.
-fn forward_signals() -> io::Result<Receiver<i32>> {
+pub(super) fn forward_signals() -> io::Result<Receiver<i32>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD])?;
     let (sender, receiver) = unbounded();
     let forward = move || {

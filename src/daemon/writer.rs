@@ -66,7 +66,7 @@ pub fn run(
 }
 
 /// Logs what the machine reports of the file at `path`.
-fn log_report(report: &Report, path: &Path) {
+pub(super) fn log_report(report: &Report, path: &Path) {
     let path = path.display();
     let mut fields = report.fields();
     fields.push(text("path", &path));

@@ -17,7 +17,8 @@ pub struct Flag {
     pub bare: Option<&'static str>,
     /// The value where neither flag nor environment gives one; empty for none.
     pub default: &'static str,
-    /// Environment variables that give it, the first that is set and not empty.
+    /// Environment variables that give it, the first that is set and not empty; none for what is no
+    /// setting of a service.
     pub environment: &'static [&'static str],
     /// The heading it stands under in the help.
     pub group: &'static str,
@@ -173,7 +174,7 @@ pub const OUTPUT_FILE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_OUTPUT_FILE"],
     group: FILE,
     help: "file to write, for Prometheus' file_sd_configs",
-    details: "Missing directories are created.",
+    details: "Missing directories are created. With `--once`, `-` is stdout.",
 };
 
 /// The permissions of the file.
@@ -186,6 +187,30 @@ pub const FILE_MODE: Flag = Flag {
     group: FILE,
     help: "permissions of the file, in octal",
     details: "The umask does not change them.",
+};
+
+/// End with the first list.
+pub const ONCE: Flag = Flag {
+    name: "once",
+    value: "true|false",
+    bare: Some("true"),
+    default: "false",
+    environment: &[],
+    group: FILE,
+    help: "write the first list and end",
+    details: "With `run` only. The exit code is 0 if the list is written, and 1 at the first error. The flag without a value means `true`.",
+};
+
+/// How long that may take.
+pub const TIMEOUT: Flag = Flag {
+    name: "timeout",
+    value: "DURATION",
+    bare: None,
+    default: "30s",
+    environment: &[],
+    group: FILE,
+    help: "how long --once may take",
+    details: "Such as `30s`, `500ms` or `2m`.",
 };
 
 /// How much to log.
@@ -225,7 +250,7 @@ pub const LOG_FORMAT: Flag = Flag {
 };
 
 /// Every flag that takes a value, in the order of the help.
-pub const FLAGS: [&Flag; 14] = [
+pub const FLAGS: [&Flag; 16] = [
     &CP_ADDRESS,
     &NAME,
     &API_VERSION,
@@ -237,6 +262,8 @@ pub const FLAGS: [&Flag; 14] = [
     &TLS_SKIP_VERIFY,
     &OUTPUT_FILE,
     &FILE_MODE,
+    &ONCE,
+    &TIMEOUT,
     &LOG_LEVEL,
     &LOG_TIMESTAMPS,
     &LOG_FORMAT,

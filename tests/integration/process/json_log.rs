@@ -186,6 +186,11 @@ fn the_last_words_of_a_failure_are_an_object_too() {
             2,
             "the output /dev/null is ",
         ),
+        (
+            &["run", "--once", "--cp-address=grpc://127.0.0.1:1"],
+            1,
+            "no connection: ",
+        ),
     ];
     for (arguments, code, words) in cases {
         let launch = Launch::bare().arguments(arguments.iter().copied());
@@ -207,14 +212,12 @@ fn the_journal_is_given_the_priority_before_the_object() {
     let nobody = format!("grpc://127.0.0.1:{}", free_port().unwrap());
     let journal = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); export JOURNAL_STREAM";
     let launch = follow(&nobody)
-        .argument("--log-level=info")
+        .arguments(["--once", "--log-level=info"])
         .prelude(journal);
-    let daemon = launch.start();
-    daemon.wait_for_log("next attempt in");
-    let log = daemon.terminate().stderr;
+    let log = launch.run_to_its_end().stderr;
     let lines: Vec<&str> = log.lines().collect();
     assert!(
-        lines[0].starts_with("<6>{") && lines[1].starts_with("<4>{"),
+        lines[0].starts_with("<6>{") && lines[1].starts_with("<3>{"),
         "{log}"
     );
     let without: Vec<&str> = lines.iter().map(|line| &line[3..]).collect();

@@ -12,6 +12,7 @@ mod global;
 mod likeness;
 mod list;
 mod mesh_metric;
+mod single_run;
 mod table;
 mod version;
 mod walk;
