@@ -10,6 +10,7 @@ use kuma_prometheus_sd::cli::config::Config;
 use kuma_prometheus_sd::cli::flags::completion::completion;
 use kuma_prometheus_sd::cli::flags::help::help;
 use kuma_prometheus_sd::common::logging;
+use kuma_prometheus_sd::daemon::once;
 use kuma_prometheus_sd::daemon::supervise::{self, RunError};
 use kuma_prometheus_sd::output::file::ClaimError;
 
@@ -39,10 +40,15 @@ fn main() -> ExitCode {
         let passed = check::run(config, &mut io::stdout().lock());
         return ExitCode::from(if passed { 0 } else { FAILURE });
     }
-    if let Err(error) = logging::start(config.log_level, config.log_timestamps) {
+    let (level, timestamps) = (config.log_level, config.log_timestamps);
+    if let Err(error) = logging::start(level, timestamps, config.log_format) {
         return fail(FAILURE, &format!("cannot start the log: {error}"));
     }
-    match supervise::run(config) {
+    let result = match config.once {
+        Some(once) => once::run(config, once),
+        None => supervise::run(config),
+    };
+    match result {
         Ok(()) => {
             logging::flush();
             ExitCode::SUCCESS

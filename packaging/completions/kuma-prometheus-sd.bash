@@ -29,12 +29,14 @@ _kuma_prometheus_sd() {
         --output-file) _kuma_prometheus_sd_offer_files; return ;;
         --file-mode) return ;;
         --label-style) _kuma_prometheus_sd_offer 'original kuma_sd'; return ;;
+        --timeout) return ;;
         --listen-address) return ;;
         --log-level) _kuma_prometheus_sd_offer 'off error warn info debug trace'; return ;;
         --log-timestamps) _kuma_prometheus_sd_offer 'auto true false'; return ;;
+        --log-format) _kuma_prometheus_sd_offer 'text json'; return ;;
     esac
     if [[ $word == -* ]]; then
-        _kuma_prometheus_sd_offer '--cp-address= --name= --api-version= --transport= --cp-token-file= --ca-cert-file= --client-cert-file= --client-key-file= --tls-skip-verify --output-file= --file-mode= --label-style= --listen-address= --log-level= --log-timestamps= --help --version --detailed'
+        _kuma_prometheus_sd_offer '--cp-address= --name= --api-version= --transport= --cp-token-file= --ca-cert-file= --client-cert-file= --client-key-file= --tls-skip-verify --output-file= --file-mode= --label-style= --once --timeout= --listen-address= --log-level= --log-timestamps= --log-format= --help --version --detailed'
         [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2>/dev/null
     elif ((COMP_CWORD == 1)); then
         _kuma_prometheus_sd_offer 'run check completion version help'

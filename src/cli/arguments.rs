@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::cli::flags::completion::Shell;
-use crate::cli::flags::{COMPLETION, FLAGS, Flag, SUBCOMMANDS, SWITCHES};
+use crate::cli::flags::{COMPLETION, FLAGS, Flag, ONCE, SUBCOMMANDS, SWITCHES};
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub enum CommandLineError {
     MissingSubcommand,
     /// `--detailed` with another subcommand than `version`.
     DetailedWithoutVersion,
+    /// `--once` with another subcommand than `run`.
+    OnceWithoutRun,
     /// A flag without its value, or a value for a flag that takes none.
     Malformed(String),
 }
@@ -109,6 +111,7 @@ impl fmt::Display for CommandLineError {
             Self::DetailedWithoutVersion => {
                 formatter.write_str("--detailed goes with the subcommand version only")
             }
+            Self::OnceWithoutRun => formatter.write_str("--once goes with the subcommand run only"),
             Self::Malformed(reason) => write!(formatter, "{reason}; see --help"),
         }
     }
@@ -192,6 +195,7 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
             Some(shell) => Ok(Invocation::Completion(shell)),
             None => Err(CommandLineError::UnknownShell(shell)),
         },
+        Some("check") if values.get(&ONCE).is_some() => Err(CommandLineError::OnceWithoutRun),
         Some("check") => Ok(Invocation::Check(values)),
         Some(_) => Ok(Invocation::Run(values)),
         None => Err(CommandLineError::MissingSubcommand),

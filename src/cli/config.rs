@@ -2,13 +2,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use log::LevelFilter;
 
 use crate::cli::arguments::{Values, nearest};
 use crate::cli::flags::{self, FLAGS, Flag};
 use crate::cli::listen_address::{ListenAddress, ListenAddressError};
+use crate::common::fields::{Field, text};
+use crate::common::logging::Format;
 use crate::mads::api_version::ApiVersion;
 use crate::mads::labels::LabelStyle;
 use crate::mads::negotiation::{Pins, Transport};
@@ -35,10 +39,23 @@ pub struct Config {
     pub label_style: LabelStyle,
     /// Where metrics and the list are served; `None` for nowhere.
     pub listen_address: Option<ListenAddress>,
+    /// Whether to end with the first list, and how; `None` for a daemon.
+    pub once: Option<Once>,
     /// How much to log.
     pub log_level: LevelFilter,
     /// Whether to log the time; `None` leaves it to who reads the log.
     pub log_timestamps: Option<bool>,
+    /// How a line of the log looks.
+    pub log_format: Format,
+}
+
+/// How a run ends that ends with the first list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// Whether the list is printed, instead of written to the file.
+    pub to_stdout: bool,
 }
 
 /// Something that cannot be used.
@@ -67,6 +84,7 @@ enum Problem {
     NotUnicode,
     Empty,
     NotAMode,
+    NotADuration,
     NotOneOf(&'static str),
 }
 
@@ -104,6 +122,9 @@ impl fmt::Display for Problem {
             Self::NotUnicode => formatter.write_str("not UTF-8"),
             Self::Empty => formatter.write_str("must not be empty"),
             Self::NotAMode => formatter.write_str("not permission bits in octal, such as 0644"),
+            Self::NotADuration => {
+                formatter.write_str("not a duration above zero, such as 30s or 2m")
+            }
             Self::NotOneOf(values) => write!(formatter, "not one of {values}"),
         }
     }
@@ -193,6 +214,14 @@ impl Setting {
         }
     }
 
+    fn duration(&self) -> Result<Duration, ConfigError> {
+        let duration = self.text()?.parse().ok();
+        duration
+            .filter(SignedDuration::is_positive)
+            .and_then(|duration| duration.try_into().ok())
+            .ok_or_else(|| self.error(Problem::NotADuration))
+    }
+
     /// The meaning of the value, one of the words that the flag's table entry lists.
     fn one_of<T: Copy>(&self, flag: &Flag, meanings: &[(&str, T)]) -> Result<T, ConfigError> {
         let text = self.text()?;
@@ -227,9 +256,15 @@ const LABEL_STYLES: [(&str, LabelStyle); 2] = [
 /// The words of a switch.
 const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
 
+/// The output that is no file.
+const STDOUT: &str = "-";
+
 /// The words of `--log-timestamps`.
 const LOG_TIMESTAMPS: [(&str, Option<bool>); 3] =
     [("auto", None), ("true", Some(true)), ("false", Some(false))];
+
+/// The words of `--log-format`.
+const LOG_FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
 
 /// The words of `--log-level`.
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
@@ -262,6 +297,8 @@ impl Config {
             proxies,
         };
         let token_file = setting(&flags::CP_TOKEN_FILE).optional_path();
+        let output_file = setting(&flags::OUTPUT_FILE);
+        let once = once(&setting, values, &output_file)?;
         Ok(Self {
             resolver: Resolver {
                 address,
@@ -270,13 +307,15 @@ impl Config {
             },
             name: setting(&flags::NAME).text()?.to_owned(),
             pins,
-            output_file: setting(&flags::OUTPUT_FILE).path()?,
+            output_file: output_file.path()?,
             file_mode: setting(&flags::FILE_MODE).mode()?,
             label_style: setting(&flags::LABEL_STYLE).one_of(&flags::LABEL_STYLE, &LABEL_STYLES)?,
             listen_address: setting(&flags::LISTEN_ADDRESS).listen_address()?,
+            once,
             log_level: setting(&flags::LOG_LEVEL).one_of(&flags::LOG_LEVEL, &LOG_LEVELS)?,
             log_timestamps: setting(&flags::LOG_TIMESTAMPS)
                 .one_of(&flags::LOG_TIMESTAMPS, &LOG_TIMESTAMPS)?,
+            log_format: setting(&flags::LOG_FORMAT).one_of(&flags::LOG_FORMAT, &LOG_FORMATS)?,
         })
     }
 
@@ -311,6 +350,16 @@ impl Config {
             ));
         }
         warnings
+    }
+
+    /// What the line at the start is made of.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        vec![
+            text("program_version", crate::VERSION),
+            text("control_plane", &self.resolver.address),
+            text("client_name", &self.name),
+        ]
     }
 
     /// What is wrong with the files for TLS, where the address is plaintext, so that nobody would
@@ -378,6 +427,33 @@ fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, 
         );
     }
     Ok(pins)
+}
+
+fn once(
+    setting: &impl Fn(&Flag) -> Setting,
+    values: &Values,
+    output_file: &Setting,
+) -> Result<Option<Once>, ConfigError> {
+    let timeout = setting(&flags::TIMEOUT);
+    let to_stdout = Path::new(&output_file.value) == Path::new(STDOUT);
+    if setting(&flags::ONCE).one_of(&flags::ONCE, &TRUE_OR_FALSE)? {
+        let timeout = timeout.duration()?;
+        return Ok(Some(Once { timeout, to_stdout }));
+    }
+    let contradiction = |setting: &Setting, reason| {
+        let problem = Problem::Contradiction(reason);
+        Err(setting.error(problem))
+    };
+    if values.get(&flags::TIMEOUT).is_some() {
+        return contradiction(&timeout, "goes with --once only");
+    }
+    if to_stdout {
+        return contradiction(
+            output_file,
+            "means stdout and goes with --once only; give ./- for a file of that name",
+        );
+    }
+    Ok(None)
 }
 
 fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, ConfigError> {

@@ -1,6 +1,7 @@
 //! The log: one event a line on stderr, in the form that whoever reads it expects.
 
 use std::env;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::panic;
 use std::sync::OnceLock;
@@ -9,8 +10,11 @@ use std::time::Duration;
 
 use anstream::AutoStream;
 use env_logger::{Builder, Logger, Target};
+use jiff::Timestamp;
 use log::{Level, LevelFilter, Log as _, Record};
+use serde::ser::{SerializeMap as _, Serializer as _};
 
+use crate::common::fields::Field;
 use crate::common::log_queue::LogQueue;
 
 /// How long the end of the process waits for whoever reads the log.
@@ -19,16 +23,30 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(150);
 /// Where lines go once logging has started.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
+/// How they look; text until that is known.
+static FORMAT: OnceLock<Format> = OnceLock::new();
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people: the time, the level and the message.
+    Text,
+    /// For log collectors: a JSON object of these, and of the message's fields.
+    Json,
+}
+
 /// Starts logging everything up to `level`. To be called once.
 ///
-/// `timestamps` says whether a line begins with the time; `None` leaves it to who reads the log.
+/// `timestamps` says whether a line of text begins with the time; `None` leaves it to who reads the log.
 ///
 /// # Errors
 /// Where the system refuses a thread.
-pub fn start(level: LevelFilter, timestamps: Option<bool>) -> io::Result<()> {
-    let direct = builder(level, timestamps).target(Target::Stderr).build();
+pub fn start(level: LevelFilter, timestamps: Option<bool>, format: Format) -> io::Result<()> {
+    let _ = FORMAT.set(format);
+    let builder = || builder(level, timestamps, format);
+    let direct = builder().target(Target::Stderr).build();
     let queue = LogQueue::start(move |dropped| log_dropped(&direct, dropped))?;
-    builder(level, timestamps)
+    builder()
         .target(Target::Pipe(Box::new(queue.clone())))
         .write_style(AutoStream::choice(&io::stderr()).into())
         .init();
@@ -40,6 +58,19 @@ pub fn start(level: LevelFilter, timestamps: Option<bool>) -> io::Result<()> {
         last_words(&format!("thread {name:?} {panic}").replace('\n', " "));
     }));
     Ok(())
+}
+
+/// Logs a message with the fields that it is made of, which text does not show.
+pub fn log(level: Level, fields: &[Field], message: fmt::Arguments<'_>) {
+    match (FORMAT.get(), QUEUE.get()) {
+        (Some(Format::Json), Some(queue)) if log::log_enabled!(level) => {
+            let mut line = Vec::new();
+            // Memory can be written to.
+            let _ = write_json(&mut line, level, &message.to_string(), fields);
+            queue.append(&line);
+        }
+        _ => log::log!(level, "{message}"),
+    }
 }
 
 /// Logs how many lines were dropped; not through the queue, which may be full again. It is a warning, or
@@ -70,7 +101,7 @@ pub fn flush() {
     }
 }
 
-fn builder(level: LevelFilter, timestamps: Option<bool>) -> Builder {
+fn builder(level: LevelFilter, timestamps: Option<bool>, format: Format) -> Builder {
     // Libraries have their own idea of what is worth a line: to C-core a peer that is away is
     // worth a screen. What an operator needs of it stands in our own lines. And never more than
     // debug: at trace the HTTP library dumps what goes over the wire, tokens too.
@@ -90,7 +121,12 @@ fn builder(level: LevelFilter, timestamps: Option<bool>) -> Builder {
         false => builder.format_timestamp(None),
     };
     // The journal takes the level from a prefix, and has the time itself.
-    if is_journal && timestamps != Some(true) {
+    if format == Format::Json {
+        builder.format(|line, record| {
+            let message = record.args().to_string();
+            write_json(line, record.level(), &message, &[])
+        });
+    } else if is_journal && timestamps != Some(true) {
         builder.format(|line, record| {
             let message = record.args().to_string().replace('\n', " ");
             writeln!(line, "<{}>{message}", priority(record.level()))
@@ -99,20 +135,45 @@ fn builder(level: LevelFilter, timestamps: Option<bool>) -> Builder {
     builder
 }
 
+/// A line that is a JSON object. To the journal it has the prefix by which that knows the level, and
+/// which that removes.
+fn write_json(
+    mut line: impl io::Write,
+    level: Level,
+    message: &str,
+    fields: &[Field],
+) -> io::Result<()> {
+    if journal_reads_stderr() {
+        write!(line, "<{}>", priority(level))?;
+    }
+    let mut serializer = serde_json::Serializer::new(&mut line);
+    let mut object = serializer.serialize_map(None)?;
+    object.serialize_entry("time", &format!("{:.3}", Timestamp::now()))?;
+    object.serialize_entry("level", &level.as_str().to_ascii_lowercase())?;
+    object.serialize_entry("message", message)?;
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        object.serialize_entry(name, value)?;
+    }
+    object.end()?;
+    writeln!(line)
+}
+
 /// The last words of a process or a thread that fails, at any level, whether or not logging has
 /// started.
 pub fn last_words(message: &str) {
+    let mut line = Vec::new();
     // To the journal every line already has the name of its process.
-    let prefix = if journal_reads_stderr() {
-        format!("<{}>", priority(Level::Error))
+    let _ = if FORMAT.get() == Some(&Format::Json) {
+        write_json(&mut line, Level::Error, message, &[])
+    } else if journal_reads_stderr() {
+        writeln!(line, "<{}>{message}", priority(Level::Error))
     } else {
-        "kuma-prometheus-sd: ".to_owned()
+        writeln!(line, "kuma-prometheus-sd: {message}")
     };
-    let line = format!("{prefix}{message}\n");
     match QUEUE.get() {
-        Some(queue) => queue.append(line.as_bytes()),
+        Some(queue) => queue.append(&line),
         // Where even stderr is closed, the exit code still tells.
-        None => drop(io::stderr().write_all(line.as_bytes())),
+        None => drop(io::stderr().write_all(&line)),
     }
     flush();
 }
@@ -141,10 +202,22 @@ fn journal_reads_stderr() -> bool {
 mod tests {
     use std::io::{Read, pipe};
 
-    use env_logger::Target;
-    use log::LevelFilter;
+    use env_logger::{Logger, Target};
+    use log::{LevelFilter, Log, Record};
 
-    use super::{builder, log_dropped};
+    use super::{Format, builder, log_dropped};
+
+    /// What a logger writes.
+    fn written(level: LevelFilter, format: Format, log: impl FnOnce(&Logger)) -> String {
+        let (mut reader, target) = pipe().unwrap();
+        let target = Target::Pipe(Box::new(target));
+        let mut builder = builder(level, Some(false), format);
+        log(&builder.target(target).build());
+        drop(builder);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    }
 
     #[test]
     fn dropped_lines_are_told_at_every_level() {
@@ -153,12 +226,24 @@ mod tests {
             (LevelFilter::Warn, "[WARN ] 2 log lines were dropped"),
             (LevelFilter::Trace, "[WARN ] 2 log lines were dropped"),
         ] {
-            let (mut log, target) = pipe().unwrap();
-            let target = Target::Pipe(Box::new(target));
-            log_dropped(&builder(level, Some(false)).target(target).build(), 2);
-            let mut line = String::new();
-            log.read_to_string(&mut line).unwrap();
+            let line = written(level, Format::Text, |logger| log_dropped(logger, 2));
             assert!(line.starts_with(expected), "{level}: {line:?}");
         }
+    }
+
+    #[test]
+    fn a_message_of_any_text_is_one_line_of_json() {
+        let message = "one\ntwo\r\"three\"\\\u{1b}\0";
+        let line = written(LevelFilter::Info, Format::Json, |logger| {
+            let args = format_args!("{message}");
+            logger.log(&Record::builder().target(module_path!()).args(args).build());
+        });
+        assert_eq!(line.lines().count(), 1, "{line:?}");
+        assert!(!line.trim_end().chars().any(char::is_control), "{line:?}");
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&object["level"], &object["message"]),
+            (&"info".into(), &message.into())
+        );
     }
 }

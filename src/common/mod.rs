@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub(crate) mod bytes;
+pub mod fields;
 pub(crate) mod hash;
 pub mod heartbeat;
 pub(crate) mod json;

@@ -6,6 +6,7 @@
 pub mod listener;
 pub mod metrics;
 pub mod observed;
+pub mod once;
 pub mod receiver;
 pub mod service_manager;
 pub mod status;

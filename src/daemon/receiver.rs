@@ -8,6 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
 
 use crate::common::heartbeat::Heartbeat;
+use crate::common::logging;
 use crate::common::machine::{self, Effects, Machine};
 use crate::daemon::observed::Observation;
 use crate::mads::assignment::Resource;
@@ -105,7 +106,7 @@ impl ReceiverEffects {
     }
 
     fn log(&self, report: Report) {
-        log::log!(report.level(), "{report}");
+        logging::log(report.level(), &report.fields(), format_args!("{report}"));
         self.observe(Observation::Connection(report));
     }
 

@@ -14,6 +14,11 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
 use std::time::Duration;
 
+use log::Level;
+
+use crate::common::fields::text;
+use crate::common::logging;
+
 /// A manager that does not read what it is told must not hold up the daemon, least of all its end.
 const SEND_LIMIT: Duration = Duration::from_millis(100);
 
@@ -133,10 +138,12 @@ impl Connection {
 }
 
 fn warn(name: &OsStr, error: &io::Error) {
-    log::warn!(
-        "cannot tell the service manager at $NOTIFY_SOCKET {:?} how the daemon is doing: {error}",
-        name.to_string_lossy()
+    let fields = [text("error", error)];
+    let name = name.to_string_lossy();
+    let message = format_args!(
+        "cannot tell the service manager at $NOTIFY_SOCKET {name:?} how the daemon is doing: {error}"
     );
+    logging::log(Level::Warn, &fields, message);
 }
 
 /// A path, or after an `@` a name in the abstract namespace.

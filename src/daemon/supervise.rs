@@ -19,9 +19,11 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::cli::config::Config;
+use crate::common::fields::text;
 use crate::common::logging;
 use crate::daemon::listener::{self, BindError, Server};
 use crate::daemon::observed::{Observation, SharedObserved};
+use crate::daemon::once::OnceError;
 use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
 use crate::daemon::status::Note;
@@ -58,6 +60,8 @@ pub enum RunError {
     Start(io::Error),
     /// A thread ended, which none does unasked.
     ThreadEnded(ThreadEnd),
+    /// `--once`, and no list is written.
+    Once(OnceError),
 }
 
 /// The end of a thread, sent by the thread itself, however it ends.
@@ -78,6 +82,7 @@ impl fmt::Display for RunError {
                 Some(source) => write!(formatter, "the {name} thread ended: {source}"),
                 None => write!(formatter, "the {name} thread panicked; please report this"),
             },
+            Self::Once(error) => error.fmt(formatter),
         }
     }
 }
@@ -144,13 +149,16 @@ pub fn run(config: Config) -> Result<(), RunError> {
 fn claim(config: &Config, observed: &SharedObserved) -> Result<OutputFile, RunError> {
     let (file, output_warnings) =
         OutputFile::claim(&config.output_file, config.file_mode).map_err(RunError::Claim)?;
-    log::info!(
+    let mut fields = config.fields();
+    fields.push(text("path", file.path().display()));
+    let message = format_args!(
         "kuma-prometheus-sd {} follows {} as {:?} and writes {}",
         crate::VERSION,
         config.resolver.address,
         config.name,
         file.path().display()
     );
+    logging::log(Level::Info, &fields, message);
     for warning in output_warnings {
         log::log!(warning.level(), "{warning}");
         if let Warning::Full(error) = warning {
@@ -258,7 +266,7 @@ impl Threads {
     }
 }
 
-fn panicked(name: &'static str) -> RunError {
+pub(super) fn panicked(name: &'static str) -> RunError {
     RunError::ThreadEnded(ThreadEnd { name, source: None })
 }
 
@@ -288,7 +296,7 @@ impl Drop for ExitGuard {
 }
 
 /// SIGTERM, SIGINT and SIGHUP, as values, from now on. The others are dealt with right here.
-fn forward_signals() -> io::Result<Receiver<i32>> {
+pub(super) fn forward_signals() -> io::Result<Receiver<i32>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD])?;
     let (sender, receiver) = unbounded();
     let forward = move || {

@@ -4,8 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use log::Level;
+
 use crate::common::backoff::RateLimit;
+use crate::common::fields::seconds;
 use crate::common::heartbeat::Heartbeat;
+use crate::common::logging;
 use crate::common::wording::Rounded;
 
 /// Looks whether the threads meet their deadlines, and logs where one does not.
@@ -31,18 +35,22 @@ impl Watchdog {
 
     /// Whether all threads meet their deadlines.
     pub fn look(&mut self, now: Instant) -> bool {
-        let hang = match (self.writer.overdue(now), self.receiver.overdue(now)) {
-            (Some(overdue), _) => format!(
-                "the writer thread is {} late; does the file system of {} hang?",
-                Rounded(overdue),
-                self.output.display()
+        let (overdue, hang) = match (self.writer.overdue(now), self.receiver.overdue(now)) {
+            (Some(overdue), _) => (
+                overdue,
+                format!(
+                    "the writer thread is {} late; does the file system of {} hang?",
+                    Rounded(overdue),
+                    self.output.display()
+                ),
             ),
-            (None, Some(overdue)) => {
+            (None, Some(overdue)) => (
+                overdue,
                 format!(
                     "the receiver thread is {} late; is the machine starved?",
                     Rounded(overdue)
-                )
-            }
+                ),
+            ),
             (None, None) => {
                 if self.reminders.end() {
                     log::warn!("all threads are responsive again");
@@ -51,7 +59,8 @@ impl Watchdog {
             }
         };
         if self.reminders.allow(now).is_some() {
-            log::error!("{hang}");
+            let fields = [seconds("late_seconds", overdue)];
+            logging::log(Level::Error, &fields, format_args!("{hang}"));
         }
         false
     }

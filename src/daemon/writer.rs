@@ -1,12 +1,15 @@
 //! The writer thread: runs the output's state machine over the file.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
+use crate::common::fields::text;
 use crate::common::heartbeat::Heartbeat;
+use crate::common::logging;
 use crate::common::machine::{self, Effects, Machine};
 use crate::daemon::observed::Observation;
 use crate::output::file::OutputFile;
@@ -62,6 +65,14 @@ pub fn run(
     }
 }
 
+/// Logs what the machine reports of the file at `path`.
+pub(super) fn log_report(report: &Report, path: &Path) {
+    let path = path.display();
+    let mut fields = report.fields();
+    fields.push(text("path", &path));
+    logging::log(report.level(), &fields, format_args!("{path}: {report}"));
+}
+
 impl WriterEffects {
     /// Waits until there is something to do, or to give a sign of life.
     fn wait(
@@ -78,7 +89,7 @@ impl WriterEffects {
     }
 
     fn log(&self, report: Report) {
-        log::log!(report.level(), "{}: {report}", self.file.path().display());
+        log_report(&report, self.file.path());
         self.observe(Observation::Output(report));
     }
 

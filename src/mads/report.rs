@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::Level;
 
+use crate::common::fields::{Field, field, seconds, text};
 use crate::common::sanitize::sanitize;
 use crate::common::wording::{Rounded, Targets, write_suppressed};
 use crate::mads::assignment::SkippedTarget;
@@ -181,6 +182,77 @@ impl Report {
             | Self::Received { .. } => (Level::Debug, true),
         };
         if should_log { level } else { Level::Debug }
+    }
+
+    /// What its words are made of.
+    pub fn fields(&self) -> Vec<Field> {
+        match self {
+            Self::ProbeFinished(probe) => vec![text("url", &probe.url)],
+            Self::Opening { protocol, endpoint } => vec![
+                text("mads", endpoint.authority()),
+                text("protocol", protocol),
+            ],
+            Self::NotServed { protocol, reason } => {
+                vec![text("protocol", protocol), text("error", reason)]
+            }
+            Self::Connected {
+                protocol,
+                endpoint,
+                recovery,
+            } => vec![
+                text("mads", endpoint.authority()),
+                text("protocol", protocol),
+                seconds("outage_seconds", recovery.outage),
+            ],
+            Self::Disconnected {
+                error,
+                retry_in,
+                failure,
+            } => vec![
+                text("error", error),
+                seconds("outage_seconds", failure.lasting),
+                field("suppressed", failure.suppressed),
+                seconds("retry_in_seconds", *retry_in),
+            ],
+            Self::Received {
+                version,
+                nonce,
+                resources,
+            } => vec![
+                text("version", sanitize(version)),
+                text("nonce", sanitize(nonce)),
+                field("resources", *resources),
+            ],
+            Self::Accepted {
+                version,
+                assignments,
+                targets,
+                skipped,
+                ..
+            } => vec![
+                text("version", sanitize(version)),
+                field("assignments", *assignments),
+                field("targets", *targets),
+                field("skipped", *skipped),
+            ],
+            Self::Rejected {
+                reason,
+                pause,
+                suppressed,
+            } => vec![
+                text("error", sanitize(&reason.to_string())),
+                field("suppressed", *suppressed),
+                seconds("retry_in_seconds", *pause),
+            ],
+            Self::Skipped { targets, .. } => vec![field("skipped", targets.len())],
+            Self::UnknownServices {
+                unknown, targets, ..
+            } => vec![
+                field("unknown_services", *unknown),
+                field("targets", *targets),
+            ],
+            Self::EndpointWarning(_) | Self::Unchanged { .. } | Self::Reconnecting => Vec::new(),
+        }
     }
 }
 

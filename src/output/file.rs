@@ -288,6 +288,18 @@ impl OutputFile {
     }
 }
 
+/// Prints `list` to stdout, where nothing else may go.
+///
+/// # Errors
+/// What the system says, where it is closed or full.
+pub fn print(list: &Snapshot) -> Result<(), WriteError> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(list.bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(WriteError::new("write to", Path::new("stdout")))
+}
+
 /// Neither a file nor a directory. A rename would put a file into the place of a device.
 fn is_special(metadata: &Metadata) -> bool {
     !metadata.is_file() && !metadata.is_dir()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use log::Level;
 
+use crate::common::fields::{Field, field, seconds, text};
 use crate::common::wording::{Rounded, Targets, write_suppressed};
 use crate::output::changes::Changes;
 use crate::output::file::WriteError;
@@ -116,6 +117,49 @@ impl Report {
             Self::Named(_) => (Level::Debug, true),
         };
         if should_log { level } else { Level::Debug }
+    }
+
+    /// What its words are made of, but for the file's path.
+    pub fn fields(&self) -> Vec<Field> {
+        match self {
+            Self::Written {
+                targets,
+                changes,
+                failed_for,
+                suppressed,
+                ..
+            } => vec![
+                field("targets", *targets),
+                field("added", changes.added),
+                field("removed", changes.removed),
+                field("changed", changes.changed),
+                field("suppressed", *suppressed),
+                seconds("failing_seconds", *failed_for),
+            ],
+            Self::Unchanged {
+                targets,
+                failed_for,
+                ..
+            } => vec![
+                field("targets", *targets),
+                seconds("failing_seconds", *failed_for),
+            ],
+            Self::Named(_) => Vec::new(),
+            Self::ExternalChange { suppressed, .. } => vec![field("suppressed", *suppressed)],
+            Self::Moved { moved, suppressed } => vec![
+                text("previous_path", &moved.from),
+                field("suppressed", *suppressed),
+            ],
+            Self::WriteFailed {
+                error,
+                retry_in,
+                suppressed,
+            } => vec![
+                text("error", error),
+                field("suppressed", *suppressed),
+                seconds("retry_in_seconds", *retry_in),
+            ],
+        }
     }
 }
 

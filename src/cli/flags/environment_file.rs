@@ -18,6 +18,9 @@ pub fn environment_file() -> String {
     for group in GROUPS {
         let _ = writeln!(text, "\n## {group}");
         for flag in FLAGS.iter().filter(|flag| flag.group == group) {
+            let Some(variable) = flag.environment.first() else {
+                continue;
+            };
             let _ = writeln!(text, "\n# {}", flag.help);
             if !flag.details.is_empty() {
                 let _ = writeln!(text, "# {}", flag.details.replace('`', ""));
@@ -34,7 +37,7 @@ pub fn environment_file() -> String {
             } else {
                 flag.default
             };
-            let _ = writeln!(text, "#{}={default}", flag.environment[0]);
+            let _ = writeln!(text, "#{variable}={default}");
         }
     }
     text.push_str(

@@ -37,18 +37,21 @@ pub fn help() -> String {
     text
 }
 
-/// A flag and its purpose, and below it the default and the environment variables.
+/// A flag and its purpose, and below it the default and the environment variables, where it has any.
 fn help_for(flag: &Flag, text: &mut String) {
     let head = format!("  --{}={}", flag.name, flag.value);
     // A head that is too long for its column moves its purpose to the right.
     let head = format!("{head:<width$}", width = COLUMN.max(head.len() + 2));
+    let Some(last) = flag.environment.len().checked_sub(1) else {
+        let _ = writeln!(text, "{head}{} [default {}]", flag.help, flag.default);
+        return;
+    };
     let _ = writeln!(text, "{head}{}", flag.help);
     let default = match flag.default {
         "" => String::new(),
         default => format!("default {default}, "),
     };
     let mut line = format!("{:NOTES_COLUMN$}[{default}", "");
-    let last = flag.environment.len() - 1;
     for (index, variable) in flag.environment.iter().enumerate() {
         let word = format!("${variable}{}", if index == last { "]" } else { ", " });
         if line.len() + word.trim_end().len() > WIDTH {

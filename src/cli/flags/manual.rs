@@ -57,8 +57,10 @@ fn describe(flag: &Flag, text: &mut String) {
     if !flag.default.is_empty() {
         let _ = writeln!(text, "The default is\n.Ql {} .", plain(flag.default));
     }
+    let Some(last) = flag.environment.len().checked_sub(1) else {
+        return;
+    };
     let _ = writeln!(text, ".Pp\nEnvironment:");
-    let last = flag.environment.len() - 1;
     for (index, variable) in flag.environment.iter().enumerate() {
         let mark = if index == last { "." } else { "," };
         let _ = writeln!(text, ".Ev {variable} {mark}");

@@ -17,7 +17,8 @@ pub struct Flag {
     pub bare: Option<&'static str>,
     /// The value where neither flag nor environment gives one; empty for none.
     pub default: &'static str,
-    /// Environment variables that give it, the first that is set and not empty.
+    /// Environment variables that give it, the first that is set and not empty; none for what is no
+    /// setting of a service.
     pub environment: &'static [&'static str],
     /// The heading it stands under in the help.
     pub group: &'static str,
@@ -174,7 +175,7 @@ pub const OUTPUT_FILE: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_OUTPUT_FILE"],
     group: FILE,
     help: "file to write, for Prometheus' file_sd_configs",
-    details: "Missing directories are created.",
+    details: "Missing directories are created. With `--once`, `-` is stdout.",
 };
 
 /// The permissions of the file.
@@ -213,6 +214,30 @@ pub const LISTEN_ADDRESS: Flag = Flag {
     details: "An IP address with a port, such as `127.0.0.1:9467`, or a Unix socket, such as `unix:/run/kuma-prometheus-sd.sock`. Nothing listens without it. Whoever can connect can read the names of all hosts of the mesh.",
 };
 
+/// End with the first list.
+pub const ONCE: Flag = Flag {
+    name: "once",
+    value: "true|false",
+    bare: Some("true"),
+    default: "false",
+    environment: &[],
+    group: FILE,
+    help: "write the first list and end",
+    details: "With `run` only. The exit code is 0 if the list is written, and 1 at the first error. The flag without a value means `true`.",
+};
+
+/// How long that may take.
+pub const TIMEOUT: Flag = Flag {
+    name: "timeout",
+    value: "DURATION",
+    bare: None,
+    default: "30s",
+    environment: &[],
+    group: FILE,
+    help: "how long --once may take",
+    details: "Such as `30s`, `500ms` or `2m`.",
+};
+
 /// How much to log.
 pub const LOG_LEVEL: Flag = Flag {
     name: "log-level",
@@ -237,8 +262,20 @@ pub const LOG_TIMESTAMPS: Flag = Flag {
     details: "With `auto`, they do unless stderr is connected to the systemd journal, which records the time itself.",
 };
 
+/// How a line of the log looks.
+pub const LOG_FORMAT: Flag = Flag {
+    name: "log-format",
+    value: "text|json",
+    bare: None,
+    default: "text",
+    environment: &["KUMA_PROMETHEUS_SD_LOG_FORMAT"],
+    group: GENERAL,
+    help: "format of the log",
+    details: "With `json`, each line is a JSON object with `time`, `level`, `message` and the fields of the message; `--log-timestamps` has no effect on it.",
+};
+
 /// Every flag that takes a value, in the order of the help.
-pub const FLAGS: [&Flag; 15] = [
+pub const FLAGS: [&Flag; 18] = [
     &CP_ADDRESS,
     &NAME,
     &API_VERSION,
@@ -251,9 +288,12 @@ pub const FLAGS: [&Flag; 15] = [
     &OUTPUT_FILE,
     &FILE_MODE,
     &LABEL_STYLE,
+    &ONCE,
+    &TIMEOUT,
     &LISTEN_ADDRESS,
     &LOG_LEVEL,
     &LOG_TIMESTAMPS,
+    &LOG_FORMAT,
 ];
 
 /// The flags without a value, and what they are for.

@@ -131,7 +131,7 @@ impl Network {
     }
 
     /// Whether a server is reached without a proxy, so that it can be looked at directly.
-    pub fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
+    fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
         let proxies = &self.resolver.http.proxies;
         matches!(proxies.on_the_way_to(host, port, security), Ok(None))
     }

@@ -22,7 +22,7 @@ fn assert_failed(finished: &Finished, code: i32, line: &str) {
 
 #[test]
 fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (
             &[],
             USAGE,
@@ -62,6 +62,16 @@ fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
             &["check", "--client-cert-file=a.pem"],
             USAGE,
             "--client-cert-file \"a.pem\": needs --client-key-file as well",
+        ),
+        (
+            &["check", "--once"],
+            USAGE,
+            "--once goes with the subcommand run only",
+        ),
+        (
+            &["run", "--timeout=30s"],
+            USAGE,
+            "--timeout \"30s\": goes with --once only",
         ),
         (
             &["run", "--output-file", "directory"],

@@ -6,5 +6,6 @@ mod check_output;
 mod check_result;
 mod flags;
 mod hanging_files;
+mod once;
 mod start_warnings;
 mod token;

@@ -139,3 +139,21 @@ fn the_daemon_ends_nevertheless() {
     assert!(finished.stderr.contains(text), "{}", finished.stderr);
     drop(lease);
 }
+
+#[test]
+fn a_single_run_ends_at_its_timeout() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&lists::list(1, 1));
+    let launch = Launch::follow(&plane.grpc_url()).arguments(["--once", "--timeout=1s"]);
+    launch.put("kuma.file_sd.json", "old");
+    let Some(lease) = Lease::take(launch.output_path()) else {
+        return;
+    };
+    let finished = launch.run_to_its_end();
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    let output = launch.output_path().display();
+    let reason =
+        format!("cannot write {output} within 1.0 s: its file system hangs, or nobody reads it\n");
+    assert!(finished.stderr.ends_with(&reason), "{}", finished.stderr);
+    lease.give_back();
+}

@@ -13,6 +13,7 @@ mod likeness;
 mod list;
 mod mesh_metric;
 mod scraping;
+mod single_run;
 mod table;
 mod version;
 mod walk;

@@ -2,6 +2,7 @@
 //! dependencies, completions, the tests that documents name.
 
 mod dependencies;
+pub(crate) mod fields;
 mod generated;
 mod messages;
 mod monitoring;

@@ -33,6 +33,9 @@ fn help_and_version_are_given_beside_what_cannot_be_understood() {
 /// The flags without a value.
 const SWITCHES: [&str; 3] = ["help", "version", "detailed"];
 
+/// Flags that no service has, so they have no variable.
+const OF_ONE_RUN: [&str; 2] = ["once", "timeout"];
+
 const SUBCOMMANDS: [&str; 5] = ["run", "check", "completion", "version", "help"];
 
 fn parse_words(words: &[&str]) -> Result<Invocation, CommandLineError> {
@@ -66,9 +69,10 @@ fn names_and_variables_are_unique_and_of_one_form() {
         assert!(names.insert(flag.name), "--{}", flag.name);
         let is_kebab_case = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
         assert!(flag.name.bytes().all(is_kebab_case), "--{}", flag.name);
-        assert!(
-            !flag.environment.is_empty(),
-            "--{} has no variable",
+        assert_eq!(
+            flag.environment.is_empty(),
+            OF_ONE_RUN.contains(&flag.name),
+            "--{}",
             flag.name
         );
         for variable in flag.environment {
@@ -117,10 +121,9 @@ fn the_flags_of_the_original_are_as_they_were() {
 #[test]
 fn a_new_setting_has_the_variable_that_its_name_gives() {
     let originals = ["cp-address", "name", "output-file", "api-version"];
-    for flag in FLAGS
-        .into_iter()
-        .filter(|flag| !originals.contains(&flag.name))
-    {
+    let is_new_setting =
+        |flag: &&Flag| !originals.contains(&flag.name) && !OF_ONE_RUN.contains(&flag.name);
+    for flag in FLAGS.into_iter().filter(is_new_setting) {
         let expected = flag.name.to_uppercase().replace('-', "_");
         assert_eq!(flag.environment, [format!("KUMA_PROMETHEUS_SD_{expected}")]);
     }
@@ -146,13 +149,13 @@ fn every_flag_has_help_and_a_name_for_its_value() {
 fn every_default_can_be_typed() {
     for flag in FLAGS {
         let argument = format!("--{}={}", flag.name, flag.default);
-        let values = run(&["run", &argument]);
-        let config = Config::new(&values, |_| None);
-        assert_eq!(
-            config,
-            Config::new(&Values::default(), |_| None),
-            "{argument}"
-        );
+        // That one has no meaning without the other.
+        let words: &[&str] = match flag.name {
+            "timeout" => &["run", "--once"],
+            _ => &["run"],
+        };
+        let config = Config::new(&run(&[words, &[&argument]].concat()), |_| None);
+        assert_eq!(config, Config::new(&run(words), |_| None), "{argument}");
         assert!(config.is_ok(), "{argument}");
     }
 }

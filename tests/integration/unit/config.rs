@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::iter;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::time::Duration;
 
 use kuma_prometheus_sd::cli::arguments::{Invocation, Values, parse};
-use kuma_prometheus_sd::cli::config::{Config, ConfigError};
+use kuma_prometheus_sd::cli::config::{Config, ConfigError, Once};
 use kuma_prometheus_sd::cli::flags::FLAGS;
+use kuma_prometheus_sd::common::logging::Format;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::labels::LabelStyle;
 use kuma_prometheus_sd::mads::negotiation::{Pins, Transport};
@@ -96,6 +98,7 @@ fn every_variable_is_read_and_an_empty_one_counts_as_unset() {
                 "label-style" => "kuma_sd",
                 "listen-address" => "127.0.0.1:9467",
                 "log-level" => "error",
+                "log-format" => "json",
                 "log-timestamps" | "tls-skip-verify" => "true",
                 "client-cert-file" | "client-key-file" => {
                     assert!(complaint(&[], &[(variable, "a")]).starts_with('$'));
@@ -157,9 +160,77 @@ fn every_word_has_its_meaning() {
         let config = good(&[&format!("--log-timestamps={word}")], &[]);
         assert_eq!(config.log_timestamps, expected);
     }
+    for (word, expected) in [("text", Format::Text), ("json", Format::Json)] {
+        let config = good(&[&format!("--log-format={word}")], &[]);
+        assert_eq!(config.log_format, expected);
+    }
     for (word, expected) in [("true", true), ("false", false)] {
         let config = good(&[&format!("--tls-skip-verify={word}")], &[]);
         assert_eq!(config.resolver.http.tls.skip_verify, expected);
+    }
+}
+
+#[test]
+fn a_single_run_has_a_timeout_and_may_print() {
+    assert_eq!(good(&[], &[]).once, None);
+    assert_eq!(good(&["--once=false"], &[]).once, None);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for (text, expected) in [
+        ("30s", seconds(30)),
+        ("2m", seconds(120)),
+        ("1m30s", seconds(90)),
+        ("1.5s", Some(Duration::from_millis(1500))),
+        ("500ms", Some(Duration::from_millis(500))),
+        ("30", None),
+        ("0s", None),
+        ("-1s", None),
+        ("soon", None),
+        ("", None),
+    ] {
+        let timeout = format!("--timeout={text}");
+        let once = config(&["--once", &timeout], &[]).map(|config| config.once);
+        match expected {
+            Some(timeout) => assert_eq!(
+                once,
+                Ok(Some(Once {
+                    timeout,
+                    to_stdout: false
+                }))
+            ),
+            None => assert!(once.is_err(), "{text}"),
+        }
+    }
+    let once = good(&["--once", "--output-file=-"], &[]).once;
+    let expected = Once {
+        timeout: Duration::from_secs(30),
+        to_stdout: true,
+    };
+    assert_eq!(once, Some(expected));
+    let once = good(&["--once", "--output-file=./-"], &[]).once;
+    assert!(once.is_some_and(|once| !once.to_stdout));
+    for (flags, environment, expected) in [
+        (
+            &["--timeout=3s"][..],
+            &[][..],
+            "--timeout \"3s\": goes with --once only",
+        ),
+        (
+            &["--output-file=-"],
+            &[],
+            "--output-file \"-\": means stdout and goes with --once only; give ./- for a file of that name",
+        ),
+        (
+            &[],
+            &[("KUMA_PROMETHEUS_OUTPUT_FILE", "-")],
+            "$KUMA_PROMETHEUS_OUTPUT_FILE \"-\": means stdout and goes with --once only; give ./- for a file of that name",
+        ),
+        (
+            &["--once", "--timeout=0s"],
+            &[],
+            "--timeout \"0s\": not a duration above zero, such as 30s or 2m",
+        ),
+    ] {
+        assert_eq!(complaint(flags, environment), expected);
     }
 }
 
