@@ -207,7 +207,7 @@ impl fmt::Display for Status {
 }
 
 /// A time of day for today's reader, and the date for tomorrow's.
-pub(super) struct Time(pub(super) Timestamp);
+struct Time(Timestamp);
 
 impl fmt::Display for Time {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

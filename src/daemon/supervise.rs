@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::env;
 use std::fmt;
 use std::io;
+use std::path;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -97,7 +98,11 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let signals = forward_signals().map_err(RunError::Start)?;
     let mut manager = ServiceManager::from_environment();
     let address = config.resolver.address.to_string();
-    let output = config.output_file.display().to_string();
+    // Whoever reads it elsewhere does not know the working directory; where even this process does not, it
+    // stays as it is.
+    let output = path::absolute(&config.output_file);
+    let output = output.as_ref().unwrap_or(&config.output_file);
+    let output = output.display().to_string();
     let observed = SharedObserved::new(address, output, Timestamp::now());
     let file = claim(&config, &observed)?;
     listen(&config, &observed)?;

@@ -1,1 +1,0 @@
-// Filters the table of services while one types.
