@@ -30,7 +30,7 @@ fn short_word(bytes: &[u8]) -> u64 {
     }
     let byte = |index: usize| u64::from(bytes[index]);
     // A byte that is one of the others' as well does no harm.
-    ONES * byte(0) & !0xffff | byte(bytes.len() / 2) << 8 | byte(bytes.len() - 1)
+    (ONES * byte(0)) & !0xffff | byte(bytes.len() / 2) << 8 | byte(bytes.len() - 1)
 }
 
 /// How bytes are sorted.

@@ -107,7 +107,7 @@ pub(super) fn decode(
             continue;
         }
         shared.complete(target, &mut labels);
-        let order = targets.orders.of(&labels);
+        let order = targets.orders.of(&labels)?;
         order.append(&labels, &mut targets.builder, target.address)?;
     }
     Ok(())
@@ -159,10 +159,9 @@ struct JsonLabels<'a>(Vec<(JsonText<'a>, JsonText<'a>)>);
 
 impl JsonLabels<'_> {
     fn iter(&self) -> impl Iterator<Item = Label<'_>> {
-        self.0.iter().map(|(name, value)| Label {
-            name: name.text(),
-            value: value.text(),
-        })
+        self.0
+            .iter()
+            .map(|(name, value)| Label::of(&name.0, value.text()))
     }
 }
 
