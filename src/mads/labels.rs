@@ -1,11 +1,13 @@
 //! The labels of a target: which names Prometheus accepts, what becomes of the others, and whose
 //! labels win.
 //!
-//! Pure. All this depends on the names alone, and of the targets of a list most have the same names as
-//! another one. So it is found out once for each set of names.
+//! Pure. All of it depends on the names alone, and most targets of a list have the same names as others. So it is
+//! found out once for each set of names.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
+use std::str::Utf8Error;
 
 use crate::common::hash::{ByHash, hash};
 use crate::snapshot::{Builder, LabelNames, ListTooLong, Text};
@@ -55,14 +57,14 @@ impl LabelStyle {
 /// A label as it came.
 #[derive(Clone, Copy)]
 pub(crate) struct Label<'a> {
-    pub(crate) name: Text<'a>,
+    /// Any bytes: whether they are UTF-8 is looked at once for each set of names.
+    pub(crate) name: &'a [u8],
     pub(crate) value: Text<'a>,
 }
 
 impl<'a> Label<'a> {
-    /// A label of a name that is known to be valid.
-    pub(crate) const fn valid(name: &'static str, value: Text<'a>) -> Self {
-        let name = Text::plain(name);
+    pub(crate) const fn of(name: &'a str, value: Text<'a>) -> Self {
+        let name = name.as_bytes();
         Self { name, value }
     }
 }
@@ -73,9 +75,9 @@ pub(crate) struct TargetLabels<'a> {
     labels: Vec<Label<'a>>,
     /// Where each map but the first one starts.
     starts: Vec<usize>,
-    /// Whether the last map has the labels that every target of the API version has.
+    /// Whether the last map has the labels that each target of the API version has.
     has_fields: bool,
-    /// The names of all labels that not every target has, with what ends a name and what starts a map.
+    /// The names of all labels but those, with what ends a name and what starts a map.
     names: Vec<u8>,
 }
 
@@ -95,7 +97,7 @@ impl<'a> TargetLabels<'a> {
     #[inline]
     pub(crate) fn push(&mut self, label: Label<'a>) {
         self.labels.push(label);
-        self.names.extend_from_slice(label.name.bytes());
+        self.names.extend_from_slice(label.name);
         self.names.push(NAME_END);
     }
 
@@ -106,7 +108,7 @@ impl<'a> TargetLabels<'a> {
         map.iter().for_each(|label| self.push(*label));
     }
 
-    /// Adds the map of the labels that every target of an API version has.
+    /// Adds a map of labels of which each target of the API version has the same names.
     pub(crate) fn push_fields(&mut self, fields: &[Label<'a>]) {
         self.starts.push(self.labels.len());
         self.has_fields = true;
@@ -137,18 +139,18 @@ impl LabelOrder {
     /// file, and then merges the maps. Of equal names in a map the last one counts, as everywhere in
     /// protobuf and JSON. Where two names of a map meet only when they are made valid, the one that was
     /// valid as it came wins, then the first in byte order.
-    fn of(labels: &TargetLabels<'_>, style: LabelStyle) -> Self {
+    fn of(labels: &TargetLabels<'_>, style: LabelStyle) -> Result<Self, Utf8Error> {
         let last_map = labels.starts.len();
         let mut candidates = Vec::with_capacity(labels.labels.len());
         for (map, places) in labels.maps().enumerate() {
             for place in places {
-                let original = labels.labels[place].name.as_str();
+                let original = str::from_utf8(labels.labels[place].name)?;
                 let is_field = labels.has_fields && map == last_map;
-                let name = style.name_of(&original, is_field, labels.has_fields);
+                let name = style.name_of(original, is_field, labels.has_fields);
                 if !name.is_empty() {
                     let is_made_valid = match style {
                         LabelStyle::Original => name != original,
-                        LabelStyle::KumaSd => !name.ends_with(&*original),
+                        LabelStyle::KumaSd => !name.ends_with(original),
                     };
                     // Sorted by what wins the name.
                     let rank = (Reverse(map), is_made_valid, original, Reverse(place));
@@ -158,20 +160,18 @@ impl LabelOrder {
         }
         candidates.sort_unstable();
         candidates.dedup_by(|(name, ..), (winner, ..)| name == winner);
-        let place_of = |wanted: &str| {
-            let (_, rank, place) = candidates.iter().find(|(name, ..)| name == wanted)?;
-            Some((rank.0, *place))
-        };
-        let address = place_of(ADDRESS_LABEL).filter(|(map, _)| *map == Reverse(last_map));
-        let instance = place_of("instance");
-        let (address, instance) = (address.map(|found| found.1), instance.map(|found| found.1));
+        let winner = |wanted: &str| candidates.iter().find(|(name, ..)| name == wanted);
+        let is_of_last_map = |map: Reverse<usize>| map == Reverse(last_map);
+        let address = winner(ADDRESS_LABEL).filter(|(_, rank, _)| is_of_last_map(rank.0));
+        let address = address.map(|(.., place)| *place);
+        let instance = winner("instance").map(|(.., place)| *place);
         candidates.retain(|(name, ..)| name != ADDRESS_LABEL);
-        Self {
+        Ok(Self {
             names: LabelNames::new(candidates.iter().map(|(name, ..)| &**name)),
             places: candidates.iter().map(|(.., place)| *place).collect(),
             address,
             instance,
-        }
+        })
     }
 
     /// The address, where the last map has one that is not empty.
@@ -223,21 +223,28 @@ impl LabelOrders {
     }
 
     /// The order of a target's labels.
-    pub(crate) fn of(&mut self, labels: &TargetLabels<'_>) -> &LabelOrder {
+    ///
+    /// # Errors
+    /// Where a name is not UTF-8.
+    pub(crate) fn of(&mut self, labels: &TargetLabels<'_>) -> Result<&LabelOrder, Utf8Error> {
         if self.size > ORDERS_SIZE {
             *self = Self::new(self.style);
         }
-        self.orders
-            .entry(hash(&labels.names, 0))
-            .or_insert_with(|| {
+        // Names that are no text may have the bytes that separate names. But as many names as those of a
+        // known order, whose bytes are the same, have as many of them, so each separates two.
+        let hash = hash(&labels.names, labels.labels.len() as u64);
+        match self.orders.entry(hash) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
                 self.size += labels.names.len() + ORDER_SIZE;
-                LabelOrder::of(labels, self.style)
-            })
+                Ok(entry.insert(LabelOrder::of(labels, self.style)?))
+            }
+        }
     }
 }
 
-/// A name that Prometheus 2 accepts: `[a-zA-Z_][a-zA-Z0-9_]*`. One that it accepts as it is, or that is empty,
-/// stays as it is.
+/// A name that Prometheus 2 accepts: `[a-zA-Z_][a-zA-Z0-9_]*`. One that it accepts already stays as it is, and so
+/// does an empty one.
 fn valid_name(name: &str) -> String {
     let starts_with_digit = name.starts_with(|first: char| first.is_ascii_digit());
     let prefix = if starts_with_digit { "_" } else { "" };

@@ -77,26 +77,25 @@ impl Snapshot {
         let (mut ours, mut theirs) = (&*self.groups, &*other.groups);
         while let ([our, our_rest @ ..], [their, their_rest @ ..]) = (ours, theirs) {
             let (line, their_line) = (our.line(&self.bytes), their.line(&other.bytes));
-            let key_order = our.compare_keys(&self.bytes, their, &other.bytes);
-            let order = key_order.then_with(|| compare(line, their_line));
-            let is_one_for_one = key_order.is_eq() && order.is_ne() && {
-                let is_other = |next: Option<&Group>, bytes| {
-                    next.is_none_or(|next| next.compare_keys(bytes, our, &self.bytes).is_ne())
-                };
-                is_other(our_rest.first(), &self.bytes)
-                    && is_other(their_rest.first(), &other.bytes)
+            if are_equal(line, their_line) {
+                (ours, theirs) = (our_rest, their_rest);
+                continue;
+            }
+            let order = our.compare_keys(&self.bytes, their, &other.bytes);
+            let has_other_key = |next: Option<&Group>, bytes| {
+                next.is_none_or(|next| next.compare_keys(bytes, our, &self.bytes).is_ne())
             };
-            if is_one_for_one {
+            if order.is_eq()
+                && has_other_key(our_rest.first(), &self.bytes)
+                && has_other_key(their_rest.first(), &other.bytes)
+            {
                 differing.changed.push(their_line);
-            } else if order.is_lt() {
+                (ours, theirs) = (our_rest, their_rest);
+            } else if order.then_with(|| compare(line, their_line)).is_lt() {
                 differing.gone.push(line);
-            } else if order.is_gt() {
-                differing.new.push(their_line);
-            }
-            if order.is_le() || is_one_for_one {
                 ours = our_rest;
-            }
-            if order.is_ge() || is_one_for_one {
+            } else {
+                differing.new.push(their_line);
                 theirs = their_rest;
             }
         }

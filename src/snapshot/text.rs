@@ -1,7 +1,6 @@
 //! A text as it came over the wire, looked at once: whether it is UTF-8, and whether a JSON string
 //! can take it as it is.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::Utf8Error;
 
@@ -22,14 +21,6 @@ impl<'a> Text<'a> {
         is_plain: true,
     };
 
-    /// What is known to be plain.
-    pub(crate) const fn plain(text: &'a str) -> Self {
-        Self {
-            bytes: text.as_bytes(),
-            is_plain: true,
-        }
-    }
-
     /// Takes bytes for a text.
     ///
     /// # Errors
@@ -47,11 +38,6 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
-    }
-
-    /// The text, unescaped.
-    pub(crate) fn as_str(self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.bytes)
     }
 
     /// Whether it is `""`.
@@ -72,8 +58,8 @@ impl<'a> Text<'a> {
 
     fn append_escaped(self, line: &mut Vec<u8>) {
         let start = line.len();
-        serde_json::to_writer(&mut *line, &self.as_str())
-            .expect("a text is JSON, and memory takes it");
+        let text = String::from_utf8_lossy(self.bytes);
+        serde_json::to_writer(&mut *line, &text).expect("a text is JSON, and memory takes it");
         line.pop();
         line.remove(start);
     }
@@ -91,7 +77,7 @@ impl<'a> From<&'a str> for Text<'a> {
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.as_str())
+        formatter.write_str(&String::from_utf8_lossy(self.bytes))
     }
 }
 

@@ -64,7 +64,7 @@ impl Response {
     }
 
     /// A line of text.
-    pub(super) fn text(status: &str, text: &'static str) -> Self {
+    pub(super) fn line(status: &str, text: &'static str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", Body::Fixed(text))
     }
 

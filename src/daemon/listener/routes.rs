@@ -37,20 +37,20 @@ impl Routes {
 
     pub(super) fn answer(&mut self, request: Result<Request, Refusal>) -> Response {
         match request {
-            Ok(request) if self.checks_host && !request.is_host_local => Response::text(
+            Ok(request) if self.checks_host && !request.is_host_local => Response::line(
                 "421 Misdirected Request",
                 "the Host of the request is no address of this machine\n",
             ),
             Ok(request) if request.is_head => self.get(&request).without_body(),
             Ok(request) => self.get(&request),
             Err(Refusal::Malformed) => {
-                Response::text("400 Bad Request", "not a request of HTTP/1\n")
+                Response::line("400 Bad Request", "not a request of HTTP/1\n")
             }
             Err(Refusal::HeadTooLarge) => {
                 let status = "431 Request Header Fields Too Large";
-                Response::text(status, "the head of the request is too large\n")
+                Response::line(status, "the head of the request is too large\n")
             }
-            Err(Refusal::MethodNotAllowed) => Response::text(
+            Err(Refusal::MethodNotAllowed) => Response::line(
                 "405 Method Not Allowed\r\nAllow: GET, HEAD",
                 "only GET and HEAD are served\n",
             ),
@@ -73,14 +73,14 @@ impl Routes {
             "/metrics" => self.metrics(request.prefers_openmetrics),
             "/targets" => self.targets(request.accepts_gzip),
             "/-/healthy" => match self.observed.lock().is_responsive {
-                true => Response::text(OK, "healthy\n"),
-                false => Response::text(UNAVAILABLE, "a thread is late; see the log\n"),
+                true => Response::line(OK, "healthy\n"),
+                false => Response::line(UNAVAILABLE, "a thread is late; see the log\n"),
             },
             "/-/ready" => match self.observed.lock().status.list {
-                Some(_) => Response::text(OK, "ready\n"),
-                None => Response::text(UNAVAILABLE, "no list is in the file yet\n"),
+                Some(_) => Response::line(OK, "ready\n"),
+                None => Response::line(UNAVAILABLE, "no list is in the file yet\n"),
             },
-            _ => Response::text("404 Not Found", "nothing is served at this path; see /\n"),
+            _ => Response::line("404 Not Found", "nothing is served at this path; see /\n"),
         }
     }
 
@@ -107,7 +107,7 @@ impl Routes {
     /// one would drop all targets.
     fn targets(&mut self, accepts_gzip: bool) -> Response {
         let Some(list) = self.observed.lock().list.clone() else {
-            return Response::text(UNAVAILABLE, "there is no list of the control plane yet\n");
+            return Response::line(UNAVAILABLE, "there is no list of the control plane yet\n");
         };
         let body = if accepts_gzip {
             Body::Compressed(self.compress(&list))

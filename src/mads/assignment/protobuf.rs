@@ -3,6 +3,8 @@
 //! Targets come before the labels that they share, so an assignment is walked twice: first for what it
 //! says itself, and then for its targets.
 
+use std::str::Utf8Error;
+
 use super::Problem;
 use super::target::{SharedV1, TargetV1, Targets};
 use crate::mads::labels::Label;
@@ -12,6 +14,12 @@ use crate::snapshot::Text;
 impl From<WireError> for Problem {
     fn from(error: WireError) -> Self {
         Self::Content(error.to_string())
+    }
+}
+
+impl From<Utf8Error> for Problem {
+    fn from(_: Utf8Error) -> Self {
+        WireError::Utf8.into()
     }
 }
 
@@ -52,12 +60,12 @@ pub(super) fn decode_v1<'a>(
             fields += 1;
         }
         targets.take_fields(fields)?;
+        shared.complete(target, &mut targets.labels);
+        let order = targets.orders.of(&targets.labels)?;
         if target.address.is_empty() {
             targets.skip(shared.name(), target.name.to_string())?;
             continue;
         }
-        shared.complete(target, &mut targets.labels);
-        let order = targets.orders.of(&targets.labels);
         order.append(&targets.labels, &mut targets.builder, target.address)?;
     }
     Ok(())
@@ -97,7 +105,7 @@ pub(super) fn decode_v1alpha1<'a>(
             fields += 1;
         }
         targets.take_fields(fields)?;
-        let order = targets.orders.of(&targets.labels);
+        let order = targets.orders.of(&targets.labels)?;
         match order.address(&targets.labels) {
             Some(address) => order.append(&targets.labels, &mut targets.builder, address)?,
             None => {
@@ -113,10 +121,8 @@ pub(super) fn decode_v1alpha1<'a>(
 #[inline(always)]
 fn label(entry: &[u8]) -> Result<Label<'_>, WireError> {
     let (name, value) = key_and_value(entry)?;
-    Ok(Label {
-        name: text(name)?,
-        value: text(value)?,
-    })
+    let value = text(value)?;
+    Ok(Label { name, value })
 }
 
 fn key_and_value(entry: &[u8]) -> Result<(&[u8], &[u8]), WireError> {

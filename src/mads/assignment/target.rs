@@ -64,7 +64,7 @@ impl<'b> Targets<'_, 'b> {
                 .saturating_mul(FIELDS_OF_A_TARGET)
                 .saturating_add(copies),
         )?;
-        let length = |label: &Label<'_>| label.name.bytes().len() + label.value.bytes().len();
+        let length = |label: &Label<'_>| label.name.len() + label.value.bytes().len();
         let shared = shared + labels.iter().map(length).sum::<usize>();
         if shared > TARGET_LIMIT || shared.saturating_mul(targets) > self.builder.left() {
             return Err(OverLimit::List);
@@ -119,13 +119,13 @@ impl<'a> SharedV1<'a> {
     pub(super) fn complete(&self, target: TargetV1<'a>, labels: &mut TargetLabels<'a>) {
         labels.push_map(&self.labels);
         labels.push_fields(&[
-            Label::valid("mesh", self.mesh),
-            Label::valid("service", self.service),
-            Label::valid("job", self.service),
-            Label::valid("dataplane", target.name),
-            Label::valid("instance", target.name),
-            Label::valid("__scheme__", target.scheme),
-            Label::valid("__metrics_path__", target.metrics_path),
+            Label::of("mesh", self.mesh),
+            Label::of("service", self.service),
+            Label::of("job", self.service),
+            Label::of("dataplane", target.name),
+            Label::of("instance", target.name),
+            Label::of("__scheme__", target.scheme),
+            Label::of("__metrics_path__", target.metrics_path),
         ]);
     }
 
@@ -208,6 +208,27 @@ mod tests {
             assert!(length * 500_000 <= LIST_LIMIT, "{length}");
             let fields = targets.fields();
             assert!(fields * 500_000 <= FIELD_LIMIT, "{fields}");
+        }
+    }
+    #[test]
+    fn names_that_are_no_text_are_no_names_that_were_seen_before() {
+        let target = |names: &[&[u8]]| {
+            let label = |name: &&[u8]| field(5, &field(1, name));
+            let labels: Vec<u8> = names.iter().flat_map(label).collect();
+            field(4, &[field(3, b"10.0.0.1:80"), labels].concat())
+        };
+        let texts: &[&[u8]] = &[b"a", b"b", b"c"];
+        for (names, is_decoded) in [
+            (texts, true),
+            (&[b"a", b"b\xffc"], false),
+            (&[b"a\xffb\xffc"], false),
+        ] {
+            let assignment = [target(texts), target(names)].concat();
+            let resource = Resource::Protobuf(ApiVersion::V1, assignment.into());
+            let empty = Arc::new(Snapshot::empty());
+            let mut targets = Targets::new(Builder::new(&empty, 0, 0), LabelStyle::Original);
+            let result = decode_resource(ApiVersion::V1, &resource, &mut targets);
+            assert_eq!(result.is_ok(), is_decoded, "{names:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::render;
 use super::targets::SHOWN_ROWS;
 use crate::daemon::observed::{Logged, Observed, SharedObserved};
 use crate::daemon::status::Note;
-use crate::snapshot::{Builder, Snapshot, Text};
+use crate::snapshot::{Builder, LabelNames, Snapshot, Text};
 
 const STARTED: &str = "<time datetime=\"2023-11-14T22:13:20Z\">2023-11-14 22:13:20 UTC</time> <span class=\"age\">(3 min ago)</span>";
 
@@ -37,16 +37,16 @@ fn working(services: &[(&str, &str, usize)]) -> Observed {
 
 /// A list of so many targets of each mesh and service.
 fn list(services: &[(&str, &str, usize)]) -> Arc<Snapshot> {
-    fn text(text: &str) -> Text<'_> {
-        Text::new(text.as_bytes()).unwrap()
-    }
+    let names = LabelNames::new(["mesh", "service"].into_iter());
     let empty = Arc::new(Snapshot::empty());
     let mut builder = Builder::new(&empty, 0, 0);
     for (mesh, service, targets) in services {
         for number in 0..*targets {
-            let labels = [(&b"mesh"[..], text(mesh)), (&b"service"[..], text(service))];
             let address = format!("10.0.0.1:{number}");
-            builder.append(text(&address), labels.into_iter()).unwrap();
+            let values = [mesh, service].map(|value| Text::from(*value));
+            builder
+                .append(Text::from(&*address), &names, values.into_iter())
+                .unwrap();
         }
     }
     builder.finish().snapshot
