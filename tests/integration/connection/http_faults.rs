@@ -96,28 +96,6 @@ fn polls_that_are_answered_at_once_start_a_second_apart() {
 }
 
 #[test]
-fn a_rejected_list_is_asked_for_again_after_a_pause_that_grows() {
-    let (plane, daemon) = following();
-    let version = plane.version(ApiVersion::V1);
-    let broken = json!({
-        "version_info": "broken",
-        "type_url": ApiVersion::V1.type_url(),
-        "resources": [{"@type": ApiVersion::V1.type_url(), "targets": "none"}],
-    });
-    plane.answer_every_http(Some(HttpAnswer::json(200, &broken)));
-    // The first of them comes after the first pause.
-    let pauses = pauses(&plane, 3);
-    let all: Duration = pauses.iter().sum();
-    let shortest = Duration::from_secs_f64(1.28 + 2.048);
-    assert!(all + SLACK >= shortest, "{pauses:?}");
-    // Not advancing the version is the NACK of HTTP.
-    let next = plane.events().expect_request(SOON);
-    assert_eq!(Some(next.version_info), version);
-    daemon.wait_for_log("rejected a response, so the last good list stays");
-    assert_eq!(daemon.file(), Some(file_v1(&[backend(0)])));
-}
-
-#[test]
 fn an_error_is_reported_by_its_title_and_details() {
     let details = "unknown field \"x\"";
     let error = |body: serde_json::Value, status| HttpAnswer::json(status, &body);

@@ -1,9 +1,8 @@
-//! The way to the control plane, what is said on it, and what becomes of each answer.
+//! The connection to the control plane: how it is made, what is sent on it, and what becomes of each answer.
 
 mod api_server;
 mod contract;
 mod dead_peer;
-mod grpc;
 mod http_faults;
 mod pins;
 mod polls;

@@ -1,9 +1,10 @@
 //! A small message that would become something huge: a long label that each of many targets gets, or
-//! parts of two bytes by the million. It is rejected with the reason before the memory is taken.
+//! parts of two bytes by the million. It is rejected with the reason before the memory is taken. And a
+//! reason that would be huge itself.
 
 use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
 use kuma_stand_in::proto::mads_v1;
-use kuma_stand_in::{ApiVersion, Event, KumaVersion};
+use kuma_stand_in::{ApiVersion, ControlPlane, ErrorDetail, Event, KumaVersion};
 use protobuf::Message;
 
 use crate::support::following::following_list_of;
@@ -61,6 +62,13 @@ fn empty_resources() -> Vec<u8> {
     response(vec![Any::default(); 3_000_000])
 }
 
+fn expect_nack(plane: &ControlPlane) -> ErrorDetail {
+    plane.events().expect("a NACK", SOON, |event| match event {
+        Event::Request(request) => request.error_detail.clone(),
+        _ => None,
+    })
+}
+
 /// A message, and what is logged of it.
 type Case = (&'static str, fn() -> Vec<u8>, &'static str);
 
@@ -93,10 +101,7 @@ fn a_small_message_that_would_become_huge_is_rejected_before_it_does() {
             peak - before
         );
         assert!(line.contains(reason), "{line}");
-        let nack = plane.events().expect("a NACK", SOON, |event| match event {
-            Event::Request(request) => request.error_detail.clone(),
-            _ => None,
-        });
+        let nack = expect_nack(&plane);
         assert!(nack.message.contains(reason), "{nack:?}");
         assert!(peak <= before + COST_MIB, "{name}: {peak} MiB");
 
@@ -104,4 +109,19 @@ fn a_small_message_that_would_become_huge_is_rejected_before_it_does() {
         plane.publish(&lists::list(2, 3));
         daemon.wait_for_file(&lists::file(2, 3));
     }
+}
+
+#[test]
+fn a_long_reason_is_cut_in_the_nack_and_in_the_log() {
+    let (plane, daemon) = following_list_of(KumaVersion::V2_6, 3);
+    let response = DiscoveryResponse {
+        type_url: "é".repeat(5000),
+        ..Default::default()
+    };
+    let message = response.write_to_bytes().expect("it can be serialized");
+    assert_eq!(plane.send_bytes(&message), 1);
+    let length = expect_nack(&plane).message.len();
+    assert!((4000..=4096).contains(&length), "{length}");
+    let line = daemon.wait_for_log("rejected");
+    assert!(line.len() < 1000, "{line}");
 }
