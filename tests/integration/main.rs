@@ -21,6 +21,7 @@ mod connection;
 mod faults;
 mod file;
 mod packaging;
+mod page;
 mod process;
 mod real_kuma;
 mod repository;
