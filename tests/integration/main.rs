@@ -6,6 +6,7 @@
 //! - `command_line`, `connection`, `tls`, `file`, `process`: the real binary as a subprocess, against a
 //!   control plane inside the test. Here is what the wiring can break.
 //! - `faults`: the same under faults of the control plane, the network, the disk and the process.
+//! - `page`: the status page in a real browser.
 //! - `packaging`, `static_binary`: what is installed, packed and shipped.
 //! - `repository`: files of this repository that must agree with each other.
 //! - `real_kuma`, `soak`: for people, by `make real-kuma` and `make soak`.

@@ -1,5 +1,7 @@
 //! A browser without a window, driven by the WebDriver protocol: JSON over HTTP to Chromium's driver.
 
+use std::io;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::Agent;
 
-use crate::support::harness::SOON;
+use crate::support::harness::{SOON, wait_until};
 use crate::support::not_tried::not_tried;
 use crate::support::streams::Collected;
 
@@ -50,20 +52,13 @@ impl Browser {
     /// Starts it; `None` where this machine has none, which is said.
     pub(crate) fn start(scripts: Scripts) -> Option<Self> {
         let profile = TempDir::new().expect("a temporary folder can be made");
-        let driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .env("HOME", profile.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut driver = match driver {
+        let (driver, url) = match start_driver(profile.path()) {
             Ok(driver) => driver,
             Err(error) => {
                 not_tried(format_args!("chromedriver: {error}"));
                 return None;
             }
         };
-        let url = address(&mut driver);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -94,6 +89,8 @@ impl Browser {
             &json!({"capabilities": {"alwaysMatch": {
                 "goog:chromeOptions": {"args": flags, "prefs": preferences},
                 "goog:loggingPrefs": {"browser": "ALL"},
+                // An element of a page that is still being opened is waited for.
+                "timeouts": {"implicit": 10_000},
             }}}),
         );
         let id = session["sessionId"].as_str().expect("a session has an id");
@@ -108,6 +105,13 @@ impl Browser {
     /// The address of the page.
     pub(crate) fn address(&self) -> String {
         text(&self.get("/url"))
+    }
+
+    /// Waits until a key or a click has opened the page at an address.
+    #[track_caller]
+    pub(crate) fn wait_for_address(&self, expected: &str) {
+        let is_there = || self.address() == expected;
+        assert!(wait_until(SOON, is_there), "still at {}", self.address());
     }
 
     /// The rendered text of an element, without what is hidden.
@@ -131,7 +135,7 @@ impl Browser {
         self.post(&path, &json!({"text": text}));
     }
 
-    /// Clicks an element, and waits until a page that it opens is there.
+    /// Clicks an element.
     pub(crate) fn click(&self, selector: &str) {
         self.post(&format!("{}/click", self.element(selector)), &json!({}));
     }
@@ -202,15 +206,28 @@ impl Drop for Browser {
     }
 }
 
-/// Where the driver listens, as it says itself.
-fn address(driver: &mut Child) -> String {
-    let output = Collected::from(driver.stdout.take().expect("it is piped"));
+/// Starts the driver, and returns where it listens.
+fn start_driver(home: &Path) -> io::Result<(Child, String)> {
     let announcement = "started successfully on port ";
-    let line = output
-        .wait_for(SOON, |line| line.contains(announcement), 1)
-        .expect("chromedriver says its port");
-    let (_, port) = line.split_once(announcement).expect("it is in the line");
-    format!("http://127.0.0.1:{}", port.trim_end_matches('.'))
+    // It listens on two addresses, at the port that it was given for the first; it ends where somebody
+    // else has that of the second.
+    for _ in 0..10 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("HOME", home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = Collected::from(driver.stdout.take().expect("it is piped"));
+        if let Some(line) = output.wait_for(SOON, |line| line.contains(announcement), 1) {
+            let (_, port) = line.split_once(announcement).expect("it is in the line");
+            let port = port.trim_end_matches('.');
+            return Ok((driver, format!("http://127.0.0.1:{port}")));
+        }
+        driver.kill()?;
+        driver.wait()?;
+    }
+    panic!("chromedriver finds no port");
 }
 
 /// What the driver answers with.
