@@ -16,7 +16,8 @@ export TARGET
 
 # Cargo is what runs in parallel; two package managers at once wait for each other at best.
 .NOTPARALLEL:
-.PHONY: build help test run e2e rules simulate soak real-kuma faults-with-listener generate lint without-grpc minimum-rust fuzz \
+.PHONY: build help test run e2e rules simulate soak real-kuma faults-with-listener generate screenshots lint \
+	without-grpc minimum-rust fuzz \
 	static test-static bench micro-bench instructions install uninstall dist deb rpm clean prerequisites
 
 build: prerequisites ## build the daemon and the demo control plane (the default)
@@ -57,6 +58,11 @@ real-kuma: prerequisites ## run against real control planes: each kuma-cp-VERSIO
 
 generate: prerequisites ## renew what is made from the table of flags (man page, completions, …) and the notices
 	RENEW_GENERATED_FILES=yes $(CARGO) test $(CARGO_FLAGS) --test integration repository::generated
+
+# The pictures have few colours, so a palette makes them a third.
+screenshots: prerequisites prerequisites-browser prerequisites-screenshots ## renew the pictures of the status page in docs/
+	RENEW_SCREENSHOTS=yes REQUIRE_ALL_TESTS=yes $(CARGO) test $(CARGO_FLAGS) --test integration page::look
+	pngquant --force --ext .png 64 docs/page-light.png docs/page-dark.png
 
 lint: prerequisites-lint ## check formatting, and clippy with warnings denied
 	$(CARGO) fmt --all --check

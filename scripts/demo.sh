@@ -52,9 +52,17 @@ if ! wait_until 10 "$control_plane" line_after 'api server: ' "$story" >/dev/nul
 fi
 address=$(line_after 'api server: ' "$story")
 
-say "starting: kuma-prometheus-sd run --cp-address=$address --output-file=$output"
-"$built/kuma-prometheus-sd" run "--cp-address=$address" "--output-file=$output" &
+# The first port from the usual one on that nobody listens at.
+port=9467
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    port=$((port + 1))
+done
+arguments=("--cp-address=$address" "--output-file=$output" "--listen-address=127.0.0.1:$port")
+
+say "starting: kuma-prometheus-sd run ${arguments[*]}"
+"$built/kuma-prometheus-sd" run "${arguments[@]}" &
 daemon=$!
+say "its status page: http://127.0.0.1:$port/"
 
 # What Prometheus would see. It is told of a change by the kernel; here a look every so often will do.
 show_changes() {

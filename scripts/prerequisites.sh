@@ -15,6 +15,8 @@
 #   minimum-rust
 #            for `make minimum-rust`: the oldest Rust that Cargo.toml promises
 #   instructions   for `make instructions`
+#   browser  for the tests of the status page, which else only say that they were not tried
+#   screenshots   for `make screenshots`
 #   judges   the programs that some tests ask, and without which these only say that they were not tried
 #
 # It is written for the plainest sh: a fresh machine may have no bash yet.
@@ -122,6 +124,8 @@ missing_for() {
             }
             ;;
         instructions) has valgrind || echo valgrind ;;
+        browser) has chromedriver || echo chromedriver ;;
+        screenshots) has pngquant || echo pngquant ;;
         judges)
             for judge in faketime fish lintian mandoc podman strace zsh; do
                 has "$judge" || echo "$judge"
@@ -215,6 +219,7 @@ install_with_apt() {
         certificates) packages="$packages ca-certificates" ;;
         diff) packages="$packages diffutils" ;;
         python) packages="$packages python3-venv" ;;
+        chromedriver) packages="$packages chromium chromium-driver" ;;
         static-rust) packages="$packages $(apt_static_rust)" ;;
         prometheus) ;;
         *) packages="$packages $item" ;;
@@ -257,6 +262,9 @@ install_with_other() { # MANAGER ITEM...
         pacman:rust) package=rust ;;
         *:rust) package='rust cargo' ;;
         apk:clippy) package=rust-clippy ;;
+        pacman:chromedriver) package=chromium ;;
+        apk:chromedriver) package='chromium chromium-chromedriver' ;;
+        *:chromedriver) package='chromium chromedriver' ;;
         *:diff) package=diffutils ;;
         *:certificates) package=ca-certificates ;;
         *:python) package=python3 ;;
@@ -358,8 +366,9 @@ install_missing() {
 
 for purpose in "$@"; do
     case $purpose in
-    build | lint | e2e | static | deb | rpm | fuzz | minimum-rust | instructions | judges) ;;
-    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm, fuzz, minimum-rust, instructions or judges)" ;;
+    build | lint | e2e | static | deb | rpm | fuzz | minimum-rust | instructions | browser | screenshots | judges) ;;
+    *) fail "unknown purpose: $purpose (build, lint, e2e, static, deb, rpm, fuzz, minimum-rust, instructions," \
+        "browser, screenshots or judges)" ;;
     esac
 done
 

@@ -7,6 +7,7 @@
 //!   control plane inside the test. Here is what the wiring can break.
 //! - `listener`: what it serves to people and to Prometheus.
 //! - `faults`: the same under faults of the control plane, the network, the disk and the process.
+//! - `page`: the status page in a real browser.
 //! - `packaging`, `static_binary`: what is installed, packed and shipped.
 //! - `repository`: files of this repository that must agree with each other.
 //! - `real_kuma`, `soak`: for people, by `make real-kuma` and `make soak`.
@@ -23,6 +24,7 @@ mod faults;
 mod file;
 mod listener;
 mod packaging;
+mod page;
 mod process;
 mod real_kuma;
 mod repository;

@@ -41,7 +41,7 @@ impl Filter {
 /// The targets of a service.
 struct Row {
     mesh: String,
-    /// Empty where they have no label for it.
+    /// Empty where no label names it.
     service: String,
     targets: usize,
 }
@@ -139,7 +139,7 @@ fn write_summary(
         }
         false => write!(
             html,
-            "{all} in {meshes}. They have no label <code>service</code>, as the API version v1alpha1 has none."
+            "{all} in {meshes}. They name no service, as in API version v1alpha1."
         ),
     }
 }
@@ -158,7 +158,7 @@ fn write_table(html: &mut String, left: &[&Row], has_services: bool) -> fmt::Res
         write!(html, "<tr><td class=\"name\">{}", Escaped(&row.mesh))?;
         match row.service.as_str() {
             "" if !has_services => {}
-            "" => html.push_str("<td class=\"no-label\">no label <code>service</code>"),
+            "" => html.push_str("<td class=\"none\">no service"),
             service => write!(html, "<td class=\"name\">{}", Escaped(service))?,
         }
         writeln!(html, "<td class=\"number\">{}", row.targets)?;

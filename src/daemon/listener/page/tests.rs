@@ -304,7 +304,7 @@ fn a_list_without_the_label_service_is_counted_by_mesh() {
     assert_eq!(rows(&page), ["default|2", "shop|1"]);
     assert_contains(
         &page,
-        "3 targets in 2 meshes. They have no label <code>service</code>",
+        "3 targets in 2 meshes. They name no service, as in API version v1alpha1.",
     );
     assert!(!page.contains("<th scope=\"col\">Service"), "{page}");
 }
@@ -312,9 +312,6 @@ fn a_list_without_the_label_service_is_counted_by_mesh() {
 #[test]
 fn targets_without_the_label_service_among_others_are_told_apart() {
     let page = page(&working(&[("default", "", 2), ("default", "web", 1)]), "");
-    assert_eq!(
-        rows(&page),
-        ["default|no label <code>service</code>|2", "default|web|1"]
-    );
+    assert_eq!(rows(&page), ["default|no service|2", "default|web|1"]);
     assert_contains(&page, "3 targets of 1 service in 1 mesh.");
 }
