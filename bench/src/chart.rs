@@ -101,6 +101,9 @@ fn panels(pushes: &[Pushes]) -> [Panel; 3] {
         series("HTTP, all targets changed", "line d", &|p| {
             Some(milliseconds(p.http.as_ref()?.all))
         }),
+        series("floors: receive and write", "line floor", &|p| {
+            Some(milliseconds(p.floor_cpu.iter().sum()))
+        }),
         series("goal for all changed", "goal", &|p| Goals::of(p).all),
     ];
     let memory = vec![

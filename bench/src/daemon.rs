@@ -1,24 +1,17 @@
-//! The daemon as a process: its start, its file, and what the kernel says it has used.
+//! The daemon as a process: its start, its file, and its memory.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::used::{Usage, Used, number_after};
 use crate::watch::Watch;
 
 /// Longer than anything that works takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
-
-/// A daemon that uses next to nothing for so long has done what it had to.
-const CALM: Duration = Duration::from_millis(50);
-
-/// Next to nothing: what its timers take.
-const NEXT_TO_NOTHING: Duration = Duration::from_micros(300);
 
 const FILE_NAME: &str = "kuma.file_sd.json";
 
@@ -27,21 +20,9 @@ pub(crate) struct Daemon {
     process: Child,
     folder: TempDir,
     watch: Watch,
-    usage: Usage,
-    threads: HashMap<String, Usage>,
-    /// Whether a thread had or wanted a processor or waited for a disk, when last looked at.
-    is_busy: bool,
+    used: Used,
     /// When it was started.
     pub(crate) started: Instant,
-}
-
-/// What it has used since it was started.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    /// Processor time, to the nanosecond.
-    pub(crate) cpu: Duration,
-    /// Voluntary and involuntary context switches.
-    pub(crate) switches: u64,
 }
 
 /// Memory, in bytes.
@@ -73,12 +54,10 @@ impl Daemon {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
         Self {
+            used: Used::by(process.id()),
             process,
             folder,
             watch,
-            usage: Usage::default(),
-            threads: HashMap::new(),
-            is_busy: true,
             started,
         }
     }
@@ -103,33 +82,12 @@ impl Daemon {
 
     /// What it has used when it has nothing more to do.
     pub(crate) fn usage_at_rest(&mut self) -> Usage {
-        let mut before = self.usage();
-        loop {
-            thread::sleep(CALM);
-            let now = self.usage();
-            if !self.is_busy && now.cpu - before.cpu < NEXT_TO_NOTHING {
-                return now;
-            }
-            before = now;
-        }
+        self.used.at_rest()
     }
 
-    /// What it has used. `/proc/PID/stat` counts in hundredths of a second, so this is the sum of its
-    /// threads; what one has used between the last look at it and its end is lost.
+    /// What it has used.
     pub(crate) fn usage(&mut self) -> Usage {
-        let tasks = fs::read_dir(self.proc("task")).expect("the daemon is running");
-        self.is_busy = false;
-        for task in tasks.flatten() {
-            let id = task.file_name().to_string_lossy().into_owned();
-            let Some((now, is_busy)) = usage_of_thread(&task.path()) else {
-                continue; // It has just ended.
-            };
-            self.is_busy |= is_busy;
-            let before = self.threads.insert(id, now).unwrap_or_default();
-            self.usage.cpu += now.cpu.saturating_sub(before.cpu);
-            self.usage.switches += now.switches.saturating_sub(before.switches);
-        }
-        self.usage
+        self.used.now()
     }
 
     /// Its memory.
@@ -159,23 +117,4 @@ impl Drop for Daemon {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// What a thread has used, and whether it has or wants a processor or waits for a disk.
-fn usage_of_thread(task: &Path) -> Option<(Usage, bool)> {
-    let schedule = fs::read_to_string(task.join("schedstat")).ok()?;
-    let nanoseconds = schedule.split_whitespace().next()?.parse().ok()?;
-    let status = fs::read_to_string(task.join("status")).ok()?;
-    let usage = Usage {
-        cpu: Duration::from_nanos(nanoseconds),
-        switches: number_after(&status, "\nvoluntary_ctxt_switches:")?
-            + number_after(&status, "\nnonvoluntary_ctxt_switches:")?,
-    };
-    let is_busy = status.contains("\nState:\tR") || status.contains("\nState:\tD");
-    Some((usage, is_busy))
-}
-
-fn number_after(text: &str, name: &str) -> Option<u64> {
-    let (_, rest) = text.split_once(name)?;
-    rest.split_whitespace().next()?.parse().ok()
 }

@@ -100,6 +100,7 @@ impl Pushes {
         };
         let ratio = self.latency.as_secs_f64() / self.floor().as_secs_f64();
         let [receive, write, latency] = [self.receive, self.write, self.latency].map(milliseconds);
+        let [receive_cpu, write_cpu] = self.floor_cpu.map(milliseconds);
         let [all, one, same] = [self.all, self.one, self.same].map(milliseconds);
         let peak = megabytes(self.memory.peak);
         let resident = megabytes(self.memory.resident);
@@ -113,6 +114,8 @@ impl Pushes {
                 "ms",
                 None,
             ),
+            figure("floor: CPU, receive", receive_cpu, "ms", None),
+            figure("floor: CPU, write", write_cpu, "ms", None),
             figure("push → durable file", latency, "ms", None),
             figure(
                 "push → durable file, over the floors",

@@ -16,6 +16,8 @@ use grpcio::{
     MethodType, WriteFlags,
 };
 
+use crate::used::{Used, own_cpu};
+
 /// As long as a real ACK, which has a version, a nonce and a type URL.
 const REQUEST: [u8; 160] = {
     // Field 7 is one that nobody knows, 157 bytes long.
@@ -78,6 +80,7 @@ pub(crate) fn receive(address: &str) -> Result<(), Box<dyn Error>> {
 
 /// The bare client, running.
 pub(crate) struct Receiver {
+    used: Used,
     process: Child,
     lengths: BufReader<ChildStdout>,
 }
@@ -95,9 +98,15 @@ impl Receiver {
             .expect("this program can be started again");
         let lengths = process.stdout.take().expect("its stdout is piped");
         Self {
+            used: Used::by(process.id()),
             process,
             lengths: BufReader::new(lengths),
         }
+    }
+
+    /// The processor time that it has taken, when it has nothing more to do.
+    pub(crate) fn cpu(&mut self) -> Duration {
+        self.used.at_rest().cpu
     }
 
     /// When it had all of a message of so many bytes.
@@ -126,11 +135,14 @@ pub(crate) struct Replaced {
     pub(crate) in_place: Duration,
     /// Until that outlives a loss of power.
     pub(crate) durable: Duration,
+    /// Processor time.
+    pub(crate) cpu: Duration,
 }
 
 /// Replaces a file in a folder by these bytes: write, fsync, rename, fsync of the folder.
 pub(crate) fn replace(folder: &Path, bytes: &[u8]) -> Replaced {
     let (new, place) = (folder.join("floor.new"), folder.join("floor"));
+    let cpu = own_cpu();
     let start = Instant::now();
     let mut file = File::create(&new).expect("a file can be made");
     file.write_all(bytes).expect("a file can be written");
@@ -142,5 +154,6 @@ pub(crate) fn replace(folder: &Path, bytes: &[u8]) -> Replaced {
     Replaced {
         in_place,
         durable: start.elapsed(),
+        cpu: own_cpu() - cpu,
     }
 }

@@ -11,6 +11,7 @@ mod figures;
 mod floors;
 mod machine;
 mod measure;
+mod used;
 mod watch;
 
 use std::error::Error;

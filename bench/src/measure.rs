@@ -58,6 +58,8 @@ pub(crate) struct Pushes {
     pub(crate) receive: Duration,
     /// Until the file is replaced for good by system calls alone.
     pub(crate) write: Duration,
+    /// The processor time of both.
+    pub(crate) floor_cpu: [Duration; 2],
     /// From the push to the durable file, where all targets changed.
     pub(crate) latency: Duration,
     /// The daemon's processor time where all targets changed, …
@@ -103,6 +105,7 @@ impl Bench<'_> {
         let rounds = rounds(targets);
         let (mut receive, mut latency, mut write) = (Vec::new(), Vec::new(), Vec::new());
         let mut all = Vec::new();
+        let mut floor_cpu = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
             over_grpc.list.number += 1;
             over_grpc.list.first = over_grpc.list.number;
@@ -112,6 +115,8 @@ impl Bench<'_> {
             let replaced = over_grpc.replace_file(self.folder);
             latency.push(push.file.expect("a file") + replaced.durable - replaced.in_place);
             write.push(replaced.durable);
+            floor_cpu[0].push(push.receive_cpu);
+            floor_cpu[1].push(replaced.cpu);
         }
         let one = (0..rounds).map(|_| {
             over_grpc.list.first += 1;
@@ -125,6 +130,7 @@ impl Bench<'_> {
             file: fs::read(over_grpc.daemon.file()).expect("the file").len(),
             receive: median(receive),
             write: median(write),
+            floor_cpu: floor_cpu.map(median),
             latency: median(latency),
             all: median(all),
             one,
@@ -248,6 +254,8 @@ struct OverGrpc {
 struct Push {
     /// Until the bare client had it.
     receive: Duration,
+    /// What that took.
+    receive_cpu: Duration,
     /// Until the new file was in place, if one was to come.
     file: Option<Duration>,
     /// What the daemon took for all of it.
@@ -287,10 +295,12 @@ impl OverGrpc {
             false => PAUSE,
         });
 
+        let before = self.receiver.cpu();
         let start = Instant::now();
         assert_eq!(self.floor_plane.send_frame(&frame), 1);
         let receive = self.receiver.wait_for(self.message) - start;
         self.floor_plane.events().expect_request(LIMIT);
+        let receive_cpu = self.receiver.cpu() - before;
 
         let before = self.daemon.usage_at_rest().cpu;
         let start = Instant::now();
@@ -304,7 +314,12 @@ impl OverGrpc {
         let cpu = self.daemon.usage_at_rest().cpu - before;
         assert!(!self.daemon.has_written(), "a file that nobody expects");
         assert_holds(&self.daemon, self.list);
-        Push { receive, file, cpu }
+        Push {
+            receive,
+            receive_cpu,
+            file,
+            cpu,
+        }
     }
 
     /// Writes the daemon's file once more, without the daemon.
