@@ -19,6 +19,9 @@ pub const LIMIT: Duration = Duration::from_secs(3);
 /// What a client of HTTP/2 says first: the preface, and empty settings.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+/// How an answer of HTTP/1 begins.
+const HTTP1: &[u8] = b"HTTP/";
+
 /// What is spoken at `host` and `port`, where it is not what `security` asks for: a sentence for
 /// an operator.
 pub fn diagnose(host: &str, port: u16, security: Security) -> Option<&'static str> {
@@ -54,12 +57,25 @@ pub fn peer_certificate(host: &str, port: u16, deadline: Instant) -> io::Result<
 
 /// Whether an HTTP/2 preface in plaintext is answered with HTTP of any version.
 fn speaks_plaintext(host: &str, port: u16, deadline: Instant) -> io::Result<bool> {
+    let answer = answer_to_preface(host, port, deadline)?;
+    let is_settings_frame = answer[3] == 4 && answer[5..] == [0; 4];
+    Ok(answer.starts_with(HTTP1) || is_settings_frame)
+}
+
+/// Whether an HTTP/2 preface in plaintext is answered with HTTP/1, so that no gRPC is spoken there. Not
+/// where nothing is answered in time.
+#[cfg(feature = "grpc")]
+pub fn speaks_http1(host: &str, port: u16) -> bool {
+    let answer = answer_to_preface(host, port, Instant::now() + LIMIT);
+    answer.is_ok_and(|answer| answer.starts_with(HTTP1))
+}
+
+fn answer_to_preface(host: &str, port: u16, deadline: Instant) -> io::Result<[u8; 9]> {
     let mut stream = connect(host, port, deadline)?;
     stream.write_all(HTTP2_PREFACE)?;
     let mut answer = [0; 9];
     stream.read_exact(&mut answer)?;
-    let is_settings_frame = answer[3] == 4 && answer[5..] == [0; 4];
-    Ok(answer.starts_with(b"HTTP/") || is_settings_frame)
+    Ok(answer)
 }
 
 /// A connection that ends at a time, however the peer behaves: a limit for each read would be

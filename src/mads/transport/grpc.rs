@@ -3,12 +3,14 @@
 //! The stream is polled from the receiver thread, which a waker wakes: a blocked read could know
 //! neither a deadline nor another event.
 
+mod opening;
+
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::io::Read;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -23,11 +25,11 @@ use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
 use crate::common::sanitize::sanitize;
 use crate::mads::api_version::ApiVersion;
 use crate::mads::connection::{CONNECT_LIMIT, Event};
-use crate::mads::endpoint::Endpoint;
 use crate::mads::envelope;
 use crate::mads::negotiation::{End, EndKind};
 use crate::mads::session::Request;
 use crate::mads::transport::proxy::Proxy;
+pub use opening::{GrpcSource, Opening};
 
 /// A peer that does not answer a ping is dead. Kuma's servers refuse pings more often than every
 /// 15 s; with these two a dead peer is found within 50 s.
@@ -84,20 +86,25 @@ static STREAM_V1ALPHA1: Method<RawMessage, RawMessage> = method(
     "/kuma.observability.v1alpha1.MonitoringAssignmentDiscoveryService/StreamMonitoringAssignments",
 );
 
-/// The completion queue thread that all streams of the process share.
-pub struct Runtime {
-    environment: Arc<Environment>,
-}
+/// The completion queue thread that all streams of the process share, once there is one.
+#[derive(Clone, Default)]
+pub struct Runtime(Arc<OnceLock<Arc<Environment>>>);
 
 impl Runtime {
-    /// Starts the thread, and sends C-core's own log to `log`, whose level must be set by now.
-    #[must_use]
-    pub fn start() -> Self {
-        grpcio::redirect_log();
-        let environment = EnvBuilder::new().cq_count(1).name_prefix("grpc").build();
-        Self {
-            environment: Arc::new(environment),
-        }
+    /// Whether C-core runs.
+    fn is_started(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Starts the thread where that has not been done, and sends C-core's own log to `log`, whose level
+    /// must be set by now.
+    fn environment(&self) -> Arc<Environment> {
+        let start = || {
+            grpcio::redirect_log();
+            let environment = EnvBuilder::new().cq_count(1).name_prefix("grpc").build();
+            Arc::new(environment)
+        };
+        Arc::clone(self.0.get_or_init(start))
     }
 }
 
@@ -124,20 +131,11 @@ enum Connectivity {
 
 impl Stream {
     /// Opens a stream, with a channel of its own so that no backoff of C-core outlives an
-    /// attempt, and queues the first request. `waker` is woken when `poll` has more to say.
-    ///
-    /// # Errors
-    /// Where C-core refuses the call itself; what the network says comes from `poll`.
-    pub fn open(
-        runtime: &Runtime,
-        endpoint: &Endpoint,
-        proxy: Option<&Proxy>,
-        api_version: ApiVersion,
-        request: &Request,
-        waker: Waker,
-    ) -> grpcio::Result<Self> {
-        let authority = endpoint.authority();
-        let channel = ChannelBuilder::new(Arc::clone(&runtime.environment))
+    /// attempt, and queues the first request. Fails where C-core refuses the call itself; what the network
+    /// says comes from `poll`.
+    fn open(opening: Opening) -> grpcio::Result<Self> {
+        let authority = opening.endpoint.authority();
+        let channel = ChannelBuilder::new(opening.runtime.environment())
             .use_local_subchannel_pool(true)
             .set_resource_quota(ResourceQuota::new(None).resize_memory(BUFFER_LIMIT))
             .max_receive_message_len(i32::try_from(RESPONSE_LIMIT).unwrap_or(i32::MAX))
@@ -150,14 +148,14 @@ impl Stream {
             .enable_http_proxy(false)
             .raw_cfg_int(ADDRESS_LIMIT_KEY.to_owned(), ADDRESS_LIMIT_MS)
             .primary_user_agent(crate::USER_AGENT);
-        let (peer, channel) = match proxy {
+        let (peer, channel) = match &opening.proxy {
             Some(proxy) => (
                 format!("{authority} through {proxy}"),
                 through(proxy, &authority, channel),
             ),
             None => (authority.clone(), channel.connect(&authority)),
         };
-        let method = match api_version {
+        let method = match opening.api_version {
             ApiVersion::V1 => &STREAM_V1,
             ApiVersion::V1alpha1 => &STREAM_V1ALPHA1,
         };
@@ -170,9 +168,9 @@ impl Stream {
             receiver,
             outgoing: VecDeque::new(),
             connectivity: Connectivity::Unknown,
-            waker,
+            waker: opening.waker,
         };
-        stream.send(request);
+        stream.send(&opening.request);
         Ok(stream)
     }
 

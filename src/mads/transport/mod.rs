@@ -30,7 +30,7 @@ pub(crate) const RESPONSE_LIMIT_TEXT: &str = "the response is larger than the li
 pub enum Source {
     /// A bidirectional stream.
     #[cfg(feature = "grpc")]
-    Grpc(Box<grpc::Stream>),
+    Grpc(grpc::GrpcSource),
     /// Long polling.
     Http(http::Poller),
 }

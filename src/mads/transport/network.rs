@@ -25,7 +25,7 @@ pub struct Network {
     resolver: Resolver,
     under_way: UnderWay,
     #[cfg(feature = "grpc")]
-    grpc: Option<grpc::Runtime>,
+    grpc: grpc::Runtime,
     waker: Waker,
     woken: Receiver<()>,
 }
@@ -53,7 +53,7 @@ impl Network {
             resolver,
             under_way: UnderWay::Nothing,
             #[cfg(feature = "grpc")]
-            grpc: None,
+            grpc: grpc::Runtime::default(),
             waker: Waker::from(Arc::new(ChannelWaker(sender))),
             woken,
         }
@@ -158,12 +158,17 @@ impl Network {
         match protocol {
             #[cfg(feature = "grpc")]
             Protocol::Grpc(api_version) => {
-                let runtime = self.grpc.get_or_insert_with(grpc::Runtime::start);
                 let proxy = http.proxies.on_the_way_to(host, port, security);
                 let proxy = proxy.map_err(|error| End::outage(error.to_string()))?;
-                grpc::Stream::open(runtime, endpoint, proxy, api_version, &request, waker)
-                    .map(|stream| Source::Grpc(Box::new(stream)))
-                    .map_err(|error| End::outage(format!("{}: {error}", endpoint.authority())))
+                let opening = grpc::Opening {
+                    runtime: self.grpc.clone(),
+                    endpoint: endpoint.clone(),
+                    proxy: proxy.cloned(),
+                    api_version,
+                    request,
+                    waker,
+                };
+                opening.begin().map(Source::Grpc)
             }
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),

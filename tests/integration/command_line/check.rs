@@ -82,7 +82,7 @@ fn http_after_an_http_1_answer_by_way_of_config() {
             &format!("GET {address}/catalog: status 404"),
             &format!("GET {address}/config: status 200"),
             &format!("asking for MADS at {authority} over gRPC v1"),
-            &format!("gRPC v1 is not served here: {authority}: UNAVAILABLE "),
+            &format!("gRPC v1 is not served here: {authority} answers in HTTP/1"),
             &format!("asking for MADS at {authority} over HTTP v1"),
             &format!("connected to MADS at {authority} over HTTP v1, as /config of the API server"),
             "a list has come: 0 assignments with 0 targets, 0 skipped",
