@@ -341,14 +341,6 @@ impl Config {
                     .to_owned(),
             );
         }
-        if let Some(address) = &self.listen_address
-            && !address.is_local()
-        {
-            warnings.push(format!(
-                "--listen-address: {address} can be reached from other machines, and the list names \
-                 every host of the mesh; listen on 127.0.0.1 behind a reverse proxy with a login"
-            ));
-        }
         warnings
     }
 

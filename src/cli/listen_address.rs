@@ -3,7 +3,7 @@
 //! Pure.
 
 use std::fmt;
-use std::net::{AddrParseError, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -25,7 +25,7 @@ pub enum ListenAddressError {
     /// After `unix:` comes no absolute path.
     NotAbsolute,
     /// No address and port.
-    Malformed(AddrParseError),
+    Malformed,
 }
 
 impl ListenAddress {
@@ -55,7 +55,7 @@ impl FromStr for ListenAddress {
             None if text.starts_with(':') => format!("[::]{text}"),
             None => text.to_owned(),
         };
-        let address = address.parse().map_err(ListenAddressError::Malformed)?;
+        let address = address.parse().map_err(|_| ListenAddressError::Malformed)?;
         Ok(Self::Tcp(address))
     }
 }
@@ -73,7 +73,7 @@ impl fmt::Display for ListenAddressError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::NotAbsolute => "not an absolute path after unix:, as in unix:/run/sd.sock",
-            Self::Malformed(_) => "not an IP address with a port, such as 127.0.0.1:9467",
+            Self::Malformed => "not an IP address with a port, such as 127.0.0.1:9467",
         })
     }
 }

@@ -8,7 +8,7 @@ mod process;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
@@ -49,7 +49,7 @@ pub struct Metrics {
     protocol: Option<Protocol>,
     attempts: Outcomes,
     /// `None` while there is a connection, and before the first attempt has failed.
-    next_attempt: Option<Timestamp>,
+    next_attempt: Option<Instant>,
     accepted: u64,
     rejected: u64,
     last_response: Option<Timestamp>,
@@ -61,6 +61,8 @@ pub struct Metrics {
     write_duration: Histogram,
     file_size: Option<usize>,
     last_write: Option<Timestamp>,
+    /// Whether all threads meet their deadlines.
+    is_responsive: bool,
 }
 
 /// How often something succeeded and failed.
@@ -88,6 +90,7 @@ impl Metrics {
             write_duration: Histogram::new(WRITE_BUCKETS),
             file_size: None,
             last_write: None,
+            is_responsive: true,
         }
     }
 
@@ -104,9 +107,16 @@ impl Metrics {
                 if self.protocol.take().is_none() {
                     self.attempts.count(false);
                 }
-                self.next_attempt = Some(now + *retry_in);
+                self.next_attempt = Some(Instant::now() + *retry_in);
             }
-            Report::Received { .. } => self.last_response = Some(now),
+            // What was there is given up, and the next attempt begins at once.
+            Report::Reconnecting => {
+                self.protocol = None;
+                self.next_attempt = None;
+            }
+            // A server may refuse a protocol after it seemed to be served.
+            Report::NotServed { .. } => self.protocol = None,
+            Report::Received { .. } | Report::Unchanged { .. } => self.last_response = Some(now),
             Report::Accepted { skipped, .. } => {
                 self.accepted += 1;
                 self.targets_skipped = *skipped;
@@ -116,7 +126,12 @@ impl Metrics {
         }
     }
 
-    /// A list was accepted at `now`, which is another one than before, or the first.
+    /// All threads meet their deadlines, or one does not.
+    pub fn responsive(&mut self, is_responsive: bool) {
+        self.is_responsive = is_responsive;
+    }
+
+    /// A list was accepted at `now`. It `is_changed` where it is another one than before, or the first.
     pub fn list(&mut self, now: Timestamp, targets: usize, is_changed: bool) {
         self.targets = Some(targets);
         if is_changed {
@@ -124,7 +139,7 @@ impl Metrics {
         }
     }
 
-    /// To replace the file by so many bytes ended at `now`.
+    /// An attempt to get so many bytes into the file, and the file to the disk, ended at `now`.
     pub fn replaced(&mut self, now: Timestamp, bytes: usize, took: Duration, is_success: bool) {
         self.write_duration.observe(took.as_secs_f64());
         self.writes.count(is_success);
@@ -134,13 +149,10 @@ impl Metrics {
         }
     }
 
-    /// All metrics as they are at `now`.
-    pub fn encode(&self, now: Timestamp, format: Format) -> String {
+    /// All metrics as they are now.
+    pub fn encode(&self, format: Format) -> String {
         let mut own = Registry::with_prefix(PREFIX);
-        own.register_collector(Box::new(Scrape {
-            metrics: self.clone(),
-            now,
-        }));
+        own.register_collector(Box::new(Scrape(self.clone())));
         let mut process = Registry::default();
         process.register_collector(Box::new(Process { start: self.start }));
         let mut text = String::new();
@@ -168,14 +180,11 @@ impl Outcomes {
 
 /// The metrics at the time of a request.
 #[derive(Debug)]
-struct Scrape {
-    metrics: Metrics,
-    now: Timestamp,
-}
+struct Scrape(Metrics);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let metrics = &self.metrics;
+        let metrics = &self.0;
         let encoder = &mut encoder;
         let version = [("version", crate::VERSION)];
         info(encoder, "build", "Version of the program", Some(version))?;
@@ -212,9 +221,9 @@ impl Collector for Scrape {
             [("success", success), ("failure", failure)],
         )?;
         let wait = metrics.next_attempt.map_or(Duration::ZERO, |next| {
-            Duration::try_from(next.duration_since(self.now)).unwrap_or_default()
+            next.saturating_duration_since(Instant::now())
         });
-        let help = "Time until the next attempt to connect, 0 while connected";
+        let help = "Time until the next attempt to connect, 0 while connected or connecting";
         gauge(encoder, "next_attempt_seconds", help, wait.as_secs_f64())?;
         let help = "Responses of the control plane, by outcome";
         let responses = [
@@ -250,7 +259,7 @@ impl Collector for Scrape {
             help,
             seconds(metrics.last_change),
         )?;
-        let help = "Replacements of the file, by outcome";
+        let help = "Attempts to write the file, by outcome";
         let Outcomes { success, failure } = metrics.writes;
         outcomes(
             encoder,
@@ -258,7 +267,7 @@ impl Collector for Scrape {
             help,
             [("success", success), ("failure", failure)],
         )?;
-        let help = "Time that a replacement of the file took, on disk at its end";
+        let help = "Time that an attempt to write the file took, on disk at its end";
         let duration = encoder.encode_descriptor(
             "file_write_duration_seconds",
             help,
@@ -279,6 +288,13 @@ impl Collector for Scrape {
             "last_write_timestamp_seconds",
             help,
             seconds(metrics.last_write),
+        )?;
+        let help = "Whether all threads meet their deadlines";
+        gauge(
+            encoder,
+            "responsive",
+            help,
+            f64::from(metrics.is_responsive),
         )
     }
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use log::Level;
 
+use crate::common::wording::Targets;
 use crate::daemon::metrics::Metrics;
 use crate::daemon::status::{Note, Status};
 use crate::mads;
-use crate::output;
+use crate::output::report::Report;
 use crate::snapshot::Snapshot;
 
 /// So many events are kept, and so many errors.
@@ -28,8 +29,8 @@ pub enum Observation {
     /// A list was accepted.
     List(Arc<Snapshot>),
     /// The output reports something.
-    Output(output::report::Report),
-    /// The file was replaced, or could not be.
+    Output(Report),
+    /// An attempt to write the file, or to flush what was written, ended.
     Replaced {
         /// How many bytes it was to have.
         bytes: usize,
@@ -64,8 +65,8 @@ pub struct Observed {
     pub list: Option<Arc<Snapshot>>,
     /// Whether all threads meet their deadlines.
     pub is_responsive: bool,
-    /// What the last write has changed.
-    pub last_change: Option<Logged>,
+    /// When the file was last written, and what that has changed.
+    pub last_change: Option<(Timestamp, String)>,
     /// What was last logged of the connection and the file, the newest first.
     pub events: VecDeque<Logged>,
     /// The warnings and errors among what was logged, the newest first.
@@ -131,8 +132,12 @@ impl Observed {
                     level: report.level(),
                     message: report.to_string(),
                 };
-                if let output::report::Report::Written { .. } = report {
-                    self.last_change = Some(logged.clone());
+                if let Report::Written {
+                    targets, changes, ..
+                } = &report
+                {
+                    let targets = Targets(*targets);
+                    self.last_change = Some((now, format!("wrote {targets}: {changes}")));
                 }
                 self.keep(&logged);
                 self.note(now, Note::of_output(&report));
@@ -153,6 +158,12 @@ impl Observed {
                 self.metrics.replaced(now, bytes, took, is_success);
             }
         }
+    }
+
+    /// Takes in whether all threads meet their deadlines.
+    pub fn set_responsive(&mut self, is_responsive: bool) {
+        self.is_responsive = is_responsive;
+        self.metrics.responsive(is_responsive);
     }
 
     /// Takes in what changes the status.

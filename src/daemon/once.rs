@@ -63,7 +63,7 @@ impl fmt::Display for OnceError {
             Self::Write(error) => error.fmt(formatter),
             Self::Hangs(output, timeout) => write!(
                 formatter,
-                "cannot write {output} within {}: its file system hangs, or nobody reads it",
+                "writing to {output} takes longer than {}: its file system hangs, or nobody reads it",
                 Rounded(*timeout)
             ),
             Self::Signal(name) => {

@@ -22,6 +22,8 @@ pub enum Note {
         /// Where and over what, such as `grpc://host:5676 (v1)`.
         source: String,
     },
+    /// The connection is given up for another one, as asked.
+    Reconnecting,
     /// There is no connection, for this reason.
     Disconnected(String),
     /// The control plane's response cannot be used, for this reason.
@@ -46,6 +48,7 @@ impl Note {
             } => Some(Self::Connected {
                 source: source(*protocol, endpoint),
             }),
+            Report::Reconnecting => Some(Self::Reconnecting),
             Report::Disconnected { error, .. } => Some(Self::Disconnected(error.to_string())),
             // Those that are logged: only after one of them it is reported that they are over.
             Report::Rejected {
@@ -147,6 +150,7 @@ impl Status {
                 self.source = Some((now, source));
                 self.outage = None;
             }
+            Note::Reconnecting => self.source = None,
             Note::Disconnected(reason) => lasting(&mut self.outage, now, reason),
             Note::Rejected(reason) => lasting(&mut self.rejections, now, reason),
             Note::Accepted => self.rejections = None,

@@ -137,7 +137,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 manager.ready();
                 manager.status(observed.status());
                 let is_responsive = watchdog.look(Instant::now());
-                observed.lock().is_responsive = is_responsive;
+                observed.lock().set_responsive(is_responsive);
                 if is_responsive {
                     manager.ping();
                 }
@@ -183,10 +183,15 @@ fn listen(config: &Config, observed: &SharedObserved) -> Result<(), RunError> {
         return Ok(());
     };
     let server = Server::bind(address).map_err(RunError::Bind)?;
-    log::info!(
-        "metrics, the list and a status page are served at {}",
-        server.address()
-    );
+    let address = server.address();
+    let message = format_args!("metrics, the list and a status page are served at {address}");
+    logging::log(Level::Info, &[text("listen_address", address)], message);
+    if !address.is_local() {
+        log::warn!(
+            "--listen-address: {address} can be reached from other machines, and the list names every \
+             host of the mesh; listen on 127.0.0.1 behind a reverse proxy with a login"
+        );
+    }
     listener::start(server, observed.clone()).map_err(RunError::Start)
 }
 
@@ -233,6 +238,7 @@ impl Threads {
             file: file.with_heartbeat(watchdog.writer.clone()),
             observations: observations_sender,
             heartbeat: watchdog.writer.clone(),
+            written: 0,
         };
         spawn("writer", ends.clone(), move || {
             writer::run(output, writer_effects, &snapshots, &writer_stopped);

@@ -14,7 +14,7 @@ use crate::common::machine::{self, Effects, Machine};
 use crate::daemon::observed::Observation;
 use crate::output::file::OutputFile;
 use crate::output::report::Report;
-use crate::output::state_machine::{Action, Event, Output};
+use crate::output::state_machine::{Action, Event, Failure, Output};
 use crate::snapshot::Snapshot;
 
 /// What the output's actions are done with.
@@ -25,6 +25,8 @@ pub struct WriterEffects {
     pub observations: Sender<Observation>,
     /// By when the thread will be back.
     pub heartbeat: Heartbeat,
+    /// How many bytes were last written.
+    pub written: usize,
 }
 
 /// One turn of the writer, which waits for nothing but the file: the newest snapshot, or a deadline.
@@ -94,10 +96,16 @@ impl WriterEffects {
     }
 
     fn replace(&mut self, content: &Arc<Snapshot>) -> Event {
+        self.written = content.bytes().len();
+        self.attempt(|file| file.replace(content))
+    }
+
+    /// Writes or flushes, and lets the main thread know how that went.
+    fn attempt(&mut self, work: impl FnOnce(&mut OutputFile) -> Result<(), Failure>) -> Event {
         let start = Instant::now();
-        let result = self.file.replace(content);
+        let result = work(&mut self.file);
         self.observe(Observation::Replaced {
-            bytes: content.bytes().len(),
+            bytes: self.written,
             took: start.elapsed(),
             is_success: result.is_ok(),
         });
@@ -121,7 +129,7 @@ impl Effects<Output> for WriterEffects {
         let event = match action {
             Action::Inspect(expected) => Event::Inspected(self.file.inspect(&expected)),
             Action::Replace(content) => self.replace(&content),
-            Action::Flush => Event::Replaced(self.file.flush()),
+            Action::Flush => self.attempt(OutputFile::flush),
             Action::Report(report) => {
                 self.log(report);
                 return Vec::new();

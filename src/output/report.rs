@@ -19,8 +19,10 @@ pub enum Report {
     Written {
         /// How many target groups it has now.
         targets: usize,
-        /// What this write has changed, or, where it is logged, all writes since the last such line.
+        /// What this write has changed.
         changes: Changes,
+        /// What all writes since the last such line have changed, this one among them.
+        logged_changes: Changes,
         /// How many targets the list had before, where it has become empty.
         emptied: Option<usize>,
         /// The mode that the file had, where nothing else was to be changed.
@@ -124,7 +126,7 @@ impl Report {
         match self {
             Self::Written {
                 targets,
-                changes,
+                logged_changes: changes,
                 failed_for,
                 suppressed,
                 ..
@@ -168,11 +170,12 @@ impl fmt::Display for Report {
         match self {
             Self::Written {
                 targets,
-                changes,
+                logged_changes: changes,
                 emptied,
                 mode,
                 failed_for,
                 suppressed,
+                ..
             } => {
                 match (emptied, mode) {
                     (Some(before), _) => write!(

@@ -381,7 +381,8 @@ impl Output {
             let suppressed = should_log.then(|| self.writes.log().saturating_sub(1));
             Report::Written {
                 targets,
-                changes: match suppressed {
+                changes: replacement.changes,
+                logged_changes: match suppressed {
                     Some(_) => std::mem::take(&mut self.unlogged_changes),
                     None => replacement.changes,
                 },

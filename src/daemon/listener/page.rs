@@ -123,9 +123,7 @@ fn write_facts(html: &mut String, observed: &Observed, now: Timestamp) -> fmt::R
     }
     html.push_str("<dt>Last change<dd>");
     match &observed.last_change {
-        Some(Logged { time, message, .. }) => {
-            writeln!(html, "{}: {}", moment(*time), Escaped(message))?;
-        }
+        Some((time, change)) => writeln!(html, "{}: {}", moment(*time), Escaped(change))?,
         None => writeln!(html, "none since the start at {}", moment(status.start))?,
     }
     html.push_str("</dl>\n");
@@ -149,7 +147,7 @@ fn write_log(
         let start = Moment { time: start, now };
         writeln!(
             html,
-            "<p>No {kind} since the start at {start}.</p>\n</section>"
+            "<p>No {kind} of the connection or the file since the start at {start}.</p>\n</section>"
         )?;
         return Ok(());
     }

@@ -29,8 +29,11 @@ pub(super) struct Request {
 /// Why a request cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
+    /// It is no HTTP/1.
     Malformed,
+    /// It has too many header lines, or too many bytes.
     HeadTooLarge,
+    /// It is neither GET nor HEAD.
     MethodNotAllowed,
 }
 
@@ -50,17 +53,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     if !["GET", "HEAD"].contains(&method) {
         return Err(Refusal::MethodNotAllowed);
     }
+    let (authority, target) = split_authority(target);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let accept = values(head.headers, "accept");
-    let openmetrics = quality(&accept, &["application/openmetrics-text"]);
-    let host = values(head.headers, "host");
+    let openmetrics = quality(&accept, "application/openmetrics-text").unwrap_or(0.0);
+    let text = quality(&accept, "text/plain").unwrap_or(0.0);
+    let hosts = head
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case("host"));
+    let mut hosts = hosts
+        .map(|header| str::from_utf8(header.value))
+        .chain(authority.map(Ok));
+    let encodings = values(head.headers, "accept-encoding");
+    let gzip = quality(&encodings, "gzip").or_else(|| quality(&encodings, "*"));
     Ok(Some(Request {
         is_head: method == "HEAD",
         path: path.to_owned(),
         query: query.to_owned(),
-        is_host_local: host.iter().all(|host| is_local(host)),
-        prefers_openmetrics: openmetrics > 0.0 && openmetrics >= quality(&accept, &["text/plain"]),
-        accepts_gzip: quality(&values(head.headers, "accept-encoding"), &["gzip", "*"]) > 0.0,
+        is_host_local: hosts.all(|host| host.is_ok_and(|host| is_local(host.trim()))),
+        prefers_openmetrics: openmetrics > 0.0 && openmetrics >= text,
+        accepts_gzip: gzip.is_some_and(|quality| quality > 0.0),
     }))
 }
 
@@ -75,17 +88,28 @@ fn values<'a>(headers: &[Header<'a>], name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// How much one of `names` is wanted, from 0 to 1, by the first element that names it.
-fn quality(elements: &[&str], names: &[&str]) -> f32 {
+/// How much `name` is wanted, from 0 to 1, by the first element that names it.
+fn quality(elements: &[&str], name: &str) -> Option<f32> {
     let of_element = |element: &&str| {
         let mut parts = element.split(';').map(str::trim);
-        let name = parts.next()?.to_ascii_lowercase();
+        let is_named = parts.next()?.eq_ignore_ascii_case(name);
         let given = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-        names
-            .contains(&name.as_str())
-            .then_some(given.unwrap_or(1.0))
+        is_named.then_some(given.unwrap_or(1.0))
     };
-    elements.iter().find_map(of_element).unwrap_or(0.0)
+    elements.iter().find_map(of_element)
+}
+
+/// A target as a proxy gets it has the host before the path.
+fn split_authority(target: &str) -> (Option<&str>, &str) {
+    let Some(rest) = target.strip_prefix("http://") else {
+        return (None, target);
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    (
+        Some(authority),
+        if target.is_empty() { "/" } else { target },
+    )
 }
 
 /// Whether a host is an address, or a name that never leads elsewhere. A name of somebody else's that
@@ -155,6 +179,7 @@ mod tests {
             ("127.0.0.1.example:9467", false),
             ("[::1].example", false),
             ("", false),
+            ("127.0.0.1\r\nHost: rebound.example", false),
         ];
         for (host, expected) in rows {
             let request = request(&format!("Host: {host}\r\n"));
@@ -188,10 +213,35 @@ mod tests {
             ("br, *", true),
             ("br;q=1.0, GZIP;q=0.5", true),
             ("gzip;q=0", false),
+            ("*, gzip;q=0", false),
             ("br", false),
         ] {
             let request = request(&format!("Accept-Encoding: {encodings}\r\n"));
             assert_eq!(request.accepts_gzip, expected, "{encodings}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_no_text_is_not_local() {
+        let head = b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n";
+        assert!(!parse(head).unwrap().unwrap().is_host_local);
+    }
+
+    #[test]
+    fn a_target_may_have_the_host_before_the_path() {
+        let rows = [
+            ("http://127.0.0.1:9467/metrics?a=b", "/metrics", "a=b", true),
+            ("http://localhost", "/", "", true),
+            ("http://rebound.example/metrics", "/metrics", "", false),
+        ];
+        for (target, path, query, is_host_local) in rows {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let request = parse(head.as_bytes()).unwrap().unwrap();
+            assert_eq!(request.is_host_local, is_host_local, "{target}");
+            assert_eq!(
+                (request.path.as_str(), request.query.as_str()),
+                (path, query)
+            );
         }
     }
 }

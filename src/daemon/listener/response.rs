@@ -68,6 +68,14 @@ impl Response {
         Self::new(status, "text/plain; charset=utf-8", Body::Fixed(text))
     }
 
+    /// What list it sends, by where that is in memory.
+    pub(super) fn list(&self) -> Option<*const u8> {
+        match &self.body {
+            Body::List(_) | Body::Compressed(_) => Some(self.body.bytes().as_ptr()),
+            Body::Text(_) | Body::Fixed(_) => None,
+        }
+    }
+
     /// The head alone.
     pub(super) fn without_body(self) -> Self {
         Self {

@@ -37,10 +37,6 @@ impl Routes {
 
     pub(super) fn answer(&mut self, request: Result<Request, Refusal>) -> Response {
         match request {
-            Ok(request) if self.checks_host && !request.is_host_local => Response::line(
-                "421 Misdirected Request",
-                "the Host of the request is no address of this machine\n",
-            ),
             Ok(request) if request.is_head => self.get(&request).without_body(),
             Ok(request) => self.get(&request),
             Err(Refusal::Malformed) => {
@@ -58,6 +54,13 @@ impl Routes {
     }
 
     fn get(&mut self, request: &Request) -> Response {
+        if self.checks_host && !request.is_host_local {
+            return Response::line(
+                "421 Misdirected Request",
+                "the Host of the request must be an IP address or localhost; see the guide on reverse \
+                 proxies\n",
+            );
+        }
         match request.path.as_str() {
             "/" => {
                 let observed = self.observed.lock().clone();
@@ -96,11 +99,7 @@ impl Routes {
             ),
         };
         let metrics = self.observed.lock().metrics.clone();
-        Response::new(
-            OK,
-            content_type,
-            Body::Text(metrics.encode(Timestamp::now(), format)),
-        )
+        Response::new(OK, content_type, Body::Text(metrics.encode(format)))
     }
 
     /// The list as Prometheus' `http_sd_configs` wants it. Before the first list there is none: an empty

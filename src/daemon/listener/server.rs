@@ -1,23 +1,28 @@
 //! The listener's sockets: all of them on one thread, which waits for them together.
 //!
 //! A connection has one request and one response. What a client can make the daemon hold is bounded: so
-//! many connections, so many bytes of a request, so much time. Where another client comes, the oldest
-//! connection makes room, so that slow ones keep nobody out.
+//! many connections, so many bytes of a request, so much time, and no more than two lists. Where another
+//! client comes, the oldest connection makes room, so that slow ones keep nobody out.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with, connect,
+    shutdown, socket_with,
+};
+use rustix::process::{Resource, getrlimit};
 
 use super::request::{self, Refusal, Request};
 use super::response::Response;
@@ -35,6 +40,16 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 /// By when the response must be read, counted from the connection's start. A list of 100,000 targets
 /// needs 2 MB/s, or 200 kB/s where it is compressed.
 const TOTAL_TIME: Duration = Duration::from_secs(30);
+
+/// Of all descriptors that the process may have, the listener takes one in so many: the rest is for what
+/// the daemon is for.
+const SHARE_OF_DESCRIPTORS: u64 = 4;
+
+/// So many lists are held for whoever is slow to read: the newest that was asked for, and one more.
+const HELD_LISTS: usize = 2;
+
+/// What a client may still send after its response.
+const IGNORED_BYTES: usize = 64 << 10;
 
 /// How long to wait where the system can give no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -93,8 +108,8 @@ impl Server {
         &self.address
     }
 
-    /// Whether a browser on this machine could be made to ask it by a name of another server's. Where
-    /// it listens for other machines, nobody here knows by which names they call it.
+    /// Whether a web page could reach it by a host name that its author controls (DNS rebinding), and the
+    /// right names are known: those of this machine, where no other one can connect.
     pub(super) fn checks_host(&self) -> bool {
         matches!(self.address, ListenAddress::Tcp(_)) && self.address.is_local()
     }
@@ -102,6 +117,7 @@ impl Server {
     /// Answers requests, for ever.
     pub(super) fn run(self, mut answer: impl FnMut(Result<Request, Refusal>) -> Response) {
         let mut connections: VecDeque<Connection> = VecDeque::new();
+        let most = most_connections();
         loop {
             let ready = self.wait(&connections);
             let now = Instant::now();
@@ -112,8 +128,9 @@ impl Server {
             }
             connections.retain(|connection| !connection.is_over(now));
             if ready[0] {
-                self.accept(&mut connections, &mut answer);
+                self.accept(&mut connections, most, &mut answer);
             }
+            keep_newest_lists(&mut connections);
         }
     }
 
@@ -127,9 +144,8 @@ impl Server {
         let mut sockets = vec![PollFd::new(&self.socket, PollFlags::IN)];
         sockets.extend(connections.iter().map(|connection| {
             let flags = match connection.state {
-                State::Reading(_) | State::Closing => PollFlags::IN,
                 State::Writing { .. } => PollFlags::OUT,
-                State::Over => PollFlags::empty(),
+                State::Reading(_) | State::Closing(_) | State::Over => PollFlags::IN,
             };
             PollFd::new(&connection.socket, flags)
         }));
@@ -145,24 +161,65 @@ impl Server {
     fn accept(
         &self,
         connections: &mut VecDeque<Connection>,
+        most: usize,
         answer: &mut impl FnMut(Result<Request, Refusal>) -> Response,
     ) {
         match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
             Ok(socket) => {
-                let mut connection = Connection::new(socket, Instant::now());
+                let now = Instant::now();
+                let mut connection = Connection::new(socket, now);
                 connection.advance(answer);
-                if connections.len() == MAX_CONNECTIONS {
-                    connections.pop_front();
+                if connection.is_over(now) {
+                    return;
+                }
+                if connections.len() == most {
+                    make_room(connections);
                 }
                 connections.push_back(connection);
             }
             Err(error) if gone(error.kind()) => {}
             Err(error) => {
                 log::debug!("cannot accept a connection to the listener: {error}");
+                make_room(connections);
                 thread::sleep(ACCEPT_PAUSE);
             }
         }
     }
+}
+
+/// How many connections there may be, by what the process is allowed.
+fn most_connections() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = usize::try_from(descriptors / SHARE_OF_DESCRIPTORS).unwrap_or(usize::MAX);
+    share.clamp(1, MAX_CONNECTIONS)
+}
+
+/// Closes the oldest connection, one that is not being answered if there is any.
+fn make_room(connections: &mut VecDeque<Connection>) {
+    let is_answered = |connection: &Connection| matches!(connection.state, State::Writing { .. });
+    let unanswered = connections
+        .iter()
+        .position(|connection| !is_answered(connection));
+    connections.remove(unanswered.unwrap_or(0));
+}
+
+/// Closes connections that hold a list which is neither of the newest that were asked for: a client that
+/// does not read would keep it in memory.
+fn keep_newest_lists(connections: &mut VecDeque<Connection>) {
+    let mut held = Vec::new();
+    for connection in connections.iter_mut().rev() {
+        let State::Writing { response, .. } = &connection.state else {
+            continue;
+        };
+        match response.list() {
+            Some(list) if held.len() == HELD_LISTS && !held.contains(&list) => {
+                connection.state = State::Over;
+            }
+            Some(list) if !held.contains(&list) => held.push(list),
+            _ => {}
+        }
+    }
+    connections.retain(|connection| !matches!(connection.state, State::Over));
 }
 
 fn bind_tcp(address: std::net::SocketAddr) -> io::Result<(OwnedFd, ListenAddress)> {
@@ -174,21 +231,36 @@ fn bind_tcp(address: std::net::SocketAddr) -> io::Result<(OwnedFd, ListenAddress
 
 fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
     let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse && is_abandoned(path) => {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let file = fs::symlink_metadata(path)?;
+            if !file.file_type().is_socket() {
+                return Err(io::Error::other(
+                    "there is something else, which is not a socket",
+                ));
+            }
+            if !is_abandoned(path) {
+                return Err(error);
+            }
             fs::remove_file(path)?;
             UnixListener::bind(path)?
         }
         result => result?,
     };
+    // Whoever may enter the folder may connect, whatever the umask is.
+    fs::set_permissions(path, Permissions::from_mode(0o666))?;
     listener.set_nonblocking(true)?;
     Ok(listener.into())
 }
 
-/// Whether it is a socket that nobody listens at, as a process leaves it behind.
+/// Whether nobody listens at a socket, as a process leaves it behind. One whose backlog is full is asked
+/// without waiting, and refuses nobody.
 fn is_abandoned(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
-    is_socket && UnixStream::connect(path).err().is_some_and(refused)
+    let ask = || -> rustix::io::Result<()> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)
+    };
+    ask() == Err(Errno::CONNREFUSED)
 }
 
 /// Whether it says that a client has gone before it was accepted, or that there is none.
@@ -216,8 +288,8 @@ enum State {
         sent: usize,
     },
     /// Everything is sent; what still comes is read, as to close before that would take the response
-    /// back.
-    Closing,
+    /// back. So many bytes have come.
+    Closing(usize),
     Over,
 }
 
@@ -288,13 +360,15 @@ impl Connection {
                 let rest = response.bytes_from(*sent);
                 if rest.is_empty() {
                     shutdown(&self.socket, Shutdown::Write)?;
-                    self.state = State::Closing;
+                    self.state = State::Closing(0);
                 } else {
                     *sent += rustix::io::write(&self.socket, rest)?;
                 }
             }
-            State::Closing => {
-                if rustix::io::read(&self.socket, &mut [0; HEAD_LIMIT])? == 0 {
+            State::Closing(ignored) => {
+                let length = rustix::io::read(&self.socket, &mut [0; HEAD_LIMIT])?;
+                *ignored += length;
+                if length == 0 || *ignored > IGNORED_BYTES {
                     self.state = State::Over;
                 }
             }

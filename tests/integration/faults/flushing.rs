@@ -11,6 +11,7 @@ use kuma_stand_in::{ControlPlane, Dataplane, KumaVersion};
 
 use crate::support::command::{has, shell};
 use crate::support::harness::{Daemon, Launch, SOON, wait_until};
+use crate::support::listener::{LISTEN, address_of, get};
 use crate::support::not_tried::not_tried;
 use crate::support::{lists, mesh, process};
 
@@ -33,6 +34,7 @@ impl Traced {
         let options = strace_options.join(" ");
         let launch = Launch::follow(&plane.grpc_url())
             .argument("--log-level=info")
+            .argument(LISTEN)
             .variable("PATH", env::var_os("PATH").unwrap_or_default())
             .prelude(&format!(
                 "exec strace -f -y -s 16 {options} -o trace \"$0\" \"$@\""
@@ -175,6 +177,14 @@ fn a_flush_of_the_folder_that_fails_is_repeated_until_it_works() {
     // EIO, whatever the libc calls it.
     assert!(log.contains("(os error 5)"), "{log}");
     assert_eq!(traced.daemon.file(), Some(lists::file(1, 50)));
+    let metrics = get(address_of(&traced.daemon), "/metrics").text();
+    for sample in [
+        "file_writes_total{outcome=\"success\"} 1\n".to_owned(),
+        "file_writes_total{outcome=\"failure\"} 2\n".to_owned(),
+        format!("file_size_bytes {}.0\n", lists::file(1, 50).len()),
+    ] {
+        assert!(metrics.contains(&sample), "no {sample} in {metrics}");
+    }
     let trace = traced.trace();
     let expected = [
         "flush the file",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 
-use kuma_stand_in::{ApiVersion, ControlPlane, KumaVersion};
+use kuma_stand_in::{ApiVersion, ControlPlane, Fault, KumaVersion};
 
 use crate::support::command::repository;
 use crate::support::harness::{Launch, SOON, wait_until};
@@ -93,6 +93,26 @@ fn each_metric_counts_what_it_says() {
     assert!(wait_until(SOON, || sample(address, failures) > Some(0.0)));
     assert!(wait_until(SOON, || sample(address, "next_attempt_seconds") > Some(0.0)));
     assert!(!get(address, "/metrics").text().contains("connection_info{"));
+}
+
+#[test]
+fn a_connection_that_is_given_up_by_sighup_is_none_until_there_is_another() {
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    plane.publish(&backends(1));
+    let mut daemon = Launch::follow(&plane.grpc_url()).argument(LISTEN).start();
+    daemon.wait_for_file(&file_v1(&backends(1)));
+    let address = address_of(&daemon);
+    wait_for(address, "connected", 1.0);
+    plane.fault_proxy().set_fault(Fault::Stall);
+    daemon.signal("HUP");
+    wait_for(address, "connected", 0.0);
+    assert_eq!(sample(address, "next_attempt_seconds"), Some(0.0));
+    assert!(!get(address, "/").text().contains("Connected<dd>since"));
+    wait_for(
+        address,
+        "connection_attempts_total{outcome=\"failure\"}",
+        1.0,
+    );
 }
 
 fn sample_of_process(address: SocketAddr, name: &str) -> f64 {

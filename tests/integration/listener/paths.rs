@@ -152,7 +152,14 @@ fn what_is_no_good_request_is_refused() {
 fn a_head_is_that_of_the_response_to_get() {
     let daemon = Launch::follow(NOTHING_THERE).argument(LISTEN).start();
     let address = address_of(&daemon);
-    let head = ask(connect(address), "HEAD /page.css HTTP/1.1\r\n\r\n");
-    assert_eq!(head.head, get(address, "/page.css").head);
-    assert!(head.body.is_empty());
+    for (path, host, status) in [
+        ("/page.css", "127.0.0.1", 200),
+        ("/", "rebound.example", 421),
+    ] {
+        let request = |method| format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let head = ask(connect(address), &request("HEAD"));
+        assert_eq!(head.status, status);
+        assert_eq!(head.head, ask(connect(address), &request("GET")).head);
+        assert!(head.body.is_empty(), "{path}");
+    }
 }

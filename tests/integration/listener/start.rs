@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
@@ -113,6 +114,17 @@ fn a_unix_socket_is_served_and_replaced_where_nobody_listens_any_more() {
 }
 
 #[test]
+fn a_unix_socket_admits_whoever_may_enter_its_folder() {
+    let launch = Launch::follow(NOTHING_THERE);
+    let socket = launch.folder().join("sd.sock");
+    let launch = launch.argument(format!("--listen-address=unix:{}", socket.display()));
+    let daemon = launch.prelude("umask 077").start();
+    daemon.wait_for_log("served at unix:");
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o666);
+}
+
+#[test]
 fn a_file_in_the_place_of_the_socket_is_not_removed() {
     let launch = Launch::follow(NOTHING_THERE);
     launch.put("sd.sock", "somebody's");
@@ -122,5 +134,10 @@ fn a_file_in_the_place_of_the_socket_is_not_removed() {
         .argument(format!("--listen-address=unix:{}", socket.display()))
         .run_to_its_end();
     assert_eq!(finished.code, Some(1));
+    assert!(
+        finished.stderr.contains("which is not a socket"),
+        "{}",
+        finished.stderr
+    );
     assert_eq!(fs::read_to_string(socket).unwrap(), "somebody's");
 }

@@ -109,7 +109,7 @@ fn each_alert_on_a_metric_asks_for_one_that_there_is_and_has_its_section() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "))
         .collect();
-    assert_eq!(alerts.len(), 5, "{alerts:?}");
+    assert_eq!(alerts.len(), 6, "{alerts:?}");
     for alert in alerts {
         assert!(
             guide.contains(&format!("\n### {alert}\n")),

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use percent_encoding::percent_decode_str;
 
 use super::html::Escaped;
+use crate::common::sanitize::sanitize;
 use crate::common::wording::Targets;
 use crate::snapshot::Snapshot;
 
@@ -60,11 +61,12 @@ fn rows(list: &Snapshot) -> Vec<Row> {
     services.map(row).collect()
 }
 
-/// The text of a value that JSON has escaped.
+/// The text of a value that JSON has escaped, as far as it can be shown.
 fn value_of_label(escaped: &[u8]) -> String {
     let quoted = [b"\"", escaped, b"\""].concat();
-    serde_json::from_slice(&quoted)
-        .unwrap_or_else(|_| String::from_utf8_lossy(escaped).into_owned())
+    let value: String = serde_json::from_slice(&quoted)
+        .unwrap_or_else(|_| String::from_utf8_lossy(escaped).into_owned());
+    sanitize(&value)
 }
 
 /// The section of the page: with a filter and a table, where there is something to show.
@@ -129,7 +131,8 @@ fn write_summary(
     let meshes = count(meshes.len(), "mesh", "meshes");
     if !filter.text.is_empty() {
         let left = Targets(targets(&mut left.iter().copied()));
-        write!(html, "{left} match “{}”, of ", Escaped(&filter.text))?;
+        let matching = if left.0 == 1 { "matches" } else { "match" };
+        write!(html, "{left} {matching} “{}”, of ", Escaped(&filter.text))?;
     }
     match has_services {
         true => {

@@ -85,8 +85,8 @@ fn a_working_daemon_says_all_that_is_known() {
         level: Level::Info,
         message,
     };
-    observed.events.push_front(change.clone());
-    observed.last_change = Some(change);
+    observed.last_change = Some((change.time, change.message.clone()));
+    observed.events.push_front(change);
     let page = page(&observed, "");
     for expected in [
         "<title>Connected, and the file is up to date: http://kuma:5681 – kuma-prometheus-sd</title>",
@@ -123,8 +123,10 @@ fn what_is_not_known_yet_is_said() {
         "<dt>Connected<dd>not yet\n",
         "<dt>Targets in the file<dd>no list yet\n",
         &format!("<dt>Last change<dd>none since the start at {STARTED}\n"),
-        &format!("<p>No errors and warnings since the start at {STARTED}.</p>"),
-        &format!("<p>No events since the start at {STARTED}.</p>"),
+        &format!(
+            "<p>No errors and warnings of the connection or the file since the start at {STARTED}.</p>"
+        ),
+        &format!("<p>No events of the connection or the file since the start at {STARTED}.</p>"),
         "<p>No list of the control plane has come since the start.</p>",
     ] {
         assert_contains(&page, expected);
@@ -213,7 +215,7 @@ fn text_from_outside_stays_text_wherever_it_stands() {
         level: Level::Error,
         message: hostile.to_owned(),
     };
-    observed.last_change = Some(logged.clone());
+    observed.last_change = Some((logged.time, logged.message.clone()));
     observed.events.push_front(logged.clone());
     observed.errors.push_front(logged);
     let page = page(
