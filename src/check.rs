@@ -10,6 +10,7 @@ use x509_parser::parse_x509_certificate;
 
 use crate::cli::config::Config;
 use crate::common::sanitize::sanitize;
+use crate::common::wording::Targets;
 use crate::mads::endpoint::LocationUnknown;
 use crate::mads::report::{EndpointWarning, Report};
 use crate::mads::transport::address::Security;
@@ -123,7 +124,8 @@ impl<W: Write> Check<'_, W> {
             } => {
                 show!(
                     self.out,
-                    "a list has come: {assignments} assignments with {targets} targets, {skipped} skipped"
+                    "a list has come: {assignments} assignments with {}, {skipped} skipped",
+                    Targets(targets)
                 );
                 if targets == 0 {
                     show!(

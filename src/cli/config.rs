@@ -380,8 +380,9 @@ fn unknown_variable(name: &OsStr) -> Option<String> {
     let word = rest.to_ascii_lowercase().replace('_', "-");
     let nearest = nearest(&word, FLAGS.iter().map(|flag| flag.name));
     let flag = FLAGS.iter().find(|flag| Some(flag.name) == nearest);
-    let hint = flag.map_or(String::new(), |flag| {
-        format!("; did you mean {}?", flag.environment[0])
+    let hint = flag.map_or(String::new(), |flag| match flag.environment.first() {
+        Some(variable) => format!("; did you mean {variable}?"),
+        None => format!("; give the flag --{}", flag.name),
     });
     Some(format!(
         "the environment variable {name:?} is unknown and has no effect{hint}"
@@ -442,7 +443,7 @@ fn once(
     if to_stdout {
         return contradiction(
             output_file,
-            "means stdout and goes with --once only; give ./- for a file of that name",
+            "means stdout, which only run --once writes to; give the path of the file, ./- for one of that name",
         );
     }
     Ok(None)

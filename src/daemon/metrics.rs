@@ -6,7 +6,6 @@
 
 mod process;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -267,7 +266,7 @@ impl Collector for Scrape {
             help,
             [("success", success), ("failure", failure)],
         )?;
-        let help = "Time that an attempt to write the file took, on disk at its end";
+        let help = "Time to write the file and flush it to disk";
         let duration = encoder.encode_descriptor(
             "file_write_duration_seconds",
             help,
@@ -352,24 +351,18 @@ fn prometheus_text(openmetrics: &str) -> String {
     let types = openmetrics
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
-    let (mut counters, mut infos) = (HashSet::new(), HashSet::new());
-    for (name, kind) in types {
-        match kind {
-            "counter" => counters.insert(name),
-            "info" => infos.insert(name),
-            _ => false,
-        };
-    }
+    let types: Vec<(&str, &str)> = types.collect();
+    let is = |name, kind| types.contains(&(name, kind));
     let mut text = String::with_capacity(openmetrics.len());
     for line in openmetrics.lines().filter(|line| *line != "# EOF") {
         let comment = ["# HELP ", "# TYPE "]
             .into_iter()
             .find_map(|start| Some((start, line.strip_prefix(start)?.split_once(' ')?)));
         match comment {
-            Some((start, (name, rest))) if counters.contains(name) => {
+            Some((start, (name, rest))) if is(name, "counter") => {
                 text.extend([start, name, "_total ", rest]);
             }
-            Some((start, (name, rest))) if infos.contains(name) => {
+            Some((start, (name, rest))) if is(name, "info") => {
                 let rest = if start == "# TYPE " { "gauge" } else { rest };
                 text.extend([start, name, "_info ", rest]);
             }

@@ -5,6 +5,7 @@
 //! the listener reads it.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -119,19 +120,10 @@ impl Observed {
         match observation {
             Observation::Connection(report) => {
                 self.metrics.connection(now, &report);
-                self.keep(&Logged {
-                    time: now,
-                    level: report.level(),
-                    message: report.to_string(),
-                });
+                self.keep(now, report.level(), &report);
                 self.note(now, Note::of_connection(&report));
             }
             Observation::Output(report) => {
-                let logged = Logged {
-                    time: now,
-                    level: report.level(),
-                    message: report.to_string(),
-                };
                 if let Report::Written {
                     targets, changes, ..
                 } = &report
@@ -139,7 +131,7 @@ impl Observed {
                     let targets = Targets(*targets);
                     self.last_change = Some((now, format!("wrote {targets}: {changes}")));
                 }
-                self.keep(&logged);
+                self.keep(now, report.level(), &report);
                 self.note(now, Note::of_output(&report));
             }
             Observation::List(list) => {
@@ -174,15 +166,19 @@ impl Observed {
     }
 
     /// Keeps what an operator sees in the log by default.
-    fn keep(&mut self, logged: &Logged) {
+    fn keep(&mut self, time: Timestamp, level: Level, report: &impl Display) {
         let limits = [
             (Level::Info, &mut self.events),
             (Level::Warn, &mut self.errors),
         ];
         for (limit, list) in limits {
-            if logged.level <= limit {
+            if level <= limit {
                 list.truncate(KEPT - 1);
-                list.push_front(logged.clone());
+                list.push_front(Logged {
+                    time,
+                    level,
+                    message: report.to_string(),
+                });
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{after, bounded, select};
+use crossbeam_channel::{bounded, select};
 use log::Level;
 use signal_hook::low_level::signal_name;
 
@@ -99,9 +99,7 @@ pub fn run(config: Config, once: Once) -> Result<(), RunError> {
             let signal = signal.map_err(|_| panicked("signals"))?;
             OnceError::Signal(signal_name(signal).unwrap_or("a signal"))
         }
-        recv(after(once.timeout.saturating_add(WRITE_GRACE))) -> _ => {
-            OnceError::Hangs(output, once.timeout)
-        }
+        default(once.timeout.saturating_add(WRITE_GRACE)) => OnceError::Hangs(output, once.timeout),
     };
     let result = done.recv_timeout(SIGNAL_GRACE);
     result.unwrap_or(Err(RunError::Once(why)))

@@ -211,7 +211,7 @@ pub const LISTEN_ADDRESS: Flag = Flag {
     environment: &["KUMA_PROMETHEUS_SD_LISTEN_ADDRESS"],
     group: MONITORING,
     help: "address to serve metrics and a status page at",
-    details: "An IP address with a port, such as `127.0.0.1:9467`, or a Unix socket, such as `unix:/run/kuma-prometheus-sd.sock`. Without it, and with `--once`, nothing listens. Whoever can connect can read the names of all hosts of the mesh.",
+    details: "An IP address with a port, such as `127.0.0.1:9467`, or a Unix socket, such as `unix:/run/kuma-prometheus-sd/sd.sock`. Without it, and with `--once`, nothing listens. Whoever can connect can read the names of all hosts of the mesh.",
 };
 
 /// End with the first list.

@@ -17,6 +17,9 @@ use crate::snapshot::Snapshot;
 const OK: &str = "200 OK";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
+/// With the header that responses of this status must have.
+const METHOD_NOT_ALLOWED: &str = "405 Method Not Allowed\r\nAllow: GET, HEAD";
+
 /// Answers requests from what was observed.
 pub(super) struct Routes {
     observed: SharedObserved,
@@ -46,10 +49,9 @@ impl Routes {
                 let status = "431 Request Header Fields Too Large";
                 Response::line(status, "the head of the request is too large\n")
             }
-            Err(Refusal::MethodNotAllowed) => Response::line(
-                "405 Method Not Allowed\r\nAllow: GET, HEAD",
-                "only GET and HEAD are served\n",
-            ),
+            Err(Refusal::MethodNotAllowed) => {
+                Response::line(METHOD_NOT_ALLOWED, "only GET and HEAD are served\n")
+            }
         }
     }
 

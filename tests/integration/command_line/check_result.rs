@@ -16,7 +16,7 @@ fn skipped_targets_are_counted_and_named_with_the_reason() {
         plane.publish(&[backend(0), lost.clone()]);
         let told = passed(&check(&plane.grpc_url()));
         assert!(
-            told.contains("a list has come: 2 assignments with 1 targets, 1 skipped\n"),
+            told.contains("a list has come: 2 assignments with 1 target, 1 skipped\n"),
             "{told}"
         );
         assert!(

@@ -333,7 +333,7 @@ fn a_stdout_that_is_not_read_is_waited_for_until_the_timeout() {
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(
         log.ends_with(
-            "cannot write stdout within 2.0 s: its file system hangs, or nobody reads it\n"
+            "writing to stdout takes longer than 2.0 s: its file system hangs, or nobody reads it\n"
         ),
         "{log}"
     );

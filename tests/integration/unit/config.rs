@@ -217,12 +217,12 @@ fn a_single_run_has_a_timeout_and_may_print() {
         (
             &["--output-file=-"],
             &[],
-            "--output-file \"-\": means stdout and goes with --once only; give ./- for a file of that name",
+            "--output-file \"-\": means stdout, which only run --once writes to; give the path of the file, ./- for one of that name",
         ),
         (
             &[],
             &[("KUMA_PROMETHEUS_OUTPUT_FILE", "-")],
-            "$KUMA_PROMETHEUS_OUTPUT_FILE \"-\": means stdout and goes with --once only; give ./- for a file of that name",
+            "$KUMA_PROMETHEUS_OUTPUT_FILE \"-\": means stdout, which only run --once writes to; give the path of the file, ./- for one of that name",
         ),
         (
             &["--once", "--timeout=0s"],
@@ -411,6 +411,9 @@ fn a_variable_that_is_named_like_a_setting_and_is_none_is_warned_of() {
             "KUMA_PROMETHEUS_SD_CP_ADDRESS",
             "; did you mean KUMA_MONITORING_ASSIGNMENT_CLIENT_URL?",
         ),
+        // Neither is a setting of a service.
+        ("KUMA_PROMETHEUS_SD_TIMEOUT", "; give the flag --timeout"),
+        ("KUMA_PROMETHEUS_SD_ONCE", "; give the flag --once"),
         ("KUMA_PROMETHEUS_SD_METHUSALEM", ""),
     ] {
         let warnings = good(&[], &[]).warnings(iter::once(name.into()));
