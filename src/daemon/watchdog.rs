@@ -7,7 +7,7 @@ use std::time::Instant;
 use log::Level;
 
 use crate::common::backoff::RateLimit;
-use crate::common::fields::seconds;
+use crate::common::fields::{seconds, text};
 use crate::common::heartbeat::Heartbeat;
 use crate::common::logging;
 use crate::common::wording::Rounded;
@@ -35,8 +35,9 @@ impl Watchdog {
 
     /// Whether all threads meet their deadlines.
     pub fn look(&mut self, now: Instant) -> bool {
-        let (overdue, hang) = match (self.writer.overdue(now), self.receiver.overdue(now)) {
+        let (thread, overdue, hang) = match (self.writer.overdue(now), self.receiver.overdue(now)) {
             (Some(overdue), _) => (
+                "writer",
                 overdue,
                 format!(
                     "the writer thread is {} late; does the file system of {} hang?",
@@ -45,6 +46,7 @@ impl Watchdog {
                 ),
             ),
             (None, Some(overdue)) => (
+                "receiver",
                 overdue,
                 format!(
                     "the receiver thread is {} late; is the machine starved?",
@@ -59,7 +61,7 @@ impl Watchdog {
             }
         };
         if self.reminders.allow(now).is_some() {
-            let fields = [seconds("late_seconds", overdue)];
+            let fields = [text("thread", thread), seconds("late_seconds", overdue)];
             logging::log(Level::Error, &fields, format_args!("{hang}"));
         }
         false

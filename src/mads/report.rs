@@ -156,6 +156,18 @@ impl EndpointWarning {
     }
 }
 
+impl EndpointWarning {
+    /// Host and port of MADS.
+    fn authority(&self) -> &str {
+        match self {
+            Self::Plaintext { authority } => authority,
+            Self::Guessed { address, .. } => {
+                address.split_once("://").map_or(address, |(_, rest)| rest)
+            }
+        }
+    }
+}
+
 impl Report {
     /// How important it is.
     pub fn level(&self) -> Level {
@@ -251,7 +263,8 @@ impl Report {
                 field("unknown_services", *unknown),
                 field("targets", *targets),
             ],
-            Self::EndpointWarning(_) | Self::Unchanged { .. } | Self::Reconnecting => Vec::new(),
+            Self::EndpointWarning(warning) => vec![text("mads", warning.authority())],
+            Self::Unchanged { .. } | Self::Reconnecting => Vec::new(),
         }
     }
 }

@@ -404,7 +404,11 @@ impl Output {
         self.next_replacement = now + pause;
         self.failing_since.get_or_insert(now);
         let retry_in = (!self.finishing).then_some(pause);
-        let suppressed = self.failures.allow(now);
+        // That the newest list is not in the file is the last thing to be known of a daemon that ends.
+        let suppressed = match self.finishing {
+            true => Some(self.failures.log()),
+            false => self.failures.allow(now),
+        };
         Action::Report(Report::WriteFailed {
             error,
             retry_in,

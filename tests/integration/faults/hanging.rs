@@ -152,8 +152,9 @@ fn a_single_run_ends_at_its_timeout() {
     let finished = launch.run_to_its_end();
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     let output = launch.output_path().display();
-    let reason =
-        format!("writing to {output} takes longer than 1.0 s: its file system hangs, or nobody reads it\n");
+    let reason = format!(
+        "writing to {output} takes longer than 1.0 s: its file system hangs, or nobody reads it\n"
+    );
     assert!(finished.stderr.ends_with(&reason), "{}", finished.stderr);
     lease.give_back();
 }

@@ -156,3 +156,19 @@ fn at_the_end_a_list_that_could_not_be_written_is_tried_once_more() {
         (1.5, failed(), &[]),
     ]);
 }
+
+#[test]
+fn a_write_that_fails_at_the_end_is_logged_in_any_case() {
+    let mut story = settled();
+    story.play(vec![
+        (10.0, wanted("c"), &["replace by c"]),
+        (10.0, failed(), &[]),
+        (10.5, Event::Finish, &["inspect c"]),
+        (10.5, different("ab"), &["replace by c"]),
+        (10.5, failed(), &[]),
+    ]);
+    story.assert_logged(&[
+        "cannot write the file: cannot write /f: no; next attempt in 1.1 s",
+        "cannot write the file: cannot write /f: no; giving up, as the daemon is ending",
+    ]);
+}
