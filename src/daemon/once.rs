@@ -146,7 +146,8 @@ fn claim(config: &Config) -> Result<OutputFile, RunError> {
 fn print(list: &Snapshot) -> Result<(), WriteError> {
     file::print(list)?;
     let fields = [field("targets", list.groups())];
-    let message = format_args!("stdout: wrote {}", Targets(list.groups()));
+    let targets = Targets(list.groups());
+    let message = format_args!("stdout: wrote {targets}");
     logging::log(Level::Info, &fields, message);
     Ok(())
 }
