@@ -207,13 +207,16 @@ impl Bench<'_> {
 
     /// Daemons with 1,000 targets and an open stream, for so long.
     pub(crate) fn idle(&self, time: Duration) -> Vec<Idle> {
-        let plane = faithful(GRPC, List::new(FEW));
-        let mut daemons =
-            [("gRPC", plane.grpc_url()), ("HTTP", plane.http_url())].map(|(transport, address)| {
-                let daemon = Daemon::start(self.program, self.folder, &address);
-                daemon.wait_for_file();
-                (transport, daemon)
-            });
+        let planes = [GRPC, HTTP].map(|kuma| faithful(kuma, List::new(FEW)));
+        let addresses = [
+            ("gRPC", planes[0].grpc_url()),
+            ("HTTP", planes[1].http_url()),
+        ];
+        let mut daemons = addresses.map(|(transport, address)| {
+            let daemon = Daemon::start(self.program, self.folder, &address);
+            daemon.wait_for_file();
+            (transport, daemon)
+        });
         thread::sleep(SETTLED);
         let before = daemons.each_mut().map(|(_, daemon)| daemon.usage());
         let start = Instant::now();
