@@ -6,3 +6,4 @@ pub mod arguments;
 pub mod config;
 pub mod flags;
 pub mod listen_address;
+mod setting;

@@ -79,8 +79,7 @@ pub struct Observed {
 pub struct SharedObserved(Arc<Mutex<Observed>>);
 
 impl SharedObserved {
-    /// Of a daemon that starts at `start` and is to follow `address` and to write
-    /// `output`.
+    /// Of a daemon that starts at `start` and is to follow `address` and to write `output`.
     #[must_use]
     pub fn new(address: String, output: String, start: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(Observed {

@@ -3,6 +3,8 @@
 //! Pure. The connection decides what is logged; here are the texts and levels. Untrusted text is
 //! escaped by whoever quotes it here.
 
+mod endpoint_warning;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -13,11 +15,12 @@ use crate::common::sanitize::sanitize;
 use crate::common::wording::{Rounded, Targets, write_suppressed};
 use crate::mads::assignment::SkippedTarget;
 use crate::mads::connection::ConnectionError;
-use crate::mads::endpoint::{Endpoint, LocationUnknown, Origin, Probe};
+use crate::mads::endpoint::{Endpoint, Origin, Probe};
 use crate::mads::negotiation::Protocol;
 use crate::mads::outage::{Failure, Recovery};
 use crate::mads::session::Rejection;
 use crate::mads::transport::address::Security;
+pub use endpoint_warning::EndpointWarning;
 
 /// How many skipped targets a line names before it only counts them.
 const NAMED_TARGETS: usize = 3;
@@ -116,56 +119,6 @@ pub enum Report {
     },
     /// Somebody asked for a new connection.
     Reconnecting,
-}
-
-/// What an operator should know about where MADS was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndpointWarning {
-    /// The address is https, but MADS is plaintext.
-    Plaintext {
-        /// `host:port` of MADS.
-        authority: String,
-    },
-    /// The API server did not say where MADS is.
-    Guessed {
-        /// Why not.
-        why: LocationUnknown,
-        /// The address that would say it.
-        address: String,
-    },
-}
-
-impl EndpointWarning {
-    /// What is odd about an endpoint that was located by an address with this security.
-    pub fn about(endpoint: &Endpoint, address_security: Security) -> Option<Self> {
-        if let Origin::Guess(why) = &endpoint.origin {
-            let why = why.clone();
-            let scheme = match endpoint.security {
-                Security::Plaintext => "grpc",
-                Security::Tls => "grpcs",
-            };
-            let address = format!("{scheme}://{}", endpoint.authority());
-            return Some(Self::Guessed { why, address });
-        }
-        if address_security == Security::Tls && endpoint.security == Security::Plaintext {
-            return Some(Self::Plaintext {
-                authority: endpoint.authority(),
-            });
-        }
-        None
-    }
-}
-
-impl EndpointWarning {
-    /// Host and port of MADS.
-    fn authority(&self) -> &str {
-        match self {
-            Self::Plaintext { authority } => authority,
-            Self::Guessed { address, .. } => {
-                address.split_once("://").map_or(address, |(_, rest)| rest)
-            }
-        }
-    }
 }
 
 impl Report {
@@ -365,45 +318,6 @@ impl fmt::Display for Report {
                 Targets(*targets)
             ),
             Self::Reconnecting => formatter.write_str("reconnecting, as asked by SIGHUP"),
-        }
-    }
-}
-
-impl fmt::Display for EndpointWarning {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plaintext { authority } => write!(
-                formatter,
-                "the control plane serves MADS at {authority} in plaintext, although --cp-address \
-                 is https; enable TLS for its monitoringAssignmentServer"
-            ),
-            Self::Guessed { why, address } => {
-                match why {
-                    LocationUnknown::Refused(status) => write!(
-                        formatter,
-                        "the API server refuses /config with status {status}"
-                    ),
-                    LocationUnknown::TokenRefused { status, path } => write!(
-                        formatter,
-                        "the API server refuses the token in {} with status {status}",
-                        path.display()
-                    ),
-                    LocationUnknown::NoSection => {
-                        formatter.write_str("the API server's /config does not say where MADS is")
-                    }
-                }?;
-                let remedy = match why {
-                    LocationUnknown::TokenRefused { .. } => {
-                        "put a token there that it accepts, or "
-                    }
-                    _ => "",
-                };
-                write!(
-                    formatter,
-                    ", so MADS is taken to be at its usual port; {remedy}give \
-                     --cp-address={address} instead"
-                )
-            }
         }
     }
 }
