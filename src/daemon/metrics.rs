@@ -1,6 +1,7 @@
 //! The daemon's metrics: their names, what each counts, and their two text formats.
 //!
-//! Pure but for what the process itself uses, which `process` asks the system for. The library writes
+//! Pure but for the time of the next attempt, and for what the process itself uses, which `process` asks the
+//! system for. The library writes
 //! OpenMetrics; the older text format of Prometheus differs from it in the lines made here.
 //! `docs/operators-guide.md` has a table of all metrics, which a test compares with the output.
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -61,7 +62,7 @@ pub struct Metrics {
     file_size: Option<usize>,
     last_write: Option<Timestamp>,
     /// Whether all threads meet their deadlines.
-    is_responsive: bool,
+    pub(super) is_responsive: bool,
 }
 
 /// How often something succeeded and failed.
@@ -125,11 +126,6 @@ impl Metrics {
         }
     }
 
-    /// All threads meet their deadlines, or one does not.
-    pub fn responsive(&mut self, is_responsive: bool) {
-        self.is_responsive = is_responsive;
-    }
-
     /// A list was accepted at `now`. It `is_changed` where it is another one than before, or the first.
     pub fn list(&mut self, now: Timestamp, targets: usize, is_changed: bool) {
         self.targets = Some(targets);
@@ -175,6 +171,10 @@ impl Outcomes {
         };
         *counter += 1;
     }
+
+    fn named(self) -> [(&'static str, u64); 2] {
+        [("success", self.success), ("failure", self.failure)]
+    }
 }
 
 /// The metrics at the time of a request.
@@ -183,18 +183,27 @@ struct Scrape(Metrics);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let metrics = &self.0;
         let encoder = &mut encoder;
         let version = [("version", crate::VERSION)];
         info(encoder, "build", "Version of the program", Some(version))?;
-        let connected = f64::from(metrics.protocol.is_some());
+        self.0.encode_connection(encoder)?;
+        self.0.encode_list(encoder)?;
+        self.0.encode_file(encoder)?;
+        let help = "Whether all threads meet their deadlines";
+        gauge(encoder, "responsive", help, f64::from(self.0.is_responsive))
+    }
+}
+
+impl Metrics {
+    fn encode_connection(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Whether there is a connection to the control plane";
         gauge(
             encoder,
             "connected",
-            "Whether there is a connection to the control plane",
-            connected,
+            help,
+            f64::from(self.protocol.is_some()),
         )?;
-        let connection = metrics.protocol.map(|protocol| {
+        let connection = self.protocol.map(|protocol| {
             let transport = match protocol {
                 Protocol::Grpc(_) => "grpc",
                 Protocol::Http => "http",
@@ -205,95 +214,61 @@ impl Collector for Scrape {
                 ("api_version", api_version),
             ]
         });
-        info(
-            encoder,
-            "connection",
-            "Transport and API version in use, while connected",
-            connection,
-        )?;
+        let help = "Transport and API version in use, while connected";
+        info(encoder, "connection", help, connection)?;
         let help = "Attempts to connect to the control plane, by outcome";
-        let Outcomes { success, failure } = metrics.attempts;
-        outcomes(
-            encoder,
-            "connection_attempts",
-            help,
-            [("success", success), ("failure", failure)],
-        )?;
-        let wait = metrics.next_attempt.map_or(Duration::ZERO, |next| {
+        outcomes(encoder, "connection_attempts", help, self.attempts.named())?;
+        let wait = self.next_attempt.map_or(Duration::ZERO, |next| {
             next.saturating_duration_since(Instant::now())
         });
         let help = "Time until the next attempt to connect, 0 while connected or connecting";
         gauge(encoder, "next_attempt_seconds", help, wait.as_secs_f64())?;
         let help = "Responses of the control plane, by outcome";
-        let responses = [
-            ("accepted", metrics.accepted),
-            ("rejected", metrics.rejected),
-        ];
+        let responses = [("accepted", self.accepted), ("rejected", self.rejected)];
         outcomes(encoder, "responses", help, responses)?;
         let help = "Unix time of the last response";
         gauge(
             encoder,
             "last_response_timestamp_seconds",
             help,
-            seconds(metrics.last_response),
-        )?;
+            seconds(self.last_response),
+        )
+    }
+
+    fn encode_list(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Targets in the last accepted list";
-        gauge(
-            encoder,
-            "targets",
-            help,
-            metrics.targets.map(|targets| targets as f64),
-        )?;
+        gauge(encoder, "targets", help, number(self.targets))?;
         let help = "Targets of the last accepted list that have no address and were left out";
         gauge(
             encoder,
             "targets_skipped",
             help,
-            metrics.targets_skipped as f64,
+            number(Some(self.targets_skipped)),
         )?;
         let help = "Unix time at which the list last changed";
         gauge(
             encoder,
             "last_change_timestamp_seconds",
             help,
-            seconds(metrics.last_change),
-        )?;
+            seconds(self.last_change),
+        )
+    }
+
+    fn encode_file(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Attempts to write the file, by outcome";
-        let Outcomes { success, failure } = metrics.writes;
-        outcomes(
-            encoder,
-            "file_writes",
-            help,
-            [("success", success), ("failure", failure)],
-        )?;
+        outcomes(encoder, "file_writes", help, self.writes.named())?;
         let help = "Time to write the file and flush it to disk";
-        let duration = encoder.encode_descriptor(
-            "file_write_duration_seconds",
-            help,
-            None,
-            MetricType::Histogram,
-        )?;
-        metrics.write_duration.encode(duration)?;
+        let name = "file_write_duration_seconds";
+        let duration = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        self.write_duration.encode(duration)?;
         let help = "Size of the file as it was last written";
-        gauge(
-            encoder,
-            "file_size_bytes",
-            help,
-            metrics.file_size.map(|size| size as f64),
-        )?;
+        gauge(encoder, "file_size_bytes", help, number(self.file_size))?;
         let help = "Unix time at which the file was last written";
         gauge(
             encoder,
             "last_write_timestamp_seconds",
             help,
-            seconds(metrics.last_write),
-        )?;
-        let help = "Whether all threads meet their deadlines";
-        gauge(
-            encoder,
-            "responsive",
-            help,
-            f64::from(metrics.is_responsive),
+            seconds(self.last_write),
         )
     }
 }
@@ -312,10 +287,6 @@ fn gauge(
     }
 }
 
-fn counter(encoder: MetricEncoder<'_>, value: u64) -> fmt::Result {
-    ConstCounter::new(value).encode(encoder)
-}
-
 fn outcomes(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -324,7 +295,7 @@ fn outcomes(
 ) -> fmt::Result {
     let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     counts.iter().try_for_each(|(outcome, count)| {
-        counter(encoder.encode_family(&[("outcome", *outcome)])?, *count)
+        ConstCounter::new(*count).encode(encoder.encode_family(&[("outcome", *outcome)])?)
     })
 }
 
@@ -339,6 +310,10 @@ fn info<L: EncodeLabelSet + Clone + Eq + std::hash::Hash>(
         Some(labels) => Info::new(labels).encode(encoder),
         None => Ok(()),
     }
+}
+
+fn number(count: Option<usize>) -> Option<f64> {
+    count.map(|count| count as f64)
 }
 
 fn seconds(time: Option<Timestamp>) -> Option<f64> {

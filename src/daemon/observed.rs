@@ -64,8 +64,6 @@ pub struct Observed {
     pub output: String,
     /// The last accepted list; `None` before the first.
     pub list: Option<Arc<Snapshot>>,
-    /// Whether all threads meet their deadlines.
-    pub is_responsive: bool,
     /// When the file was last written, and what that has changed.
     pub last_change: Option<(Timestamp, String)>,
     /// What was last logged of the connection and the file, the newest first.
@@ -87,7 +85,6 @@ impl SharedObserved {
             metrics: Metrics::new(start),
             output,
             list: None,
-            is_responsive: true,
             last_change: None,
             events: VecDeque::new(),
             errors: VecDeque::new(),
@@ -134,10 +131,9 @@ impl Observed {
                 self.note(now, Note::of_output(&report));
             }
             Observation::List(list) => {
-                let is_changed = self
-                    .list
-                    .as_ref()
-                    .is_none_or(|last| !Arc::ptr_eq(last, &list) && *last != list);
+                // Where nothing has changed, the decoder has handed over the same list again.
+                let last = self.list.as_ref();
+                let is_changed = last.is_none_or(|last| !Arc::ptr_eq(last, &list));
                 self.metrics.list(now, list.groups(), is_changed);
                 self.list = Some(list);
             }
@@ -149,12 +145,6 @@ impl Observed {
                 self.metrics.replaced(now, bytes, took, is_success);
             }
         }
-    }
-
-    /// Takes in whether all threads meet their deadlines.
-    pub fn set_responsive(&mut self, is_responsive: bool) {
-        self.is_responsive = is_responsive;
-        self.metrics.responsive(is_responsive);
     }
 
     /// Takes in what changes the status.

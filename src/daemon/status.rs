@@ -108,7 +108,8 @@ pub struct Status {
     /// `--cp-address`.
     pub(super) address: String,
     pub(super) start: Timestamp,
-    /// Since when the list comes from where; `None` before the first connection.
+    /// Since when the list comes from where; `None` before the first connection, and while one that was
+    /// given up is replaced.
     pub(super) source: Option<(Timestamp, String)>,
     /// Since when there has been no connection, and why.
     pub(super) outage: Option<(Timestamp, String)>,

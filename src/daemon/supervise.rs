@@ -137,7 +137,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
                 manager.ready();
                 manager.status(observed.status());
                 let is_responsive = watchdog.look(Instant::now());
-                observed.lock().set_responsive(is_responsive);
+                observed.lock().metrics.is_responsive = is_responsive;
                 if is_responsive {
                     manager.ping();
                 }

@@ -77,7 +77,7 @@ impl Routes {
             ),
             "/metrics" => self.metrics(request.prefers_openmetrics),
             "/targets" => self.targets(request.accepts_gzip),
-            "/-/healthy" => match self.observed.lock().is_responsive {
+            "/-/healthy" => match self.observed.lock().metrics.is_responsive {
                 true => Response::line(OK, "healthy\n"),
                 false => Response::line(UNAVAILABLE, "a thread is late; see the log\n"),
             },

@@ -235,7 +235,7 @@ fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
             let file = fs::symlink_metadata(path)?;
             if !file.file_type().is_socket() {
                 return Err(io::Error::other(
-                    "there is something else, which is not a socket",
+                    "there is a file which is not a socket; remove it, or give another path",
                 ));
             }
             if !is_abandoned(path) {

@@ -74,7 +74,7 @@ pub(super) fn conditions(observed: &Observed) -> Vec<Condition<'_>> {
             })
         })
         .collect();
-    if !observed.is_responsive {
+    if !observed.metrics.is_responsive {
         troubles.push(Condition {
             class: "trouble",
             heading: "A thread is late",

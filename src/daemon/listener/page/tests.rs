@@ -183,7 +183,7 @@ fn each_trouble_is_at_the_top_with_its_reason_and_its_time() {
             heading != "No connection to the control plane"
         );
     }
-    all.is_responsive = false;
+    all.metrics.is_responsive = false;
     let page = page(&all, "");
     let headings = page.split("<section class=\"trouble\">\n<h2>").skip(1);
     let headings: Vec<_> = headings
