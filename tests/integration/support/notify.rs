@@ -50,9 +50,18 @@ impl Manager {
 
     /// Makes it so busy that nothing more can be sent to it until it listens again. One at a path only.
     pub(crate) fn overwhelm(&self) {
-        let other = UnixDatagram::unbound().expect("a socket can be made");
-        other.set_nonblocking(true).expect("it is open");
-        while other.send_to(b"OTHER=1", &self.address).is_ok() {}
+        // A sender has a buffer of its own, which may be full before the manager's queue is
+        // (net.unix.max_dgram_qlen): it is full when a new sender cannot send anything.
+        let senders: Vec<UnixDatagram> = std::iter::from_fn(|| {
+            let sender = UnixDatagram::unbound().expect("a socket can be made");
+            sender.set_nonblocking(true).expect("it is open");
+            let send = || sender.send_to(b"OTHER=1", &self.address).is_ok();
+            let is_queued = send();
+            while is_queued && send() {}
+            is_queued.then_some(sender)
+        })
+        .collect();
+        assert!(!senders.is_empty(), "nothing could be sent");
     }
 
     /// The next message; `None` where none comes in time.
