@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use kuma_prometheus_sd::check;
 use kuma_prometheus_sd::cli::arguments::{self, Invocation};
 use kuma_prometheus_sd::cli::config::Config;
-use kuma_prometheus_sd::cli::flags::completion::completion;
 use kuma_prometheus_sd::cli::flags::help::help;
 use kuma_prometheus_sd::common::logging;
 use kuma_prometheus_sd::daemon::once;
@@ -27,7 +26,7 @@ fn main() -> ExitCode {
     };
     let (values, is_check) = match invocation {
         Invocation::Help => return print(&help()),
-        Invocation::Completion(shell) => return print(&completion(shell)),
+        Invocation::Completion(completions) => return print(completions),
         Invocation::Version { detailed } => return print(&arguments::version(detailed)),
         Invocation::Run(values) => (values, false),
         Invocation::Check(values) => (values, true),

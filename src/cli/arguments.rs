@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::cli::flags::completion::Shell;
-use crate::cli::flags::{COMPLETION, FLAGS, Flag, ONCE, SUBCOMMANDS, SWITCHES};
+use crate::cli::flags::{COMPLETIONS, FLAGS, Flag, ONCE, SUBCOMMANDS, SWITCHES};
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +22,8 @@ pub enum Invocation {
         /// With how this binary was built.
         detailed: bool,
     },
-    /// Print the completions for a shell.
-    Completion(Shell),
+    /// Print the completions for a shell: these.
+    Completion(&'static str),
     /// Print the help.
     Help,
 }
@@ -175,7 +174,7 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
             Arg::Value(word) if subcommand.is_none() => {
                 subcommand = Some(find_subcommand(&word.string()?)?);
             }
-            Arg::Value(word) if subcommand == Some(COMPLETION.name) && shell.is_none() => {
+            Arg::Value(word) if subcommand == Some("completion") && shell.is_none() => {
                 shell = Some(word.to_string_lossy().into_owned());
             }
             // `help run` asks for the help of `run`, which is the one help there is.
@@ -191,10 +190,13 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
         Some("help") => Ok(Invocation::Help),
         Some("version") => Ok(Invocation::Version { detailed }),
         _ if detailed => Err(CommandLineError::DetailedWithoutVersion),
-        Some("completion") => match shell.as_deref().and_then(Shell::of_name) {
-            Some(shell) => Ok(Invocation::Completion(shell)),
-            None => Err(CommandLineError::UnknownShell(shell)),
-        },
+        Some("completion") => {
+            let mut known = COMPLETIONS.into_iter();
+            match known.find(|(name, _)| shell.as_deref() == Some(name)) {
+                Some((_, completions)) => Ok(Invocation::Completion(completions)),
+                None => Err(CommandLineError::UnknownShell(shell)),
+            }
+        }
         Some("check") if values.get(&ONCE).is_some() => Err(CommandLineError::OnceWithoutRun),
         Some("check") => Ok(Invocation::Check(values)),
         Some(_) => Ok(Invocation::Run(values)),

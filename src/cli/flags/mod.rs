@@ -1,10 +1,7 @@
-//! The one table of flags and subcommands. What is made from it has a file each beside this one.
+//! The one table of flags and subcommands. The help is made from it at run time; the completions, the man
+//! page, the environment file and the table in `README.md` by `make generate`.
 
-pub mod completion;
-pub mod environment_file;
 pub mod help;
-pub mod manual;
-pub mod readme_table;
 
 /// A flag that takes a value.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,20 +24,6 @@ pub struct Flag {
     /// What else there is to know, in sentences; empty for nothing. Words of the machine's stand in
     /// backquotes.
     pub details: &'static str,
-}
-
-impl Flag {
-    /// The words that the value is one of; none where it may be anything.
-    pub fn choices(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let is_choice = self.value.contains('|');
-        self.value.split('|').filter(move |_| is_choice)
-    }
-
-    /// Whether the value is the path of a file.
-    #[must_use]
-    pub fn takes_path(&self) -> bool {
-        self.value == "PATH"
-    }
 }
 
 /// How the variables of settings begin that the original tool did not have.
@@ -314,13 +297,6 @@ pub struct Subcommand {
     pub help: &'static str,
 }
 
-/// The subcommand that prints completions.
-pub const COMPLETION: Subcommand = Subcommand {
-    name: "completion",
-    arguments: &["bash", "zsh", "fish"],
-    help: "print completions for bash, zsh or fish",
-};
-
 /// Every subcommand, in the order of the help.
 pub const SUBCOMMANDS: [&Subcommand; 5] = [
     &Subcommand {
@@ -333,7 +309,11 @@ pub const SUBCOMMANDS: [&Subcommand; 5] = [
         arguments: &[],
         help: "test the connection to the control plane and show each step",
     },
-    &COMPLETION,
+    &Subcommand {
+        name: "completion",
+        arguments: &["bash", "zsh", "fish"],
+        help: "print completions for bash, zsh or fish",
+    },
     &Subcommand {
         name: "version",
         arguments: &[],
@@ -344,4 +324,20 @@ pub const SUBCOMMANDS: [&Subcommand; 5] = [
         arguments: &[],
         help: "show this help",
     },
+];
+
+/// The completions for each shell that has some, as they are installed.
+pub const COMPLETIONS: [(&str, &str); 3] = [
+    (
+        "bash",
+        include_str!("../../../packaging/completions/kuma-prometheus-sd.bash"),
+    ),
+    (
+        "zsh",
+        include_str!("../../../packaging/completions/_kuma-prometheus-sd"),
+    ),
+    (
+        "fish",
+        include_str!("../../../packaging/completions/kuma-prometheus-sd.fish"),
+    ),
 ];

@@ -1,15 +1,18 @@
 //! What is made from the table of flags and from the sources of all that is linked in, and kept in the
 //! repo, is current. `make generate` renews it.
 
+mod completion;
+mod environment_file;
+mod manual;
+mod readme_table;
+
 use std::env;
 use std::fs;
 use std::path::Path;
 
-use kuma_prometheus_sd::cli::flags::completion::{Shell, completion};
-use kuma_prometheus_sd::cli::flags::environment_file::environment_file;
-use kuma_prometheus_sd::cli::flags::manual::manual;
-use kuma_prometheus_sd::cli::flags::readme_table::readme_table;
-
+use self::environment_file::environment_file;
+use self::manual::manual;
+use self::readme_table::readme_table;
 use crate::repository::third_party::{bill_of_materials, notices};
 
 /// Set by `make generate`.
@@ -70,11 +73,8 @@ fn the_environment_file_is_current() {
 
 #[test]
 fn the_completions_are_current() {
-    for (path, shell) in [
-        ("packaging/completions/kuma-prometheus-sd.bash", Shell::Bash),
-        ("packaging/completions/_kuma-prometheus-sd", Shell::Zsh),
-        ("packaging/completions/kuma-prometheus-sd.fish", Shell::Fish),
-    ] {
-        is_current(path, |_| completion(shell));
-    }
+    let path = |name| format!("packaging/completions/{name}");
+    is_current(&path("kuma-prometheus-sd.bash"), |_| completion::bash());
+    is_current(&path("_kuma-prometheus-sd"), |_| completion::zsh());
+    is_current(&path("kuma-prometheus-sd.fish"), |_| completion::fish());
 }

@@ -6,8 +6,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::support::not_tried::not_tried;
-use kuma_prometheus_sd::cli::flags::completion::{Shell, completion};
-use kuma_prometheus_sd::cli::flags::{FLAGS, SUBCOMMANDS, SWITCHES};
+use kuma_prometheus_sd::cli::flags::{COMPLETIONS, FLAGS, SUBCOMMANDS, SWITCHES};
 
 /// Fills in what bash would, and prints what is offered, one a line.
 const ASK_BASH: &str = r#"
@@ -40,26 +39,26 @@ const ASK_ZSH: &str = r#"
 "#;
 
 /// What a shell offers for the last of some words; `None` where it is not here.
-fn offered(shell: Shell, words: &[&str]) -> Option<BTreeSet<String>> {
+fn offered(shell: &str, completions: &str, words: &[&str]) -> Option<BTreeSet<String>> {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("completion");
     let offers = folder.path().join("offers");
-    fs::write(&script, completion(shell)).unwrap();
+    fs::write(&script, completions).unwrap();
     let line = words.join(" ");
     let mut command = match shell {
-        Shell::Bash => {
+        "bash" => {
             let mut command = Command::new("bash");
             command.args(["-c", ASK_BASH, "bash"]).arg(&script);
             command.args(words.iter().flat_map(|word| bash_words(word)));
             command
         }
-        Shell::Zsh => {
+        "zsh" => {
             let mut command = Command::new("zsh");
             command.args(["-f", "-c", ASK_ZSH, "zsh"]);
             command.arg(&script).arg(&offers).arg(&line);
             command
         }
-        Shell::Fish => {
+        _ => {
             let mut command = Command::new("fish");
             let ask = "source $argv[1]; complete -C $argv[2]";
             command
@@ -76,20 +75,20 @@ fn offered(shell: Shell, words: &[&str]) -> Option<BTreeSet<String>> {
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(error) => {
-            not_tried(format_args!("{shell:?}: {error}"));
+            not_tried(format_args!("{shell}: {error}"));
             return None;
         }
     };
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.is_empty(), "{shell:?}, {line}: {stderr}");
+    assert!(stderr.is_empty(), "{shell}, {line}: {stderr}");
     let text = match shell {
-        Shell::Zsh => fs::read_to_string(&offers).unwrap_or_default(),
-        Shell::Bash | Shell::Fish => String::from_utf8(output.stdout).unwrap(),
+        "zsh" => fs::read_to_string(&offers).unwrap_or_default(),
+        _ => String::from_utf8(output.stdout).unwrap(),
     };
     // fish adds a description, and a value of its own to its flag.
     let words = text.lines().filter_map(|line| line.split('\t').next());
     let words = words.map(|word| match (shell, word.split_once('=')) {
-        (Shell::Fish, Some((_, value))) => value,
+        ("fish", Some((_, value))) => value,
         _ => word,
     });
     Some(
@@ -111,8 +110,8 @@ fn bash_words(word: &str) -> Vec<&str> {
 
 #[track_caller]
 fn offers(words: &[&str], expected: &BTreeSet<String>) {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        let Some(offered) = offered(shell, words) else {
+    for (shell, completions) in COMPLETIONS {
+        let Some(offered) = offered(shell, completions, words) else {
             continue;
         };
         // A flag that wants a value may be offered with the sign that leads to it.
@@ -120,7 +119,7 @@ fn offers(words: &[&str], expected: &BTreeSet<String>) {
             .iter()
             .map(|word| word.trim_end_matches('=').to_owned())
             .collect();
-        assert_eq!(&plain, expected, "{shell:?}, {words:?}");
+        assert_eq!(&plain, expected, "{shell}, {words:?}");
     }
 }
 

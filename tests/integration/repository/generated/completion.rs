@@ -1,44 +1,11 @@
-//! Completions for shells, as `completion bash|zsh|fish` prints them.
+//! The completions for shells, as they are installed, and as `completion bash|zsh|fish` prints them.
 
 use std::fmt::Write as _;
 
-use super::{FLAGS, SUBCOMMANDS, SWITCHES};
+use kuma_prometheus_sd::cli::flags::{FLAGS, Flag, SUBCOMMANDS, SWITCHES};
 
-/// A shell that completions can be made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shell {
-    /// GNU bash, with or without its package of completions.
-    Bash,
-    /// zsh, from a folder in its `fpath` or sourced.
-    Zsh,
-    /// fish.
-    Fish,
-}
-
-impl Shell {
-    /// The shell of this name.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
-        match name {
-            "bash" => Some(Self::Bash),
-            "zsh" => Some(Self::Zsh),
-            "fish" => Some(Self::Fish),
-            _ => None,
-        }
-    }
-}
-
-/// The script for a shell.
-#[must_use]
-pub fn completion(shell: Shell) -> String {
-    match shell {
-        Shell::Bash => bash(),
-        Shell::Zsh => zsh(),
-        Shell::Fish => fish(),
-    }
-}
-
-fn bash() -> String {
+/// For GNU bash, with or without its package of completions.
+pub(super) fn bash() -> String {
     let names: Vec<_> = SUBCOMMANDS
         .iter()
         .map(|subcommand| subcommand.name)
@@ -62,8 +29,8 @@ fn bash() -> String {
         );
     }
     for flag in FLAGS.iter().filter(|flag| flag.bare.is_none()) {
-        let words: Vec<_> = flag.choices().collect();
-        let offer = match (words.is_empty(), flag.takes_path()) {
+        let words: Vec<_> = choices(flag).collect();
+        let offer = match (words.is_empty(), takes_path(flag)) {
             (false, _) => format!("_kuma_prometheus_sd_offer '{}'; ", words.join(" ")),
             (true, true) => "_kuma_prometheus_sd_offer_files; ".to_owned(),
             (true, false) => String::new(),
@@ -76,10 +43,11 @@ fn bash() -> String {
         .replace("@subcommands@", &names.join(" "))
 }
 
-fn zsh() -> String {
+/// For zsh, from a folder in its `fpath` or sourced.
+pub(super) fn zsh() -> String {
     let mut arguments = String::new();
     for flag in FLAGS {
-        let value = match (flag.value, flag.takes_path()) {
+        let value = match (flag.value, takes_path(flag)) {
             (_, true) => "_files".to_owned(),
             (value, _) if value.contains('|') => format!("({})", value.replace('|', " ")),
             _ => String::new(),
@@ -130,7 +98,8 @@ fn zsh_text(text: &str) -> String {
     text.replace(']', "\\]").replace('\'', "'\\''")
 }
 
-fn fish() -> String {
+/// For fish.
+pub(super) fn fish() -> String {
     const COMMAND: &str = "complete -c kuma-prometheus-sd";
     let mut text = format!(
         "# Completions of kuma-prometheus-sd for fish.\n\
@@ -154,8 +123,8 @@ fn fish() -> String {
         }
     }
     for flag in FLAGS {
-        let words: Vec<_> = flag.choices().collect();
-        let value = match (flag.bare, flag.takes_path(), words.is_empty()) {
+        let words: Vec<_> = choices(flag).collect();
+        let value = match (flag.bare, takes_path(flag), words.is_empty()) {
             (Some(_), ..) => String::new(),
             (None, true, _) => " -r -F".to_owned(),
             (None, false, true) => " -x".to_owned(),
@@ -172,4 +141,15 @@ fn fish() -> String {
 
 fn fish_text(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// The words that the value is one of; none where it may be anything.
+fn choices(flag: &Flag) -> impl Iterator<Item = &'static str> {
+    let is_choice = flag.value.contains('|');
+    flag.value.split('|').filter(move |_| is_choice)
+}
+
+/// Whether the value is the path of a file.
+fn takes_path(flag: &Flag) -> bool {
+    flag.value == "PATH"
 }

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{FLAGS, Flag};
+use kuma_prometheus_sd::cli::flags::{FLAGS, Flag};
 
 /// The whole table, in Markdown.
-#[must_use]
-pub fn readme_table() -> String {
+pub(super) fn readme_table() -> String {
     let mut text = String::from("| flag | default | environment | |\n|---|---|---|---|\n");
     for flag in FLAGS {
         let default = match flag.default {

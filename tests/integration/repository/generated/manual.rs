@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{FLAGS, Flag, GROUPS, SUBCOMMANDS, SWITCHES};
+use kuma_prometheus_sd::cli::flags::{FLAGS, Flag, GROUPS, SUBCOMMANDS, SWITCHES};
 
 /// The whole page, in the language of `mdoc(7)`.
-#[must_use]
-pub fn manual() -> String {
+pub(super) fn manual() -> String {
     let mut subcommands = String::new();
     for subcommand in SUBCOMMANDS {
         let _ = writeln!(

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{FLAGS, GROUPS, OUTPUT_FILE};
+use kuma_prometheus_sd::cli::flags::{FLAGS, GROUPS, OUTPUT_FILE};
 
 /// The whole file.
-#[must_use]
-pub fn environment_file() -> String {
+pub(super) fn environment_file() -> String {
     let mut text = String::from(
         "# Settings of the kuma-prometheus-sd service, for systemd and runit: NAME=VALUE, without spaces\n\
          # around the =, and with single quotes around a value that has other characters than letters,\n\
