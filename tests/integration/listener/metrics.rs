@@ -10,6 +10,7 @@ use crate::support::command::repository;
 use crate::support::harness::{Launch, SOON, wait_until};
 use crate::support::listener::{LISTEN, NOTHING_THERE, address_of, ask, connect, get};
 use crate::support::mesh::{backends, file_v1, undecodable};
+use crate::support::observe::expect_settled;
 
 /// The value of a sample of the daemon's own; `None` where there is no such sample.
 fn sample(address: SocketAddr, name: &str) -> Option<f64> {
@@ -141,8 +142,12 @@ fn what_is_not_known_yet_has_no_sample() {
 
 #[test]
 fn a_process_is_told_as_by_every_exporter() {
-    let daemon = Launch::follow(NOTHING_THERE).argument(LISTEN).start();
+    let plane = ControlPlane::start(KumaVersion::V2_6);
+    let launch = Launch::follow(&plane.grpc_url()).argument(LISTEN);
+    let daemon = launch.start();
     let address = address_of(&daemon);
+    // From then on it waits, so that both looks find the same.
+    expect_settled(&plane);
     let resident = sample_of_process(address, "process_resident_memory_bytes ");
     let figures = daemon.figures();
     let kib = figures.resident_kib as f64;
