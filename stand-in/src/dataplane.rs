@@ -143,7 +143,8 @@ impl Dataplane {
 
     /// Its assignment as the HTTP API shows it: proto3 JSON with the proto's field names, which
     /// leaves out empty fields.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
         let mut target = serde_json::Map::new();
         for (field, value) in [
             ("name", &self.name),

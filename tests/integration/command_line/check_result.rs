@@ -6,7 +6,7 @@ use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Fault, KumaVersion, Res
 use crate::support::check::{check, failed, passed};
 use crate::support::foreign_servers::{ForeignServer, Proxy, at_once};
 use crate::support::harness::{Launch, program};
-use crate::support::mesh::{EMPTY, backend, undecodable};
+use crate::support::mesh::{EMPTY, backend};
 
 #[test]
 fn skipped_targets_are_counted_and_named_with_the_reason() {
@@ -35,7 +35,10 @@ fn a_list_that_cannot_be_used_fails() {
         (KumaVersion::V2_12, ApiVersion::V1),
     ] {
         let plane = ControlPlane::start(kuma);
-        let resources = vec![Resource::Dataplane(backend(0)), undecodable(api_version)];
+        let resources = vec![
+            Resource::Dataplane(backend(0)),
+            Resource::undecodable(api_version),
+        ];
         plane.publish_raw(api_version, api_version.type_url(), resources);
         let told = failed(&check(&plane.grpc_url()));
         assert!(

@@ -15,7 +15,7 @@ use kuma_stand_in::{
 use crate::support::foreign_servers::{ForeignServer, at_once};
 use crate::support::harness::{Finished, Launch, SOON, STOP_LIMIT};
 use crate::support::lists;
-use crate::support::mesh::{EMPTY, backend, backends, file, file_v1, undecodable};
+use crate::support::mesh::{EMPTY, backend, backends, file, file_v1};
 use crate::support::own_process;
 use crate::support::secure;
 
@@ -223,7 +223,7 @@ fn a_list_that_cannot_be_used_is_an_error_and_a_skipped_target_is_a_warning() {
     let v1 = ApiVersion::V1;
     for kuma in [KumaVersion::V2_6, KumaVersion::V2_12] {
         let plane = ControlPlane::start(kuma);
-        let resources = vec![Resource::Dataplane(backend(0)), undecodable(v1)];
+        let resources = vec![Resource::Dataplane(backend(0)), Resource::undecodable(v1)];
         plane.publish_raw(v1, v1.type_url(), resources);
         let launch = once(&plane.grpc_url());
         fails(&launch, "the list cannot be used: resource ");

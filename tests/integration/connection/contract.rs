@@ -6,7 +6,7 @@ use kuma_stand_in::{Answers, ApiVersion, HttpAnswer, Resource};
 use serde_json::json;
 
 use crate::support::harness::SOON;
-use crate::support::mesh::{backend, backends, undecodable};
+use crate::support::mesh::{backend, backends};
 use crate::support::observe::OLD;
 use crate::support::peer::{Peer, Source};
 
@@ -97,7 +97,7 @@ fn a_rejected_list_leaves_the_last_good_one_until_the_next(source: Source) {
     daemon.wait_for_file(&peer.file(&backends(2)));
     let mixed = vec![
         Resource::Dataplane(backend(9)),
-        undecodable(peer.api_version()),
+        Resource::undecodable(peer.api_version()),
     ];
     peer.answer_with("bad", mixed);
     if let Some(reason) = peer.expect_rejected("good") {
@@ -160,7 +160,7 @@ fn a_first_list_that_is_rejected_leaves_the_old_file(source: Source) {
 fn a_version_can_be_rejected_and_then_accepted(source: Source) {
     let peer = Peer::start(source);
     let daemon = peer.start_with_old_file();
-    peer.answer_with("same", vec![undecodable(peer.api_version())]);
+    peer.answer_with("same", vec![Resource::undecodable(peer.api_version())]);
     peer.expect_rejected("");
     peer.answer("same", &backends(1));
     peer.expect_accepted("same");
@@ -173,7 +173,7 @@ fn a_lost_connection_is_resumed_with_the_last_accepted_version(source: Source) {
     peer.answer("1", &backends(2));
     let accepted = peer.expect_accepted("1");
     // A rejected version is none to resume with.
-    peer.answer_with("rejected", vec![undecodable(peer.api_version())]);
+    peer.answer_with("rejected", vec![Resource::undecodable(peer.api_version())]);
     peer.expect_rejected("1");
     peer.plane.fault_proxy().cut();
     let resumed = peer.expect_resumed("1");

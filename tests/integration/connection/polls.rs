@@ -4,11 +4,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{Body, ControlPlane, HttpAnswer, KumaVersion, SeenRequest};
+use kuma_stand_in::{Body, ControlPlane, HttpAnswer, KumaVersion, Resource, SeenRequest};
 
 use crate::support::foreign_servers::at_once;
 use crate::support::harness::{Launch, SOON};
-use crate::support::mesh::{EMPTY, backend, file_v1, undecodable};
+use crate::support::mesh::{EMPTY, backend, file_v1};
 use crate::support::peer::{Peer, Source};
 
 /// The time for which a poll asks to be held.
@@ -113,7 +113,10 @@ fn a_connection_outlasts_the_pauses_between_rejected_lists() {
     let daemon = peer.start_with_old_file();
     // The seventh pause is longer than the HTTP library keeps an idle connection by itself.
     for number in 0..8 {
-        peer.answer_with(&number.to_string(), vec![undecodable(peer.api_version())]);
+        peer.answer_with(
+            &number.to_string(),
+            vec![Resource::undecodable(peer.api_version())],
+        );
         peer.expect_rejected("");
     }
     peer.answer("good", &[backend(0)]);

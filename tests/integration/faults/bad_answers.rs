@@ -7,13 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use kuma_stand_in::{
-    Answers, ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, Resource,
+    Answers, ApiVersion, Body, ControlPlane, Dataplane, Event, Fault, HttpAnswer, KumaVersion,
+    Resource,
 };
 
 use crate::support::following::{TARGETS, following};
 use crate::support::harness::Daemon;
 use crate::support::lists;
-use crate::support::mesh;
 use crate::support::no_list::no_lists;
 use crate::support::observe::{WHILE, assert_quiet};
 
@@ -43,7 +43,10 @@ fn over_http(name: &str, answer: HttpAnswer) -> Bad {
 
 /// The list that the daemon has already, under another version.
 fn same_list() -> HttpAnswer {
-    let resources: Vec<_> = lists::list(1, TARGETS).iter().map(mesh::json).collect();
+    let resources: Vec<_> = lists::list(1, TARGETS)
+        .iter()
+        .map(Dataplane::to_json)
+        .collect();
     let body = serde_json::json!({
         "version_info": "again",
         "type_url": ApiVersion::V1.type_url(),

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 
-use kuma_stand_in::{ApiVersion, ControlPlane, Fault, KumaVersion};
+use kuma_stand_in::{ApiVersion, ControlPlane, Fault, KumaVersion, Resource};
 
 use crate::support::command::repository;
 use crate::support::harness::{Launch, SOON, wait_until};
 use crate::support::listener::{LISTEN, NOTHING_THERE, address_of, ask, connect, get};
-use crate::support::mesh::{backends, file_v1, undecodable};
+use crate::support::mesh::{backends, file_v1};
 use crate::support::observe::expect_settled;
 
 /// The value of a sample of the daemon's own; `None` where there is no such sample.
@@ -72,7 +72,7 @@ fn each_metric_counts_what_it_says() {
         );
     }
 
-    plane.publish_resources(vec![undecodable(ApiVersion::V1)]);
+    plane.publish_resources(vec![Resource::undecodable(ApiVersion::V1)]);
     wait_for(address, "responses_total{outcome=\"rejected\"}", 1.0);
     assert_eq!(
         sample(address, "targets"),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::repository::fields::names_in_the_guide;
 use crate::support::harness::{Finished, Launch, SOON};
-use crate::support::mesh::{backends, undecodable};
+use crate::support::mesh::backends;
 
 type Object = Map<String, Value>;
 
@@ -149,7 +149,7 @@ fn what_comes_from_the_network_breaks_no_line() {
     plane.events().expect_request(SOON);
     plane.respond(evil, evil, evil, Vec::new());
     plane.events().expect_nack(SOON);
-    plane.respond(evil, evil, v1, vec![undecodable(ApiVersion::V1)]);
+    plane.respond(evil, evil, v1, vec![Resource::undecodable(ApiVersion::V1)]);
     plane.events().expect_nack(SOON);
     let mut homeless = backends(1);
     homeless[0].name = evil.to_owned();

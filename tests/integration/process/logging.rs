@@ -1,10 +1,10 @@
 //! What the log says, and what it does not say: one event a line, a handful of lines in a normal
 //! life, nothing of what libraries have to tell, nothing that reaches a terminal's controls.
 
-use kuma_stand_in::{Answers, ApiVersion, ControlPlane, KumaVersion, free_port};
+use kuma_stand_in::{Answers, ApiVersion, ControlPlane, KumaVersion, Resource, free_port};
 
 use crate::support::harness::{Finished, Launch, SOON, on_its_port};
-use crate::support::mesh::{EMPTY, backends, undecodable};
+use crate::support::mesh::{EMPTY, backends};
 
 /// The lines of a log without their time, `LEVEL] message`.
 fn messages(finished: &Finished) -> Vec<&str> {
@@ -162,7 +162,7 @@ fn what_comes_from_the_network_reaches_no_terminal_as_it_is() {
     plane.events().expect_request(SOON);
     plane.respond(evil, evil, evil, Vec::new());
     plane.events().expect_nack(SOON);
-    plane.respond(evil, evil, v1, vec![undecodable(ApiVersion::V1)]);
+    plane.respond(evil, evil, v1, vec![Resource::undecodable(ApiVersion::V1)]);
     plane.events().expect_nack(SOON);
     let mut homeless = backends(1);
     homeless[0].name = evil.to_owned();

@@ -1,9 +1,9 @@
 //! What a service manager is told, and the log as the journal wants it.
 
-use kuma_stand_in::{ApiVersion, ControlPlane, KumaVersion};
+use kuma_stand_in::{ApiVersion, ControlPlane, KumaVersion, Resource};
 
 use crate::support::harness::{Launch, on_its_port};
-use crate::support::mesh::{EMPTY, backends, file_v1, undecodable};
+use crate::support::mesh::{EMPTY, backends, file_v1};
 use crate::support::notify::Manager;
 
 /// Nobody listens at this port.
@@ -74,7 +74,7 @@ fn the_status_tells_of_rejected_responses_until_one_is_accepted() {
     plane.publish_raw(
         api_version,
         api_version.type_url(),
-        vec![undecodable(api_version)],
+        vec![Resource::undecodable(api_version)],
     );
     let manager = Manager::listen();
     let daemon = manager.manage(Launch::follow(&plane.grpc_url())).start();

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use kuma_stand_in::{
-    ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, free_port,
+    ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, Resource, free_port,
 };
 
 use crate::support::harness::{Daemon, Launch, SOON, read_if_there};
-use crate::support::mesh::{EMPTY, backend, file_v1, undecodable};
+use crate::support::mesh::{EMPTY, backend, file_v1};
 
 /// A daemon in some state, and what must live for it to stay there.
 type InState = (Daemon, Box<dyn std::any::Any>);
@@ -135,7 +135,7 @@ fn while_an_answer_drips_in() -> InState {
 fn while_a_nack_waits() -> InState {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let v1 = ApiVersion::V1;
-    plane.publish_raw(v1, v1.type_url(), vec![undecodable(v1)]);
+    plane.publish_raw(v1, v1.type_url(), vec![Resource::undecodable(v1)]);
     let daemon = Launch::follow(&plane.grpc_url()).start();
     daemon.wait_for_log("asking again in");
     in_state(daemon, plane)

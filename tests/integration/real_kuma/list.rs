@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use crate::real_kuma::control_plane::ControlPlane;
 use crate::real_kuma::version::Version;
-
-/// The list of an empty mesh.
-pub(crate) const EMPTY: &str = "[]\n";
+use crate::support::decoded::expected_file;
+use crate::support::prometheus::Group;
 
 /// The port and the path of metrics that `enable_metrics` gives.
 pub(crate) const METRICS: (u16, &str) = (5670, "/metrics");
@@ -62,10 +61,10 @@ impl Dataplane {
         plane.delete(&self.path());
     }
 
-    /// Its line of the list.
-    fn line(&self, version: Version, source: Source) -> String {
+    /// Its group of the list.
+    fn group(&self, version: Version, source: Source) -> Group {
         let (port, path) = source.metrics();
-        let mut labels: BTreeMap<&str, String> = [
+        let mut labels: BTreeMap<String, String> = [
             ("__metrics_path__", path),
             ("__scheme__", "http"),
             ("dataplane", &self.name),
@@ -73,24 +72,25 @@ impl Dataplane {
             ("job", "app"),
             ("mesh", &self.mesh),
         ]
-        .map(|(name, value)| (name, value.to_owned()))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         if version >= Version::V1 {
-            labels.insert("service", "app".to_owned());
+            labels.insert("service".to_owned(), "app".to_owned());
         }
         if source == Source::Mesh || version < Version(2, 7) {
-            labels.insert("env", self.env.clone());
-            labels.insert("envs", format!(",{},", self.env));
-            labels.insert("kuma_io_service", "app".to_owned());
-            labels.insert("kuma_io_services", ",app,".to_owned());
-            labels.insert("kuma_io_zone", "default".to_owned());
-            labels.insert("kuma_io_zones", ",default,".to_owned());
+            for (tag, value) in [
+                ("env", &*self.env),
+                ("kuma_io_service", "app"),
+                ("kuma_io_zone", "default"),
+            ] {
+                labels.insert(tag.to_owned(), value.to_owned());
+                labels.insert(format!("{tag}s"), format!(",{value},"));
+            }
         }
-        let labels = serde_json::to_string(&labels).expect("strings are JSON");
-        format!(
-            r#"{{"targets":["{}:{port}"],"labels":{labels}}}"#,
-            self.address
-        )
+        Group {
+            address: format!("{}:{port}", self.address),
+            labels,
+        }
     }
 }
 
@@ -115,16 +115,9 @@ impl Source {
 
 /// The list of these dataplanes.
 pub(crate) fn list(version: Version, source: Source, dataplanes: &[Dataplane]) -> String {
-    if dataplanes.is_empty() {
-        return EMPTY.to_owned();
-    }
-    let mut dataplanes = dataplanes.to_vec();
-    dataplanes.sort();
-    let lines: Vec<_> = dataplanes
-        .iter()
-        .map(|dataplane| dataplane.line(version, source))
-        .collect();
-    format!("[\n{}\n]\n", lines.join(",\n"))
+    let groups = dataplanes.iter();
+    let groups: Vec<_> = groups.map(|of| of.group(version, source)).collect();
+    expected_file(&groups)
 }
 
 /// Makes a mesh whose dataplanes have metrics, or turns them on in one that is there.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use crate::real_kuma::addresses::CHANGED_WITHIN;
 use crate::real_kuma::control_plane::{ControlPlane, Ports};
 use crate::real_kuma::list::{
-    Dataplane, EMPTY, Source, enable_metrics, list, mesh_metric, put_mesh_metric,
+    Dataplane, Source, enable_metrics, list, mesh_metric, put_mesh_metric,
 };
 use crate::real_kuma::table::Table;
 use crate::real_kuma::version::{Folder, Version};
 use crate::support::harness::{Launch, SOON, wait_until};
+use crate::support::mesh::EMPTY;
 
 /// The port of the MeshMetric without a `clientId`.
 const FOR_ALL: u16 = 5671;

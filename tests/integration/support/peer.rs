@@ -133,7 +133,7 @@ impl Peer {
             return;
         }
         let json = |resource| match resource {
-            Resource::Dataplane(dataplane) => mesh::json(&dataplane),
+            Resource::Dataplane(dataplane) => dataplane.to_json(),
             Resource::Raw { json, .. } => json,
         };
         let resources: Vec<Value> = resources.into_iter().map(json).collect();
