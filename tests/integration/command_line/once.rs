@@ -326,14 +326,14 @@ fn a_stdout_that_is_not_read_is_waited_for_until_the_timeout() {
     plane.publish(&lists::list(1, 2000));
     let launch = once(&plane.grpc_url())
         .argument("--output-file=-")
-        .argument("--timeout=2s");
+        .argument("--timeout=6s");
     let (mut reader, writer) = pipe().unwrap();
     let output = printed_to(&launch, writer);
     assert_eq!(output.status.code(), Some(1));
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(
         log.ends_with(
-            "writing to stdout takes longer than 2.0 s: its file system hangs, or nobody reads it\n"
+            "writing to stdout takes longer than 6.0 s: its file system hangs, or nobody reads it\n"
         ),
         "{log}"
     );
