@@ -144,7 +144,7 @@ fn the_daemon_ends_nevertheless() {
 fn a_single_run_ends_at_its_timeout() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.publish(&lists::list(1, 1));
-    let launch = Launch::follow(&plane.grpc_url()).arguments(["--once", "--timeout=1s"]);
+    let launch = Launch::follow(&plane.grpc_url()).arguments(["--once", "--timeout=6s"]);
     launch.put("kuma.file_sd.json", "old");
     let Some(lease) = Lease::take(launch.output_path()) else {
         return;
@@ -153,7 +153,7 @@ fn a_single_run_ends_at_its_timeout() {
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     let output = launch.output_path().display();
     let reason = format!(
-        "writing to {output} takes longer than 1.0 s: its file system hangs, or nobody reads it\n"
+        "writing to {output} takes longer than 6.0 s: its file system hangs, or nobody reads it\n"
     );
     assert!(finished.stderr.ends_with(&reason), "{}", finished.stderr);
     lease.give_back();
