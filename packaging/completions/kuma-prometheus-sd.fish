@@ -21,7 +21,7 @@ complete -c kuma-prometheus-sd -l file-mode -x -d 'permissions of the file, in o
 complete -c kuma-prometheus-sd -l label-style -x -a 'original kuma_sd' -d 'labels to give the targets'
 complete -c kuma-prometheus-sd -l once -d 'write the first list and end'
 complete -c kuma-prometheus-sd -l timeout -x -d 'how long --once may take'
-complete -c kuma-prometheus-sd -l listen-address -x -d 'address to serve metrics and a status page at'
+complete -c kuma-prometheus-sd -l listen-address -x -d 'address of metrics and a page, or unix:PATH'
 complete -c kuma-prometheus-sd -l log-level -x -a 'off error warn info debug trace' -d 'lowest level to log'
 complete -c kuma-prometheus-sd -l log-timestamps -x -a 'auto true false' -d 'whether log lines begin with the time'
 complete -c kuma-prometheus-sd -l log-format -x -a 'text json' -d 'format of the log'

@@ -188,13 +188,13 @@ pub const LABEL_STYLE: Flag = Flag {
 /// Where to serve metrics and the list.
 pub const LISTEN_ADDRESS: Flag = Flag {
     name: "listen-address",
-    value: "ADDRESS",
+    value: "IP:PORT",
     bare: None,
     default: "",
     environment: &["KUMA_PROMETHEUS_SD_LISTEN_ADDRESS"],
     group: MONITORING,
-    help: "address to serve metrics and a status page at",
-    details: "An IP address with a port, such as `127.0.0.1:9467`, or a Unix socket, such as `unix:/run/kuma-prometheus-sd/sd.sock`. Without it, and with `--once`, nothing listens. Whoever can connect can read the names of all hosts of the mesh.",
+    help: "address of metrics and a page, or unix:PATH",
+    details: "Such as `127.0.0.1:9467`, or `unix:/run/kuma-prometheus-sd/sd.sock` for a Unix socket. Without it, and with `--once`, nothing listens. Whoever can connect can read the names of all hosts of the mesh.",
 };
 
 /// End with the first list.
