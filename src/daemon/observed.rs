@@ -14,7 +14,7 @@ use log::Level;
 
 use crate::common::wording::Targets;
 use crate::daemon::metrics::Metrics;
-use crate::daemon::status::{Note, Status};
+use crate::daemon::status::Status;
 use crate::mads;
 use crate::output::report::Report;
 use crate::snapshot::Snapshot;
@@ -117,7 +117,7 @@ impl Observed {
             Observation::Connection(report) => {
                 self.metrics.connection(now, &report);
                 self.keep(now, report.level(), &report);
-                self.note(now, Note::of_connection(&report));
+                self.status.connection(now, &report);
             }
             Observation::Output(report) => {
                 if let Report::Written {
@@ -128,7 +128,7 @@ impl Observed {
                     self.last_change = Some((now, format!("wrote {targets}: {changes}")));
                 }
                 self.keep(now, report.level(), &report);
-                self.note(now, Note::of_output(&report));
+                self.status.output(now, &report);
             }
             Observation::List(list) => {
                 // Where nothing has changed, the decoder has handed over the same list again.
@@ -144,13 +144,6 @@ impl Observed {
             } => {
                 self.metrics.replaced(now, bytes, took, is_success);
             }
-        }
-    }
-
-    /// Takes in what changes the status.
-    pub fn note(&mut self, now: Timestamp, note: Option<Note>) {
-        if let Some(note) = note {
-            self.status.take(now, note);
         }
     }
 

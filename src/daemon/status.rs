@@ -1,6 +1,6 @@
 //! How the daemon is doing, in one line of words, as a service manager shows it.
 //!
-//! Pure. What the two threads observe becomes a note where it changes the status.
+//! Pure.
 
 use std::fmt;
 
@@ -13,94 +13,7 @@ use crate::mads::negotiation::Protocol;
 use crate::mads::report::Report;
 use crate::mads::transport::address::Security;
 use crate::output;
-
-/// What changes the status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// The control plane answers.
-    Connected {
-        /// Where and over what, such as `grpc://host:5676 (v1)`.
-        source: String,
-    },
-    /// The connection is given up for another one, as asked.
-    Reconnecting,
-    /// There is no connection, for this reason.
-    Disconnected(String),
-    /// The control plane's response cannot be used, for this reason.
-    Rejected(String),
-    /// The control plane's responses can be used again.
-    Accepted,
-    /// The file holds so many targets, as it did before this daemon looked.
-    Found(usize),
-    /// The file has been replaced, and holds so many targets now.
-    Written(usize),
-    /// The file could not be written, for this reason.
-    NotWritten(String),
-}
-
-impl Note {
-    /// What the connection tells, as far as it changes the status.
-    #[must_use]
-    pub fn of_connection(report: &Report) -> Option<Self> {
-        match report {
-            Report::Connected {
-                protocol, endpoint, ..
-            } => Some(Self::Connected {
-                source: source(*protocol, endpoint),
-            }),
-            Report::Reconnecting => Some(Self::Reconnecting),
-            Report::Disconnected { error, .. } => Some(Self::Disconnected(error.to_string())),
-            // Those that are logged: only after one of them it is reported that they are over.
-            Report::Rejected {
-                reason,
-                suppressed: Some(_),
-                ..
-            } => Some(Self::Rejected(sanitize(&reason.to_string()))),
-            Report::Accepted {
-                ends_rejections: true,
-                ..
-            }
-            | Report::Unchanged {
-                ends_rejections: true,
-            } => Some(Self::Accepted),
-            _ => None,
-        }
-    }
-
-    /// What the output tells, as far as it changes the status.
-    #[must_use]
-    pub fn of_output(report: &output::report::Report) -> Option<Self> {
-        match report {
-            output::report::Report::Written { targets, .. } => Some(Self::Written(*targets)),
-            output::report::Report::Unchanged {
-                targets,
-                first: true,
-                ..
-            } => Some(Self::Found(*targets)),
-            output::report::Report::WriteFailed { error, .. } => {
-                Some(Self::NotWritten(error.to_string()))
-            }
-            output::report::Report::Unchanged { .. }
-            | output::report::Report::Named(_)
-            | output::report::Report::ExternalChange { .. }
-            | output::report::Report::Moved { .. } => None,
-        }
-    }
-}
-
-fn source(protocol: Protocol, endpoint: &Endpoint) -> String {
-    let scheme = match (protocol, endpoint.security) {
-        (Protocol::Grpc(_), _) => "grpc",
-        (Protocol::Http, Security::Plaintext) => "http",
-        (Protocol::Http, Security::Tls) => "https",
-    };
-    let api_version = protocol.api_version();
-    let authority = endpoint.authority();
-    format!(
-        "{scheme}://{authority}{} ({api_version})",
-        endpoint.base_path
-    )
-}
+use crate::output::file::WriteError;
 
 /// All that is known.
 #[derive(Debug, Clone)]
@@ -144,30 +57,71 @@ impl Status {
         }
     }
 
-    /// Takes in what happened at `now`.
-    pub fn take(&mut self, now: Timestamp, note: Note) {
-        match note {
-            Note::Connected { source } => {
-                self.source = Some((now, source));
+    /// The connection reported something at `now`.
+    pub fn connection(&mut self, now: Timestamp, report: &Report) {
+        match report {
+            Report::Connected {
+                protocol, endpoint, ..
+            } => {
+                self.source = Some((now, source(*protocol, endpoint)));
                 self.outage = None;
             }
-            Note::Reconnecting => self.source = None,
-            Note::Disconnected(reason) => lasting(&mut self.outage, now, reason),
-            Note::Rejected(reason) => lasting(&mut self.rejections, now, reason),
-            Note::Accepted => self.rejections = None,
-            Note::NotWritten(reason) => lasting(&mut self.write_trouble, now, reason),
-            Note::Found(targets) => {
-                let changed = self.list.as_ref().and_then(|list| list.changed);
-                self.wrote(targets, changed);
+            Report::Reconnecting => self.source = None,
+            Report::Disconnected { error, .. } => lasting(&mut self.outage, now, error.to_string()),
+            // Those that are logged: only after one of them it is reported that they are over.
+            Report::Rejected {
+                reason,
+                suppressed: Some(_),
+                ..
+            } => lasting(&mut self.rejections, now, sanitize(&reason.to_string())),
+            Report::Accepted {
+                ends_rejections: true,
+                ..
             }
-            Note::Written(targets) => self.wrote(targets, Some(now)),
+            | Report::Unchanged {
+                ends_rejections: true,
+            } => self.rejections = None,
+            _ => {}
         }
     }
 
-    fn wrote(&mut self, targets: usize, changed: Option<Timestamp>) {
+    /// The output reported something at `now`.
+    pub fn output(&mut self, now: Timestamp, report: &output::report::Report) {
+        use output::report::Report;
+        match report {
+            Report::Written { targets, .. } => self.holds(*targets, Some(now)),
+            Report::Unchanged { targets, .. } => {
+                let changed = self.list.as_ref().and_then(|list| list.changed);
+                self.holds(*targets, changed);
+            }
+            Report::WriteFailed { error, .. } => self.cannot_write(now, error),
+            Report::Named(_) | Report::ExternalChange { .. } | Report::Moved { .. } => {}
+        }
+    }
+
+    /// The file could not be written at `now`.
+    pub fn cannot_write(&mut self, now: Timestamp, error: &WriteError) {
+        lasting(&mut self.write_trouble, now, error.to_string());
+    }
+
+    fn holds(&mut self, targets: usize, changed: Option<Timestamp>) {
         self.list = Some(List { targets, changed });
         self.write_trouble = None;
     }
+}
+
+fn source(protocol: Protocol, endpoint: &Endpoint) -> String {
+    let scheme = match (protocol, endpoint.security) {
+        (Protocol::Grpc(_), _) => "grpc",
+        (Protocol::Http, Security::Plaintext) => "http",
+        (Protocol::Http, Security::Tls) => "https",
+    };
+    let api_version = protocol.api_version();
+    let authority = endpoint.authority();
+    format!(
+        "{scheme}://{authority}{} ({api_version})",
+        endpoint.base_path
+    )
 }
 
 /// A trouble that goes on keeps its beginning, and has the newest reason.
@@ -222,8 +176,14 @@ impl fmt::Display for Time {
 
 #[cfg(test)]
 mod tests {
-    use super::{Note, Status};
+    use super::{Status, lasting};
+    use crate::mads;
+    use crate::output::changes::Changes;
+    use crate::output::file::WriteError;
+    use crate::output::report::Report;
     use jiff::Timestamp;
+    use std::io;
+    use std::path::Path;
 
     const START: i64 = 1_700_000_000;
 
@@ -231,68 +191,100 @@ mod tests {
         Timestamp::from_second(START + seconds).unwrap()
     }
 
-    fn connected() -> Note {
-        Note::Connected {
-            source: "grpc://kuma:5676 (v1)".to_owned(),
+    /// What happens at a time.
+    type Step = fn(&mut Status, Timestamp);
+
+    fn connected(status: &mut Status, now: Timestamp) {
+        status.source = Some((now, "grpc://kuma:5676 (v1)".to_owned()));
+        status.outage = None;
+    }
+
+    fn unreachable(status: &mut Status, now: Timestamp) {
+        lasting(&mut status.outage, now, "kuma:5676: refused".to_owned());
+    }
+
+    fn full(status: &mut Status, now: Timestamp) {
+        let error = WriteError::new("write", Path::new("/f"))(io::Error::other("no space left"));
+        status.cannot_write(now, &error);
+    }
+
+    fn written(targets: usize) -> Report {
+        Report::Written {
+            targets,
+            changes: Changes::default(),
+            logged_changes: Changes::default(),
+            emptied: None,
+            mode: None,
+            failed_for: None,
+            suppressed: None,
+        }
+    }
+
+    fn unchanged(targets: usize) -> Report {
+        Report::Unchanged {
+            targets,
+            failed_for: None,
+            should_log: false,
         }
     }
 
     #[test]
-    fn each_note_changes_the_words() {
-        let unreachable = || Note::Disconnected("kuma:5676: refused".to_owned());
-        let full = || Note::NotWritten("no space left".to_owned());
-        let rows = [
+    fn the_words_say_how_it_is_and_since_when() {
+        let rows: [(Step, &str); 12] = [
             (
-                unreachable(),
+                unreachable,
                 "no list yet from http://kuma:5681; no connection since 22:13:20 UTC on 2023-11-14: kuma:5676: refused",
             ),
             (
-                unreachable(),
+                unreachable,
                 "no list yet from http://kuma:5681; no connection since 22:13:20 UTC on 2023-11-14: kuma:5676: refused",
             ),
-            (connected(), "no list yet from grpc://kuma:5676 (v1)"),
+            (connected, "no list yet from grpc://kuma:5676 (v1)"),
             (
-                Note::Found(2),
+                |status, now| status.output(now, &unchanged(2)),
                 "2 targets from grpc://kuma:5676 (v1), unchanged since 22:13:20 UTC on 2023-11-14",
             ),
             (
-                Note::Written(1),
+                |status, now| status.output(now, &written(1)),
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
             (
-                full(),
-                "cannot write the file since 22:13:25 UTC on 2023-11-14: no space left; 1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
+                full,
+                "cannot write the file since 22:13:25 UTC on 2023-11-14: cannot write /f: no space left; 1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
             (
-                full(),
-                "cannot write the file since 22:13:25 UTC on 2023-11-14: no space left; 1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
+                full,
+                "cannot write the file since 22:13:25 UTC on 2023-11-14: cannot write /f: no space left; 1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
             (
-                Note::Found(1),
+                |status, now| status.output(now, &unchanged(1)),
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
             (
-                unreachable(),
+                unreachable,
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14; no connection since 22:13:28 UTC on 2023-11-14: kuma:5676: refused",
             ),
             (
-                connected(),
+                connected,
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
             (
-                Note::Rejected("resource 0".to_owned()),
+                |status, now| lasting(&mut status.rejections, now, "resource 0".to_owned()),
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14; responses are rejected since 22:13:30 UTC on 2023-11-14: resource 0",
             ),
             (
-                Note::Accepted,
+                |status, now| {
+                    let ends_rejections = true;
+                    status.connection(now, &mads::report::Report::Unchanged { ends_rejections });
+                },
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
             ),
         ];
         let mut status = Status::new("http://kuma:5681".to_owned(), at(0));
         assert_eq!(status.to_string(), "no list yet from http://kuma:5681");
-        for (second, (note, expected)) in (0..).zip(rows) {
-            status.take(at(second), note.clone());
-            assert_eq!(status.to_string(), expected, "after {note:?}");
+        for (second, (step, expected)) in (0..).zip(rows) {
+            step(&mut status, at(second));
+            assert_eq!(status.to_string(), expected, "after second {second}");
         }
     }
 }

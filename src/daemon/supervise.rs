@@ -27,7 +27,6 @@ use crate::daemon::observed::{Observation, SharedObserved};
 use crate::daemon::once::OnceError;
 use crate::daemon::receiver::{self, ReceiverEffects, Reconnect, snapshot_channel};
 use crate::daemon::service_manager::ServiceManager;
-use crate::daemon::status::Note;
 use crate::daemon::watchdog::Watchdog;
 use crate::daemon::writer::{self, WriterEffects};
 use crate::mads::connection::Connection;
@@ -167,8 +166,8 @@ fn claim(config: &Config, observed: &SharedObserved) -> Result<OutputFile, RunEr
     for warning in output_warnings {
         log::log!(warning.level(), "{warning}");
         if let Warning::Full(error) = warning {
-            let note = Note::NotWritten(error.to_string());
-            observed.lock().status.take(Timestamp::now(), note);
+            let now = Timestamp::now();
+            observed.lock().status.cannot_write(now, &error);
         }
     }
     for warning in config.warnings(env::vars_os().map(|(name, _)| name)) {

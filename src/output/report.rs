@@ -36,8 +36,6 @@ pub enum Report {
     Unchanged {
         /// How many target groups it has.
         targets: usize,
-        /// Whether it is known only now: of the first list, or after a failure.
-        first: bool,
         /// How long the file could not be written before that, where that was logged.
         failed_for: Option<Duration>,
         /// Whether that is worth a line.

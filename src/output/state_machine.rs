@@ -199,7 +199,6 @@ impl Output {
     fn want(&mut self, content: Arc<Snapshot>) -> Option<Action> {
         let report = Report::Unchanged {
             targets: content.groups(),
-            first: false,
             failed_for: None,
             should_log: false,
         };
@@ -303,7 +302,6 @@ impl Output {
         let failed_for = self.recovered(now);
         Report::Unchanged {
             targets,
-            first: true,
             failed_for,
             should_log: is_first || failed_for.is_some(),
         }

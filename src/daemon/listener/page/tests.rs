@@ -8,7 +8,7 @@ use log::Level;
 use super::render;
 use super::targets::SHOWN_ROWS;
 use crate::daemon::observed::{Logged, Observed, SharedObserved};
-use crate::daemon::status::Note;
+use crate::daemon::status::{List, Status};
 use crate::snapshot::{Builder, LabelNames, Snapshot, Text};
 
 const STARTED: &str = "<time datetime=\"2023-11-14T22:13:20Z\">2023-11-14 22:13:20 UTC</time> <span class=\"age\">(3 min ago)</span>";
@@ -28,9 +28,12 @@ fn started() -> Observed {
 fn working(services: &[(&str, &str, usize)]) -> Observed {
     let mut observed = started();
     let source = "grpc://kuma:5676 (v1)".to_owned();
-    observed.note(start(), Some(Note::Connected { source }));
+    observed.status.source = Some((start(), source));
     let list = list(services);
-    observed.note(start(), Some(Note::Written(list.groups())));
+    observed.status.list = Some(List {
+        targets: list.groups(),
+        changed: Some(start()),
+    });
     observed.list = Some(list);
     observed
 }
@@ -147,29 +150,30 @@ fn no_list_and_an_empty_one_differ() {
 
 #[test]
 fn each_trouble_is_at_the_top_with_its_reason_and_its_time() {
-    let reason = || "because <of> it".to_owned();
-    let rows = [
+    type Trouble = fn(&mut Status) -> &mut Option<(Timestamp, String)>;
+    let rows: [(Trouble, &str, &str); 3] = [
         (
-            Note::NotWritten(reason()),
+            |status| &mut status.write_trouble,
             "The file cannot be written",
             "The newest list is not in the file; the daemon tries again by itself.",
         ),
         (
-            Note::Disconnected(reason()),
+            |status| &mut status.outage,
             "No connection to the control plane",
             "The file stays as it is; the daemon tries again by itself.",
         ),
         (
-            Note::Rejected(reason()),
+            |status| &mut status.rejections,
             "Responses of the control plane are rejected",
             "The last good list stays; the next good response is accepted.",
         ),
     ];
     let mut all = working(&[("default", "web", 1)]);
-    for (note, heading, advice) in rows.clone() {
+    for (trouble, heading, advice) in rows {
         let mut observed = working(&[("default", "web", 1)]);
-        observed.note(start(), Some(note.clone()));
-        all.note(start(), Some(note));
+        for status in [&mut observed.status, &mut all.status] {
+            *trouble(status) = Some((start(), "because <of> it".to_owned()));
+        }
         let page = page(&observed, "");
         let section = format!(
             "<main>\n<section class=\"trouble\">\n<h2>{heading}</h2>\n\
@@ -200,15 +204,14 @@ fn text_from_outside_stays_text_wherever_it_stands() {
     let mut observed = working(&[(hostile, hostile, 1)]);
     observed.status.address = hostile.to_owned();
     observed.output = hostile.to_owned();
-    let source = hostile.to_owned();
-    let reason = || hostile.to_owned();
-    for note in [
-        Note::Connected { source },
-        Note::NotWritten(reason()),
-        Note::Disconnected(reason()),
-        Note::Rejected(reason()),
+    let status = &mut observed.status;
+    for text in [
+        &mut status.source,
+        &mut status.write_trouble,
+        &mut status.outage,
+        &mut status.rejections,
     ] {
-        observed.note(start(), Some(note));
+        *text = Some((start(), hostile.to_owned()));
     }
     let logged = Logged {
         time: start(),
