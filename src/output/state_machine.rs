@@ -73,8 +73,8 @@ enum FileState {
     None,
     /// It holds exactly this.
     Holds(Arc<Snapshot>),
-    /// It holds what nobody asked for, or nothing at all.
-    Different(Found),
+    /// It holds what nobody asked for, or nothing at all. This puts it right, with what is wanted by then.
+    Different(Replacement),
     /// It is being compared with this, which it held when it was last looked at, or may hold.
     Inspecting { content: Arc<Snapshot>, held: bool },
     /// It is being replaced.
@@ -83,16 +83,6 @@ enum FileState {
     Unflushed(Replacement),
     /// That is being flushed once more.
     Flushing(Replacement),
-}
-
-/// A file that is to be replaced.
-#[derive(Debug)]
-struct Found {
-    before: Before,
-    /// Its permissions, where they alone are wrong.
-    mode: Option<u32>,
-    /// Whether it is not worth a line that it is replaced, as it was not that it was found.
-    is_quiet: bool,
 }
 
 /// One write.
@@ -105,7 +95,9 @@ struct Replacement {
     changes: Changes,
     /// How many targets the list had before, where it has become empty.
     emptied: Option<usize>,
+    /// The permissions that the file had, where they alone were wrong.
     mode: Option<u32>,
+    /// Whether it is not worth a line, as it was not that the file was found otherwise.
     is_quiet: bool,
 }
 
@@ -235,9 +227,8 @@ impl Output {
                 Replacement::of(&wanted, Some(Before::List(held)))
             }
             FileState::Different(found) => Replacement {
-                mode: found.mode,
-                is_quiet: found.is_quiet,
-                ..Replacement::of(&wanted, Some(found.before))
+                content: Arc::clone(&wanted),
+                ..found
             },
             _ => {
                 self.file = FileState::Inspecting {
@@ -260,7 +251,10 @@ impl Output {
         let has_moved = std::mem::take(&mut self.has_moved);
         let (before, what) = match result {
             Ok(Inspection::Same) => return self.found(now, content, held),
-            Ok(Inspection::OtherMode(mode)) => (Before::List(content), ExternalChange::Mode(mode)),
+            Ok(Inspection::OtherMode(mode)) => {
+                let before = Before::List(Arc::clone(&content));
+                (before, ExternalChange::Mode(mode))
+            }
             Ok(Inspection::Different(bytes)) => (Before::Other(bytes), ExternalChange::Changed),
             Ok(Inspection::Missing) => (Before::Other(Vec::new()), ExternalChange::Missing),
             // It is replaced nevertheless: if that fails too, its error says why.
@@ -275,10 +269,10 @@ impl Output {
         let suppressed = is_change
             .then(|| self.external_changes.allow(now))
             .flatten();
-        self.file = FileState::Different(Found {
-            before,
+        self.file = FileState::Different(Replacement {
             mode,
             is_quiet: is_change && suppressed.is_none(),
+            ..Replacement::of(&content, Some(before))
         });
         let report = Action::Report(Report::ExternalChange { what, suppressed });
         is_change.then_some(report).into_iter().collect()
