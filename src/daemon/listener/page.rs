@@ -20,7 +20,6 @@ use jiff::Timestamp;
 
 use self::condition::{Condition, conditions};
 use self::html::{Escaped, Moment, Utc};
-use self::targets::Filter;
 use crate::daemon::observed::{Logged, Observed};
 
 /// The style sheet.
@@ -57,7 +56,7 @@ fn write(html: &mut String, observed: &Observed, query: &str, now: Timestamp) ->
     )?;
     write_log(html, "events", "events", &observed.events, start, now)?;
     html.push_str("</div>\n");
-    targets::write(html, observed.list.as_deref(), &Filter::of_query(query))?;
+    targets::write(html, observed.list.as_deref(), query)?;
     html.push_str("</div>\n</main>\n");
     write!(
         html,

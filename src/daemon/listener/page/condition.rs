@@ -12,9 +12,8 @@ pub(super) struct Condition<'a> {
     /// The class that the style sheet knows.
     class: &'static str,
     pub(super) heading: &'static str,
-    /// Empty where there is none.
-    reason: &'a str,
-    since: Option<Timestamp>,
+    /// Since when it holds, and why, where that is known.
+    trouble: Option<&'a (Timestamp, String)>,
     /// What follows from it, or what to do; empty where that is nothing.
     advice: &'static str,
 }
@@ -28,11 +27,9 @@ impl Condition<'_> {
             ..
         } = self;
         write!(html, "<section class=\"{class}\">\n<h2>{heading}</h2>\n")?;
-        if !self.reason.is_empty() {
-            writeln!(html, "<p class=\"reason\">{}</p>", Escaped(self.reason))?;
-        }
-        if let Some(time) = self.since {
-            writeln!(html, "<p>Since {}.</p>", Moment { time, now })?;
+        if let Some((time, reason)) = self.trouble {
+            writeln!(html, "<p class=\"reason\">{}</p>", Escaped(reason))?;
+            writeln!(html, "<p>Since {}.</p>", Moment { time: *time, now })?;
         }
         if !advice.is_empty() {
             writeln!(html, "<p>{advice}</p>")?;
@@ -64,12 +61,10 @@ pub(super) fn conditions(observed: &Observed) -> Vec<Condition<'_>> {
     let mut troubles: Vec<_> = lasting
         .into_iter()
         .filter_map(|(trouble, heading, advice)| {
-            let (since, reason) = trouble.as_ref()?;
             Some(Condition {
                 class: "trouble",
                 heading,
-                reason,
-                since: Some(*since),
+                trouble: Some(trouble.as_ref()?),
                 advice,
             })
         })
@@ -78,8 +73,7 @@ pub(super) fn conditions(observed: &Observed) -> Vec<Condition<'_>> {
         troubles.push(Condition {
             class: "trouble",
             heading: "A thread is late",
-            reason: "",
-            since: None,
+            trouble: None,
             advice: "It may wait for a disk that hangs, or for processor time; the log says which it is.",
         });
     }
@@ -116,8 +110,7 @@ fn calm(observed: &Observed) -> Condition<'static> {
     Condition {
         class,
         heading,
-        reason: "",
-        since: None,
+        trouble: None,
         advice,
     }
 }

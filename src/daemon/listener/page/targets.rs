@@ -13,32 +13,6 @@ use crate::snapshot::Snapshot;
 /// So many rows are shown of those that the filter leaves. A browser is quick with them, also on a phone.
 pub(super) const SHOWN_ROWS: usize = 1000;
 
-/// A text that the mesh or the service is to contain, in whatever case.
-pub(super) struct Filter {
-    text: String,
-    lowercase: String,
-}
-
-impl Filter {
-    /// The value of `filter` in a query, as a form sends it.
-    pub(super) fn of_query(query: &str) -> Self {
-        let value = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("filter="));
-        let value = value.unwrap_or_default().replace('+', " ");
-        let text = percent_decode_str(&value).decode_utf8_lossy();
-        let text = text.trim().to_owned();
-        let lowercase = text.to_lowercase();
-        Self { text, lowercase }
-    }
-
-    fn leaves(&self, row: &Row) -> bool {
-        [&row.mesh, &row.service]
-            .iter()
-            .any(|name| name.to_lowercase().contains(&self.lowercase))
-    }
-}
-
 /// The targets of a service.
 struct Row {
     mesh: String,
@@ -69,22 +43,36 @@ fn value_of_label(escaped: &[u8]) -> String {
     sanitize(&value)
 }
 
+/// The value of `filter` in a query, as a form sends it: what the mesh or the service is to contain.
+fn filter(query: &str) -> String {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("filter="));
+    let value = value.unwrap_or_default().replace('+', " ");
+    let text = percent_decode_str(&value).decode_utf8_lossy();
+    text.trim().to_owned()
+}
+
 /// The section of the page: with a filter and a table, where there is something to show.
-pub(super) fn write(html: &mut String, list: Option<&Snapshot>, filter: &Filter) -> fmt::Result {
+pub(super) fn write(html: &mut String, list: Option<&Snapshot>, query: &str) -> fmt::Result {
     html.push_str("<section id=\"targets\">\n<h2>Targets</h2>\n");
     match list {
         None => html.push_str("<p>No list of the control plane has come since the start.</p>\n"),
         Some(list) if list.groups() == 0 => {
             html.push_str("<p>The control plane's list is empty.</p>\n");
         }
-        Some(list) => write_list(html, &rows(list), filter)?,
+        Some(list) => write_list(html, &rows(list), &filter(query))?,
     }
     html.push_str("</section>\n");
     Ok(())
 }
 
-fn write_list(html: &mut String, rows: &[Row], filter: &Filter) -> fmt::Result {
-    let left: Vec<&Row> = rows.iter().filter(|row| filter.leaves(row)).collect();
+fn write_list(html: &mut String, rows: &[Row], filter: &str) -> fmt::Result {
+    // In whatever case.
+    let lowercase = filter.to_lowercase();
+    let has_text = |name: &String| name.to_lowercase().contains(&lowercase);
+    let is_left = |row: &&Row| has_text(&row.mesh) || has_text(&row.service);
+    let left: Vec<&Row> = rows.iter().filter(is_left).collect();
     let has_services = rows.iter().any(|row| !row.service.is_empty());
     write_form(html, filter)?;
     html.push_str("<p id=\"summary\" role=\"status\">");
@@ -102,15 +90,15 @@ fn write_list(html: &mut String, rows: &[Row], filter: &Filter) -> fmt::Result {
     Ok(())
 }
 
-fn write_form(html: &mut String, filter: &Filter) -> fmt::Result {
+fn write_form(html: &mut String, filter: &str) -> fmt::Result {
     write!(
         html,
         "<form role=\"search\" action=\"#targets\">\n<label for=\"filter\">Filter by mesh or service</label>\n\
          <input type=\"search\" id=\"filter\" name=\"filter\" value=\"{}\" autocomplete=\"off\" \
          autocapitalize=\"none\" spellcheck=\"false\">\n<button>Filter</button>\n",
-        Escaped(&filter.text)
+        Escaped(filter)
     )?;
-    if !filter.text.is_empty() {
+    if !filter.is_empty() {
         html.push_str("<a href=\"./#targets\">Show all</a>\n");
     }
     html.push_str("</form>\n");
@@ -122,17 +110,17 @@ fn write_summary(
     html: &mut String,
     rows: &[Row],
     left: &[&Row],
-    filter: &Filter,
+    filter: &str,
     has_services: bool,
 ) -> fmt::Result {
     let targets = |rows: &mut dyn Iterator<Item = &Row>| rows.map(|row| row.targets).sum();
     let all = Targets(targets(&mut rows.iter()));
     let meshes: BTreeSet<&str> = rows.iter().map(|row| row.mesh.as_str()).collect();
     let meshes = count(meshes.len(), "mesh", "meshes");
-    if !filter.text.is_empty() {
+    if !filter.is_empty() {
         let left = Targets(targets(&mut left.iter().copied()));
         let matching = if left.0 == 1 { "matches" } else { "match" };
-        write!(html, "{left} {matching} “{}”, of ", Escaped(&filter.text))?;
+        write!(html, "{left} {matching} “{}”, of ", Escaped(filter))?;
     }
     match has_services {
         true => {
