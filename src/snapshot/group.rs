@@ -17,8 +17,7 @@ const KEY_LABELS: [&[&str]; 3] = [
     &["instance"],
 ];
 
-/// The place of the label `service` among them, and of the address behind them.
-const SERVICE: usize = 1;
+/// The place of the address, behind them.
 const ADDRESS: usize = KEY_LABELS.len();
 
 /// The names of a group's labels, as all groups with these names have them in their lines.
@@ -128,11 +127,6 @@ impl Group {
     /// The line.
     pub(super) fn line<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.range()]
-    }
-
-    /// The value of the label `service`, as it stands in the line.
-    pub(super) fn service<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        self.key[SERVICE].of(self.line(bytes))
     }
 
     /// The values of the labels `mesh` and `service`, as they stand in the line.
