@@ -37,7 +37,6 @@ for_each_source! {
     a_lost_connection_is_resumed_with_the_last_accepted_version,
     a_control_plane_without_a_list_is_waited_for,
     a_fault_of_the_server_is_reported_and_recovered_from,
-    what_is_unknown_is_ignored,
 }
 
 fn the_first_request_names_client_and_type_and_gets_the_first_list(source: Source) {
@@ -228,24 +227,4 @@ fn a_fault_of_the_server_is_reported_and_recovered_from(source: Source) {
     peer.answer("2", &backends(1));
     peer.expect_accepted("2");
     daemon.wait_for_file(&peer.file(&backends(1)));
-}
-
-fn what_is_unknown_is_ignored(source: Source) {
-    let peer = Peer::start(source);
-    let daemon = peer.start_with_old_file();
-    peer.answer_with_unknown_fields("1");
-    peer.expect_accepted("1");
-    daemon.wait_for_file(match source {
-        Source::GrpcV1alpha1 => concat!(
-            "[\n",
-            r#"{"targets":["10.0.0.1:80"],"labels":{"instance":"n","job":"s"}}"#,
-            "\n]\n"
-        ),
-        _ => concat!(
-            "[\n",
-            r#"{"targets":["10.0.0.1:80"],"labels":{"dataplane":"n","instance":"n","job":"s","#,
-            r#""service":"s"}}"#,
-            "\n]\n"
-        ),
-    });
 }

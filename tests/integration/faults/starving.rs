@@ -4,13 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
-use kuma_stand_in::proto::mads_v1;
-use kuma_stand_in::{ApiVersion, ControlPlane, Event, KumaVersion};
-use protobuf::Message;
+use kuma_prometheus_sd::mads::api_version::ApiVersion;
+use kuma_stand_in::{ControlPlane, Event, KumaVersion};
 
 use crate::support::following::following;
 use crate::support::harness::Daemon;
+use crate::support::wire::{V1, V1Target, discovery_response};
 
 /// The time between two responses. Dealing with one takes longer: about 45 ms without optimisation.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -28,34 +27,21 @@ const NONCE: &str = "nonce-of-rejected";
 
 /// The bytes of a response that is decoded to its end before it is rejected.
 fn rejected_at_its_end() -> Vec<u8> {
-    let any = |value| Any {
-        type_url: ApiVersion::V1.type_url().to_owned(),
-        value,
-        ..Default::default()
-    };
-    let good = mads_v1::MonitoringAssignment {
+    let good = V1 {
         mesh: "default".to_owned(),
         service: "backend".to_owned(),
-        targets: vec![mads_v1::monitoring_assignment::Target {
+        targets: vec![V1Target {
             name: "backend-1".to_owned(),
             address: "10.0.0.1:5670".to_owned(),
             scheme: "http".to_owned(),
-            ..Default::default()
+            ..V1Target::default()
         }],
-        ..Default::default()
+        ..V1::default()
     };
-    let good = any(good.write_to_bytes().expect("it can be serialized"));
-    let mut resources = vec![good; GOOD];
+    let mut resources = vec![good.protobuf(); GOOD];
     // Field 2, 127 bytes long, of which none follow.
-    resources.push(any(vec![0x12, 0x7f]));
-    let response = DiscoveryResponse {
-        version_info: "rejected".to_owned(),
-        nonce: NONCE.to_owned(),
-        type_url: ApiVersion::V1.type_url().to_owned(),
-        resources,
-        ..Default::default()
-    };
-    response.write_to_bytes().expect("it can be serialized")
+    resources.push(vec![0x12, 0x7f]);
+    discovery_response("rejected", NONCE, ApiVersion::V1, &resources)
 }
 
 /// Sends such responses, whatever the daemon makes of them, until something is so.

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
@@ -13,34 +14,17 @@ use crate::support::mesh::{backends, file_v1};
 
 /// How many sockets of the daemon listen.
 fn listening(daemon: &Daemon) -> usize {
-    let process = daemon.process();
-    let sockets: Vec<String> = fs::read_dir(format!("/proc/{process}/fd"))
-        .unwrap()
-        .filter_map(|entry| {
-            fs::read_link(entry.ok()?.path())
-                .ok()?
-                .to_str()
-                .map(str::to_owned)
-        })
-        .filter_map(|link| {
-            Some(
-                link.strip_prefix("socket:[")?
-                    .trim_end_matches(']')
-                    .to_owned(),
-            )
-        })
-        .collect();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.process())).unwrap();
+    let links = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let links: Vec<PathBuf> = links.collect();
+    let is_ours = |inode: &str| links.contains(&format!("socket:[{inode}]").into());
     let tables = ["tcp", "tcp6"]
         .map(|name| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default());
     let rows = tables.iter().flat_map(|table| table.lines());
-    rows.filter(|row| {
-        let columns: Vec<&str> = row.split_whitespace().collect();
-        columns.get(3) == Some(&"0A")
-            && sockets
-                .iter()
-                .any(|socket| columns.get(9) == Some(&socket.as_str()))
-    })
-    .count()
+    let columns = rows.map(|row| row.split_whitespace().collect::<Vec<_>>());
+    columns
+        .filter(|columns| columns[3] == "0A" && is_ours(columns[9]))
+        .count()
 }
 
 #[test]

@@ -5,13 +5,10 @@ use std::cell::Cell;
 use std::fs;
 use std::time::Duration;
 
-use kuma_stand_in::proto::discovery::{Any, DiscoveryResponse};
-use kuma_stand_in::proto::{mads_v1, mads_v1alpha1};
 use kuma_stand_in::{
     Answers, ApiVersion, Authority, ControlPlane, Dataplane, Event, HttpAnswer, KumaVersion, Plan,
     Resource, SeenRequest, Tls, Transport, Validity,
 };
-use protobuf::Message;
 use serde_json::{Value, json};
 
 use crate::support::harness::{Daemon, Launch, SOON};
@@ -199,90 +196,4 @@ impl Peer {
         assert!(pause >= SHORTEST_PAUSE, "rejected after {pause:?}");
         Some(error.message)
     }
-
-    /// Answers the last request with one target, and with unknown fields wherever there can be any.
-    pub(crate) fn answer_with_unknown_fields(&self, version: &str) {
-        let type_url = self.api_version().type_url();
-        if self.is_http() {
-            let body = json!({
-                "versionInfo": version,
-                "type_url": type_url,
-                "canary": false,
-                "control_plane": {"identifier": "x"},
-                "resources": [{
-                    "@type": type_url,
-                    "service": "s",
-                    "targets": [{
-                        "name": "n", "address": "10.0.0.1:80", "labels": {}, "new": [1, {}],
-                    }],
-                    "new": null,
-                }],
-            });
-            self.plane.answer_http(HttpAnswer::json(200, &body));
-            return;
-        }
-        let value = match self.api_version() {
-            ApiVersion::V1 => assignment_v1(),
-            ApiVersion::V1Alpha1 => assignment_v1alpha1(),
-        };
-        let mut response = DiscoveryResponse {
-            version_info: version.to_owned(),
-            nonce: self.next_nonce(),
-            type_url: type_url.to_owned(),
-            resources: vec![Any {
-                type_url: type_url.to_owned(),
-                value,
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
-        add_unknown(&mut response);
-        let bytes = response.write_to_bytes().expect("it can be serialized");
-        self.plane.send_bytes(&bytes);
-    }
-}
-
-fn assignment_v1() -> Vec<u8> {
-    let mut target = mads_v1::monitoring_assignment::Target {
-        name: "n".to_owned(),
-        address: "10.0.0.1:80".to_owned(),
-        ..Default::default()
-    };
-    add_unknown(&mut target);
-    let mut assignment = mads_v1::MonitoringAssignment {
-        service: "s".to_owned(),
-        targets: vec![target],
-        ..Default::default()
-    };
-    add_unknown(&mut assignment);
-    assignment.write_to_bytes().expect("it can be serialized")
-}
-
-fn assignment_v1alpha1() -> Vec<u8> {
-    let labels = |labels: &[(&str, &str)]| {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        labels.iter().map(owned).collect()
-    };
-    let mut target = mads_v1alpha1::monitoring_assignment::Target {
-        labels: labels(&[("__address__", "10.0.0.1:80"), ("instance", "n")]),
-        ..Default::default()
-    };
-    add_unknown(&mut target);
-    let mut assignment = mads_v1alpha1::MonitoringAssignment {
-        name: "a".to_owned(),
-        targets: vec![target],
-        labels: labels(&[("job", "s")]),
-        ..Default::default()
-    };
-    add_unknown(&mut assignment);
-    assignment.write_to_bytes().expect("it can be serialized")
-}
-
-/// A field of each wire type that no version of the message has.
-fn add_unknown(message: &mut impl Message) {
-    let fields = message.mut_unknown_fields();
-    fields.add_varint(1000, 7);
-    fields.add_fixed32(1001, 7);
-    fields.add_fixed64(1002, 7);
-    fields.add_length_delimited(1003, b"new".to_vec());
 }

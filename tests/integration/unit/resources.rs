@@ -5,10 +5,14 @@ use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{
     Decoder, OverLimit, Resource, ResourceError, SkippedTarget,
 };
+use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::labels::LabelStyle;
+use kuma_prometheus_sd::mads::transport::http;
 
 use crate::support::decoded::decode;
-use crate::support::wire::{V1, V1Target, V1alpha1, json_resource, pairs, protobuf_resource};
+use crate::support::wire::{
+    V1, V1Target, V1alpha1, field, json_resource, pairs, protobuf_resource,
+};
 use crate::unit::labels::{decode_v1, decode_v1alpha1, only_labels};
 
 #[test]
@@ -78,14 +82,21 @@ fn an_assignment_without_targets_counts_as_an_assignment() {
 #[test]
 fn json_takes_null_the_other_spelling_and_unknown_fields() {
     let json = r#"{
-        "@type": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
-        "mesh": null, "service": "web", "future": {"a": [1]}, "labels": null,
-        "targets": [{
-            "name": null, "address": "10.0.0.1:80", "metricsPath": "/m", "more": true,
-            "labels": {"env": "prod"}
+        "versionInfo": "7", "canary": false, "control_plane": {"identifier": "x"},
+        "typeUrl": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+        "resources": [{
+            "@type": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+            "mesh": null, "service": "web", "future": {"a": [1]}, "labels": null,
+            "targets": [{
+                "name": null, "address": "10.0.0.1:80", "metricsPath": "/m", "more": true,
+                "labels": {"env": "prod"}
+            }]
         }]
     }"#;
-    let found = decode(ApiVersion::V1, &[json_resource(json)]).unwrap();
+    let response = http::decode(json.as_bytes().to_vec()).unwrap();
+    assert_eq!(response.version, "7");
+    assert_eq!(response.type_url, ApiVersion::V1.type_url());
+    let found = decode(ApiVersion::V1, &response.resources).unwrap();
     let expected = [
         ("__metrics_path__", "/m"),
         ("env", "prod"),
@@ -93,6 +104,22 @@ fn json_takes_null_the_other_spelling_and_unknown_fields() {
         ("service", "web"),
     ];
     assert_eq!(only_labels(found), pairs(&expected));
+}
+
+#[test]
+fn deeply_nested_json_is_an_error() {
+    for text in [
+        "[".repeat(1 << 20),
+        "{\"resources\":[".repeat(1 << 20),
+        "\"a".repeat(9),
+    ] {
+        assert!(http::decode(text.into_bytes()).is_err());
+    }
+    let nested = format!("{}{}", "[".repeat(1 << 16), "]".repeat(1 << 16));
+    let body = format!(r#"{{"resources":[{nested}]}}"#);
+    if let Ok(response) = http::decode(body.into_bytes()) {
+        assert!(decode(ApiVersion::V1, &response.resources).is_err());
+    }
 }
 
 #[test]
@@ -158,26 +185,43 @@ fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
     assert!(matches!(error, ResourceError::Undecodable { index: 0, .. }));
 }
 
+/// A protobuf message of these fields, and of unknown ones, as a Kuma to come may add them.
+fn message(fields: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut message = Vec::new();
+    for (number, value) in fields {
+        field(*number, value, &mut message);
+    }
+    // One of each wire type: a number, 8 bytes, a text, 4 bytes.
+    message.extend([15 << 3, 7, 15 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8]);
+    message.extend([15 << 3 | 2, 1, b'x', 15 << 3 | 5, 1, 2, 3, 4]);
+    message
+}
+
 #[test]
-fn unknown_fields_of_a_protobuf_resource_are_ignored() {
-    let target = V1Target {
-        address: "10.0.0.1:80".to_owned(),
-        labels: pairs(&[("env", "prod")]),
-        ..V1Target::default()
-    };
-    let assignment = V1 {
-        targets: vec![target],
-        ..V1::default()
-    };
-    // A Kuma to come may add fields: here a text, and a number.
-    let mut message = assignment.protobuf();
-    message.extend_from_slice(&[15 << 3 | 2, 1, b'x', 1 << 3, 7]);
-    let found = decode(
-        ApiVersion::V1,
-        &[protobuf_resource(ApiVersion::V1, message)],
-    )
-    .unwrap();
-    assert_eq!(only_labels(found), pairs(&[("env", "prod")]));
+fn unknown_fields_of_a_protobuf_message_are_ignored() {
+    let target = message(&[(1, b"n"), (3, b"a:1")]);
+    let v1 = message(&[(3, b"s"), (4, &target)]);
+    let address = message(&[(1, b"__address__"), (2, b"a:1")]);
+    let v1alpha1 = message(&[
+        (2, &message(&[(1, &address)])),
+        (3, &message(&[(1, b"env")])),
+    ]);
+    for (api_version, assignment) in [(ApiVersion::V1, v1), (ApiVersion::V1alpha1, v1alpha1)] {
+        let type_url = api_version.type_url();
+        let any = message(&[(1, type_url.as_bytes()), (2, &assignment)]);
+        let response = [
+            (1, &b"7"[..]),
+            (2, &any),
+            (4, type_url.as_bytes()),
+            (5, b"nonce"),
+        ];
+        let response = envelope::decode(message(&response)).unwrap();
+        let said = (&*response.version, &*response.nonce, &*response.type_url);
+        assert_eq!(said, ("7", "nonce", type_url));
+        let found = decode(api_version, &response.resources).unwrap();
+        let addresses: Vec<_> = found.groups.iter().map(|group| &group.address).collect();
+        assert_eq!(addresses, ["a:1"], "{api_version}");
+    }
 }
 
 #[test]

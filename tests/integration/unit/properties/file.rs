@@ -176,4 +176,13 @@ proptest! {
         let none = found.added + found.removed + found.changed == 0;
         prop_assert_eq!(none, before == after);
     }
+
+    #[test]
+    fn changes_from_any_other_file_are_counted(
+        before in any::<Vec<u8>>(),
+        after in vec(v1(), 0..2),
+    ) {
+        let after = snapshot(&after.iter().flat_map(meaning_of_v1).collect::<Vec<_>>());
+        let _ = Difference::from_file(&before, &after).names();
+    }
 }
