@@ -80,10 +80,10 @@ fn the_environment_gives_what_no_flag_does() {
             "from-the-environment",
         )
         .variable("KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION", "v1alpha1")
-        .variable("KUMA_PROMETHEUS_OUTPUT_FILE", "sub/output.json")
+        .variable("KUMA_PROMETHEUS_OUTPUT_FILE", "output.json")
         .variable("KUMA_PROMETHEUS_SD_FILE_MODE", "0640")
         .variable("KUMA_PROMETHEUS_SD_LOG_LEVEL", "debug")
-        .expecting_output("sub/output.json")
+        .expecting_output("output.json")
         .start();
     plane.publish(&backends(1));
     daemon.wait_for_file(&file(ApiVersion::V1Alpha1, &backends(1)));

@@ -10,25 +10,6 @@ use kuma_prometheus_sd::cli::config::Config;
 use kuma_prometheus_sd::cli::flags::help::help;
 use kuma_prometheus_sd::cli::flags::{self, FLAGS, Flag};
 
-#[test]
-fn help_and_version_are_given_beside_what_cannot_be_understood() {
-    let rows: [(&[&str], Invocation); 4] = [
-        (&["run", "extra", "--help"], Invocation::Help),
-        (&["run", "--bogus", "-h"], Invocation::Help),
-        (
-            &["--bogus", "--version"],
-            Invocation::Version { detailed: false },
-        ),
-        (
-            &["--bogus", "--version", "--detailed"],
-            Invocation::Version { detailed: true },
-        ),
-    ];
-    for (words, expected) in rows {
-        assert_eq!(parse_words(words), Ok(expected), "{words:?}");
-    }
-}
-
 /// The flags without a value.
 const SWITCHES: [&str; 3] = ["help", "version", "detailed"];
 
@@ -235,6 +216,9 @@ fn subcommands_and_switches_are_understood_anywhere() {
         &["--name", "a", "-h"],
         &["run", "--name=a", "-h"],
         &["version", "--help"],
+        // Also beside what cannot be understood.
+        &["run", "extra", "--help"],
+        &["run", "--bogus", "-h"],
     ] {
         assert_eq!(parse_words(words), Ok(Invocation::Help), "{words:?}");
     }
@@ -246,6 +230,8 @@ fn subcommands_and_switches_are_understood_anywhere() {
         (&["version", "--detailed"], true),
         (&["--detailed", "version"], true),
         (&["--detailed", "--version"], true),
+        (&["--bogus", "--version"], false),
+        (&["--bogus", "--version", "--detailed"], true),
     ] {
         assert_eq!(
             parse_words(words),

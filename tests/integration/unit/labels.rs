@@ -1,4 +1,5 @@
-//! Which label names are valid and what becomes of the others, and whose labels win.
+//! Which label names are valid and what becomes of the others, and whose labels win. What empty values
+//! and names of several maps do to each other is in `properties::file`, for any labels.
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::labels::LabelStyle;
@@ -138,26 +139,6 @@ fn where_names_that_were_made_valid_meet_the_first_in_byte_order_wins() {
 }
 
 #[test]
-fn an_empty_value_takes_part_like_any_other() {
-    assert_labels(&[("a-b", "made"), ("a_b", "")], NOTHING);
-    assert_labels(&[("a-b", ""), ("a.b", "second")], NOTHING);
-}
-
-#[test]
-fn names_are_made_valid_in_each_map_before_the_maps_are_merged() {
-    // The loser of the merge was valid as it came, the winner was not.
-    let target: &[_] = &[("a_b", "target")];
-    let assignment: &[_] = &[("a-b", "assignment")];
-    let expected = pairs(&[("a_b", "assignment")]);
-    assert_eq!(only_labels(decode_v1(&v1(target, assignment))), expected);
-    let expected = pairs(&[("a_b", "assignment")]);
-    assert_eq!(
-        only_labels(decode_v1alpha1(&v1alpha1(assignment, target))),
-        expected
-    );
-}
-
-#[test]
 fn the_address_is_never_among_the_labels_of_v1() {
     for name in ["__address__", "--address--", "_.address/_"] {
         assert_labels_v1(&[(name, "10.9.9.9:9"), ("a", "b")], &[("a", "b")]);
@@ -232,44 +213,6 @@ fn in_v1_fields_win_over_labels_of_the_assignment_and_these_over_the_targets() {
         ("service", "the service"),
     ]);
     assert_eq!(only_labels(decode_v1(&assignment)), expected);
-}
-
-#[test]
-fn in_v1_an_empty_field_hides_a_label_of_its_name() {
-    let hidden = &[
-        ("mesh", "a"),
-        ("instance", "b"),
-        ("__scheme__", "c"),
-        ("env", "d"),
-    ];
-    assert_labels_v1(hidden, &[("env", "d")]);
-}
-
-#[test]
-fn in_v1_an_empty_label_of_the_assignment_hides_the_targets() {
-    let assignment = v1(&[("env", "prod"), ("zone", "eu")], &[("env", "")]);
-    assert_eq!(
-        only_labels(decode_v1(&assignment)),
-        pairs(&[("zone", "eu")])
-    );
-}
-
-#[test]
-fn in_v1alpha1_the_targets_labels_win() {
-    let assignment = v1alpha1(
-        &[("env", "target"), ("instance", "target"), ("zone", "")],
-        &[
-            ("env", "assignment"),
-            ("job", "assignment"),
-            ("zone", "hidden"),
-        ],
-    );
-    let expected = pairs(&[
-        ("env", "target"),
-        ("instance", "target"),
-        ("job", "assignment"),
-    ]);
-    assert_eq!(only_labels(decode_v1alpha1(&assignment)), expected);
 }
 
 #[test]

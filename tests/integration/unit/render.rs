@@ -1,5 +1,5 @@
-//! The file's bytes: the order of groups, equal groups once, escapes; and what is counted as
-//! added, removed and changed from one file to the next.
+//! The file's bytes: the lines and their order; and what is counted as added, removed and changed from
+//! one file to the next. Equal groups and escapes are in `properties::file`.
 
 use kuma_prometheus_sd::output::changes::{Changes, Difference};
 
@@ -74,24 +74,6 @@ fn groups_are_sorted_by_mesh_service_instance_address_and_content() {
     }
 }
 
-#[test]
-fn equal_groups_stand_there_once() {
-    let a = group("a:1", &[("env", "prod")]);
-    let b = group("a:1", &[("env", "test")]);
-    let content = snapshot(&[a.clone(), b.clone(), a.clone(), a]);
-    assert_eq!(content.groups(), 2);
-    assert_eq!(groups(content.bytes()).len(), 2);
-}
-
-#[test]
-fn any_text_is_escaped_so_that_a_group_stays_on_its_line() {
-    let value = "\" \\ / \n \r \t \u{0} \u{1b} \u{7f} \u{2028} é 🦀 </script>";
-    let content = snapshot(&[group(value, &[("a", value)])]);
-    let found = groups(content.bytes());
-    assert_eq!(found[0].address, value);
-    assert_eq!(found[0].labels["a"], value);
-}
-
 fn count(before: &[&Group], after: &[&Group]) -> (usize, usize, usize) {
     let file = |groups: &[&Group]| {
         let groups: Vec<Group> = groups.iter().copied().cloned().collect();
@@ -107,10 +89,12 @@ fn changes_are_counted_in_groups() {
     let relabelled = &group("a:1", &[("env", "test")]);
     let b = &group("b:1", &[]);
     let c = &group("c:1", &[]);
-    let table: [(&[&Group], &[&Group], _); 9] = [
+    let table: [(&[&Group], &[&Group], _); 10] = [
         (&[], &[], (0, 0, 0)),
         (&[a], &[a], (0, 0, 0)),
         (&[], &[a, b], (2, 0, 0)),
+        // A comma at the end of the first line is no change.
+        (&[a], &[a, b], (1, 0, 0)),
         (&[a, b], &[], (0, 2, 0)),
         (&[a], &[relabelled], (0, 0, 1)),
         (&[a, b], &[relabelled, c], (1, 1, 1)),
@@ -121,12 +105,6 @@ fn changes_are_counted_in_groups() {
     for (before, after, expected) in table {
         assert_eq!(count(before, after), expected, "{before:?} -> {after:?}");
     }
-}
-
-#[test]
-fn a_comma_at_the_end_of_a_line_is_no_change() {
-    let [a, b] = &[group("a:1", &[]), group("b:1", &[])];
-    assert_eq!(count(&[a], &[a, b]), (1, 0, 0));
 }
 
 #[test]

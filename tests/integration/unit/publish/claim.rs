@@ -37,15 +37,6 @@ fn a_claim_does_not_touch_the_output() {
 }
 
 #[test]
-fn a_claim_makes_missing_directories() {
-    let (folder, _) = folder();
-    let path = folder.path().join("a/b/c/kuma.json");
-    let mut output = claim(&path);
-    output.replace(&list(1)).unwrap();
-    assert_eq!(fs::read(&path).unwrap(), list(1).bytes());
-}
-
-#[test]
 fn an_output_is_held_by_one_daemon() {
     let (folder, path) = folder();
     let first = claim(&path);
@@ -162,18 +153,6 @@ fn a_daemon_that_is_refused_removes_nothing() {
     fs::write(&temporary, "being written").unwrap();
     assert!(OutputFile::claim(&path, 0o644).is_err());
     assert!(temporary.exists());
-}
-
-#[test]
-fn a_lock_file_that_was_removed_is_made_anew() {
-    let (folder, path) = folder();
-    let mut output = claim(&path);
-    fs::remove_file(folder.path().join(".kuma.json.lock")).unwrap();
-    output.replace(&list(1)).unwrap();
-    assert!(matches!(
-        OutputFile::claim(&path, 0o644),
-        Err(ClaimError::Held { .. })
-    ));
 }
 
 #[test]

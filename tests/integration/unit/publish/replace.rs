@@ -2,13 +2,12 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::thread;
 
 use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
 use kuma_prometheus_sd::output::state_machine::Inspection;
 
-use super::{claim, claim_with_mode, folder, list, mode, names};
+use super::{claim, folder, list, names};
 
 #[test]
 fn a_replaced_file_holds_the_content_and_nothing_lies_beside_it() {
@@ -76,26 +75,6 @@ fn a_reader_that_has_the_old_file_open_keeps_it_whole() {
 }
 
 #[test]
-fn the_mode_is_that_of_the_flag_also_where_the_old_file_had_another() {
-    let (_folder, path) = folder();
-    for wanted in [0o600, 0o644, 0o640, 0o666, 0o444, 0o777] {
-        let mut output = claim_with_mode(&path, wanted);
-        output.replace(&list(1)).unwrap();
-        assert_eq!(mode(&path), wanted, "{wanted:o}");
-    }
-}
-
-#[test]
-fn a_file_deleted_from_outside_comes_back() {
-    let (_folder, path) = folder();
-    let mut output = claim(&path);
-    output.replace(&list(1)).unwrap();
-    fs::remove_file(&path).unwrap();
-    output.replace(&list(1)).unwrap();
-    assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Same);
-}
-
-#[test]
 fn a_directory_that_was_removed_is_made_anew_and_locked_again() {
     let (folder, _) = folder();
     let directory = folder.path().join("run/sd");
@@ -134,18 +113,4 @@ fn an_output_replaced_by_a_directory_is_an_error_until_it_is_gone() {
     fs::remove_dir(&path).unwrap();
     output.replace(&list(1)).unwrap();
     assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Same);
-}
-
-#[test]
-fn a_relative_path_is_taken_from_the_current_directory() {
-    // Not changed here, as it is that of all tests: a name that lies in it by chance of nobody.
-    let output = format!("kuma-prometheus-sd-test-{}.json", std::process::id());
-    let mut file = claim(Path::new(&output));
-    let written = file.replace(&list(1));
-    let found = fs::read(&output);
-    drop(file);
-    let _ = fs::remove_file(&output);
-    let _ = fs::remove_file(format!(".{output}.lock"));
-    written.unwrap();
-    assert_eq!(found.unwrap(), list(1).bytes());
 }
