@@ -143,11 +143,11 @@ fn targets_without_a_service_are_warned_of_once() {
     let one = r#"{"name":"n","address":"a"}"#;
     let two = r#"{"name":"n","address":"a"},{"name":"n","address":"b"}"#;
     let mut story = connected();
-    story.step(1.0, assignments("b", &["backend", "unknown"], one));
+    story.step(1.0, assignments("b", &["backend", "edge", "unknown"], one));
     story.step(2.0, assignments("c", &["unknown"], two));
     story.step(90.0, assignments("c", &["unknown"], two));
     story.assert_logged(&[
-        "1 of 2 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
+        "1 of 3 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
     ]);
     story.step(100.0, assignments("d", &["backend"], two));
     story.step(101.0, assignments("e", &["unknown"], two));
