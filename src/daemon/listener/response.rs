@@ -30,7 +30,6 @@ pub(super) struct Response {
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     Text(String),
-    Fixed(&'static str),
     List(Arc<Snapshot>),
     Compressed(Arc<[u8]>),
 }
@@ -39,7 +38,6 @@ impl Body {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
-            Self::Fixed(text) => text.as_bytes(),
             Self::List(list) => list.bytes(),
             Self::Compressed(bytes) => bytes,
         }
@@ -64,22 +62,23 @@ impl Response {
     }
 
     /// A line of text.
-    pub(super) fn line(status: &str, text: &'static str) -> Self {
-        Self::new(status, "text/plain; charset=utf-8", Body::Fixed(text))
+    pub(super) fn line(status: &str, text: &str) -> Self {
+        let body = Body::Text(text.to_owned());
+        Self::new(status, "text/plain; charset=utf-8", body)
     }
 
     /// What list it sends, by where that is in memory.
     pub(super) fn list(&self) -> Option<*const u8> {
         match &self.body {
             Body::List(_) | Body::Compressed(_) => Some(self.body.bytes().as_ptr()),
-            Body::Text(_) | Body::Fixed(_) => None,
+            Body::Text(_) => None,
         }
     }
 
     /// The head alone.
     pub(super) fn without_body(self) -> Self {
         Self {
-            body: Body::Fixed(""),
+            body: Body::Text(String::new()),
             ..self
         }
     }

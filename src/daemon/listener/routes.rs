@@ -63,18 +63,15 @@ impl Routes {
                  proxies\n",
             );
         }
+        let text = |content_type, text| Response::new(OK, content_type, Body::Text(text));
         match request.path.as_str() {
             "/" => {
                 let observed = self.observed.lock().clone();
                 let html = page::render(&observed, &request.query, Timestamp::now());
-                Response::new(OK, "text/html; charset=utf-8", Body::Text(html))
+                text("text/html; charset=utf-8", html)
             }
-            "/page.css" => Response::new(OK, "text/css; charset=utf-8", Body::Fixed(page::STYLE)),
-            "/page.js" => Response::new(
-                OK,
-                "text/javascript; charset=utf-8",
-                Body::Fixed(page::SCRIPT),
-            ),
+            "/page.css" => text("text/css; charset=utf-8", page::STYLE.to_owned()),
+            "/page.js" => text("text/javascript; charset=utf-8", page::SCRIPT.to_owned()),
             "/metrics" => self.metrics(request.prefers_openmetrics),
             "/targets" => self.targets(request.accepts_gzip),
             "/-/healthy" => match self.observed.lock().metrics.is_responsive {

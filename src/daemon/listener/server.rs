@@ -121,12 +121,11 @@ impl Server {
         loop {
             let ready = self.wait(&connections);
             let now = Instant::now();
-            for (connection, is_ready) in connections.iter_mut().zip(&ready[1..]) {
-                if *is_ready {
-                    connection.advance(&mut answer);
-                }
-            }
-            connections.retain(|connection| !connection.is_over(now));
+            let mut is_ready = ready[1..].iter();
+            connections.retain_mut(|connection| {
+                let is_idle = is_ready.next() != Some(&true);
+                (is_idle || connection.advance(&mut answer)) && now < connection.deadline()
+            });
             if ready[0] {
                 self.accept(&mut connections, most, &mut answer);
             }
@@ -145,7 +144,7 @@ impl Server {
         sockets.extend(connections.iter().map(|connection| {
             let flags = match connection.state {
                 State::Writing { .. } => PollFlags::OUT,
-                State::Reading(_) | State::Closing(_) | State::Over => PollFlags::IN,
+                State::Reading(_) | State::Closing(_) => PollFlags::IN,
             };
             PollFd::new(&connection.socket, flags)
         }));
@@ -166,10 +165,8 @@ impl Server {
     ) {
         match accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
             Ok(socket) => {
-                let now = Instant::now();
-                let mut connection = Connection::new(socket, now);
-                connection.advance(answer);
-                if connection.is_over(now) {
+                let mut connection = Connection::new(socket, Instant::now());
+                if !connection.advance(answer) {
                     return;
                 }
                 if connections.len() == most {
@@ -177,7 +174,8 @@ impl Server {
                 }
                 connections.push_back(connection);
             }
-            Err(error) if gone(error.kind()) => {}
+            // A client has gone before it was accepted, or there is none.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(error) => {
                 log::debug!("cannot accept a connection to the listener: {error}");
                 make_room(connections);
@@ -207,19 +205,12 @@ fn make_room(connections: &mut VecDeque<Connection>) {
 /// does not read would keep it in memory.
 fn keep_newest_lists(connections: &mut VecDeque<Connection>) {
     let mut held = Vec::new();
-    for connection in connections.iter_mut().rev() {
-        let State::Writing { response, .. } = &connection.state else {
-            continue;
-        };
-        match response.list() {
-            Some(list) if held.len() == HELD_LISTS && !held.contains(&list) => {
-                connection.state = State::Over;
-            }
-            Some(list) if !held.contains(&list) => held.push(list),
-            _ => {}
+    for list in connections.iter().rev().filter_map(Connection::list) {
+        if held.len() < HELD_LISTS && !held.contains(&list) {
+            held.push(list);
         }
     }
-    connections.retain(|connection| !matches!(connection.state, State::Over));
+    connections.retain(|connection| connection.list().is_none_or(|list| held.contains(&list)));
 }
 
 fn bind_tcp(address: std::net::SocketAddr) -> io::Result<(OwnedFd, ListenAddress)> {
@@ -263,16 +254,6 @@ fn is_abandoned(path: &Path) -> bool {
     ask() == Err(Errno::CONNREFUSED)
 }
 
-/// Whether it says that a client has gone before it was accepted, or that there is none.
-fn gone(kind: ErrorKind) -> bool {
-    let kinds = [
-        ErrorKind::WouldBlock,
-        ErrorKind::Interrupted,
-        ErrorKind::ConnectionAborted,
-    ];
-    kinds.contains(&kind)
-}
-
 struct Connection {
     socket: OwnedFd,
     start: Instant,
@@ -283,14 +264,10 @@ enum State {
     /// The head of the request, as far as it has come.
     Reading(Vec<u8>),
     /// The response, and how much of it is on its way.
-    Writing {
-        response: Response,
-        sent: usize,
-    },
+    Writing { response: Response, sent: usize },
     /// Everything is sent; what still comes is read, as to close before that would take the response
     /// back. So many bytes have come.
     Closing(usize),
-    Over,
 }
 
 impl Connection {
@@ -310,44 +287,42 @@ impl Connection {
         }
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        matches!(self.state, State::Over) || self.deadline() <= now
+    /// The list that it is being sent, by where that is in memory.
+    fn list(&self) -> Option<*const u8> {
+        match &self.state {
+            State::Writing { response, .. } => response.list(),
+            State::Reading(_) | State::Closing(_) => None,
+        }
     }
 
-    /// Does what can be done without waiting.
-    fn advance(&mut self, answer: &mut impl FnMut(Result<Request, Refusal>) -> Response) {
+    /// Does what can be done without waiting, and says whether it goes on.
+    fn advance(&mut self, answer: &mut impl FnMut(Result<Request, Refusal>) -> Response) -> bool {
         loop {
             match self.step(answer) {
-                Ok(()) if matches!(self.state, State::Over) => return,
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => {
-                    self.state = State::Over;
-                    return;
-                }
+                Ok(true) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return true,
+                Ok(false) | Err(_) => return false,
             }
         }
     }
 
-    /// One read or write.
+    /// One read or write; says whether another one may follow.
     fn step(
         &mut self,
         answer: &mut impl FnMut(Result<Request, Refusal>) -> Response,
-    ) -> io::Result<()> {
+    ) -> rustix::io::Result<bool> {
         match &mut self.state {
             State::Reading(head) => {
                 let mut part = [0; HEAD_LIMIT];
                 let length = rustix::io::read(&self.socket, &mut part[head.len()..])?;
                 if length == 0 {
-                    self.state = State::Over;
-                    return Ok(());
+                    return Ok(false);
                 }
                 let end = head.len() + length;
                 head.extend_from_slice(&part[head.len()..end]);
                 let request = match request::parse(head) {
                     Ok(None) if head.len() == HEAD_LIMIT => Err(Refusal::HeadTooLarge),
-                    Ok(None) => return Ok(()),
+                    Ok(None) => return Ok(true),
                     Ok(Some(request)) => Ok(request),
                     Err(refusal) => Err(refusal),
                 };
@@ -368,12 +343,9 @@ impl Connection {
             State::Closing(ignored) => {
                 let length = rustix::io::read(&self.socket, &mut [0; HEAD_LIMIT])?;
                 *ignored += length;
-                if length == 0 || *ignored > IGNORED_BYTES {
-                    self.state = State::Over;
-                }
+                return Ok(length > 0 && *ignored <= IGNORED_BYTES);
             }
-            State::Over => {}
         }
-        Ok(())
+        Ok(true)
     }
 }
