@@ -63,15 +63,15 @@ impl Routes {
                  proxies\n",
             );
         }
-        let text = |content_type, text| Response::new(OK, content_type, Body::Text(text));
+        let ok = |content_type, text| Response::new(OK, content_type, Body::Text(text));
         match request.path.as_str() {
             "/" => {
                 let observed = self.observed.lock().clone();
                 let html = page::render(&observed, &request.query, Timestamp::now());
-                text("text/html; charset=utf-8", html)
+                ok("text/html; charset=utf-8", html)
             }
-            "/page.css" => text("text/css; charset=utf-8", page::STYLE.to_owned()),
-            "/page.js" => text("text/javascript; charset=utf-8", page::SCRIPT.to_owned()),
+            "/page.css" => ok("text/css; charset=utf-8", page::STYLE.to_owned()),
+            "/page.js" => ok("text/javascript; charset=utf-8", page::SCRIPT.to_owned()),
             "/metrics" => self.metrics(request.prefers_openmetrics),
             "/targets" => self.targets(request.accepts_gzip),
             "/-/healthy" => match self.observed.lock().metrics.is_responsive {
