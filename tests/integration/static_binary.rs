@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Plan, Tls, Validity};
+use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Tls, Validity};
 
 use crate::support::name_server::{Answer, NameServer};
-use crate::support::own_process;
+use crate::support::{own_process, secure};
 
 /// What an operator may copy to any machine without a thought.
 const SIZE_LIMIT: u64 = 6_000_000;
@@ -76,13 +76,7 @@ fn it_runs_in_an_empty_root_with_names_and_certificates() {
     let old = ControlPlane::start(KumaVersion::V2_6);
     let new = ControlPlane::start(KumaVersion::V2_12);
     let identity = authority.server(&[IN_HOSTS], Validity::Valid);
-    let tls = Tls::new(&identity);
-    let plan = Plan {
-        tls: Some(tls.clone()),
-        api_tls: Some(tls),
-        ..Plan::new(KumaVersion::V2_12)
-    };
-    let secure = plan.start().expect("free ports");
+    let secure = secure::plane(&Tls::new(&identity));
     let [http_port, https_port] = [&new, &secure].map(|plane| plane.api().address().port());
     for (scheme, host, port, told) in [
         ("grpc", IN_HOSTS, old.port(), "over gRPC v1"),

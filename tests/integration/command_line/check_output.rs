@@ -9,6 +9,7 @@ use kuma_stand_in::{ControlPlane, KumaVersion};
 
 use crate::support::check::{check, failed, passed};
 use crate::support::not_tried::not_tried;
+use crate::support::own_process::AS_NOBODY;
 
 #[test]
 fn a_name_that_prometheus_does_not_take_is_reported() {
@@ -51,8 +52,7 @@ fn a_file_system_of_the_kernels_is_found() {
 #[test]
 fn another_users_file_in_a_sticky_directory_is_found() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = check(&plane.grpc_url())
-        .prelude(r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#);
+    let launch = check(&plane.grpc_url()).prelude(AS_NOBODY);
     launch.put("kuma.file_sd.json", "another user's");
     let set = |mode| fs::set_permissions(launch.folder(), Permissions::from_mode(mode)).unwrap();
     set(0o777);
@@ -71,8 +71,7 @@ fn another_users_file_in_a_sticky_directory_is_found() {
 fn another_users_lock_file_is_reported_as_by_run() {
     const LOCK: &str = ".kuma.file_sd.json.lock";
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = check(&plane.grpc_url())
-        .prelude(r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#);
+    let launch = check(&plane.grpc_url()).prelude(AS_NOBODY);
     launch.put(LOCK, "");
     let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     let lock = launch.folder().join(LOCK);

@@ -12,6 +12,7 @@ use kuma_stand_in::{
     Resource, free_port,
 };
 
+use crate::support::files::names;
 use crate::support::foreign_servers::{ForeignServer, at_once};
 use crate::support::harness::{Finished, Launch, SOON, STOP_LIMIT};
 use crate::support::lists;
@@ -61,9 +62,9 @@ fn fails(launch: &Launch, reason: &str) -> Finished {
 
 /// What is in its folder, but for the lock.
 fn files(launch: &Launch) -> Vec<String> {
-    let entries = fs::read_dir(launch.folder()).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !name.ends_with(".lock")).collect()
+    let mut names = names(launch.folder());
+    names.retain(|name| !name.ends_with(".lock"));
+    names
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! what is wrong in a line or two.
 
 use std::fs::{self, File, Permissions};
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use kuma_stand_in::{ControlPlane, KumaVersion};
 
 use crate::support::check::check;
 use crate::support::command::shell;
+use crate::support::files::{fill, leftovers};
 use crate::support::harness::{Daemon, Launch};
 use crate::support::lists;
 use crate::support::notify::Manager;
@@ -22,14 +22,6 @@ const LISTS: usize = 20;
 
 /// Few enough targets for a small disk, and enough for a block of it.
 const TARGETS: usize = 200;
-
-/// Takes all the room for bytes that is left, and returns what gives it back.
-fn fill(disk: &Path) -> impl FnOnce() {
-    let path = disk.join("filler");
-    let mut filler = File::create(&path).expect("a file can be made");
-    while filler.write_all(&[b'x'; 4096]).is_ok() {}
-    move || fs::remove_file(path).expect("a file can be removed")
-}
 
 fn follow_onto(plane: &ControlPlane, disk: &Path) -> Launch {
     Launch::follow(&plane.grpc_url())
@@ -63,20 +55,11 @@ fn is_endured(disk: &Path, cause: &str, make_ill: impl FnOnce(), heal: impl FnOn
     let line = daemon.wait_for_log(&format!("wrote {TARGETS} targets: 0 added, 0 removed"));
     println!("{line}");
     assert!(line_count(&daemon) <= 8, "{}", daemon.log());
-    assert_eq!(leftovers(disk), Vec::<String>::new());
+    assert_eq!(leftovers(disk), [""; 0]);
 }
 
 fn line_count(daemon: &Daemon) -> usize {
     daemon.log().lines().count()
-}
-
-fn leftovers(disk: &Path) -> Vec<String> {
-    let entries = fs::read_dir(disk).expect("a folder can be listed");
-    entries
-        .map(|entry| entry.expect("it is there").file_name())
-        .map(|name| name.to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".tmp"))
-        .collect()
 }
 
 #[test]
@@ -85,9 +68,8 @@ fn a_disk_that_fills_up_gets_the_newest_list_later() {
     let Some(disk) = own_process::with_disk("1m", test) else {
         return;
     };
-    let room = std::cell::Cell::new(None);
-    let make_ill = || room.set(Some(fill(&disk)));
-    let heal = || room.take().expect("it was filled")();
+    let make_ill = || drop(fill(&disk).unwrap());
+    let heal = || fs::remove_file(disk.join("filler")).unwrap();
     is_endured(&disk, "No space left on device", make_ill, heal);
 }
 
@@ -100,12 +82,12 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.publish(&lists::list(1, TARGETS));
     fs::write(disk.join("kuma.file_sd.json"), lists::file(0, TARGETS)).expect("there is room");
-    let make_room = fill(&disk);
+    let filler = fill(&disk).unwrap();
     let daemon = follow_onto(&plane, &disk).start();
     daemon.wait_for_log("No space left on device");
     daemon.wait_for_log("connected to MADS");
     assert_eq!(daemon.file(), Some(lists::file(0, TARGETS)));
-    make_room();
+    fs::remove_file(filler).unwrap();
     daemon.wait_for_file(&lists::file(1, TARGETS));
     assert!(line_count(&daemon) <= 8, "{}", daemon.log());
 }

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use kuma_stand_in::free_port;
-
-use crate::support::harness::{Launch, SOON, wait_until};
+use crate::support::harness::{Launch, NOTHING_THERE, SOON, wait_until};
 use crate::support::own_process;
 use crate::support::process;
 
@@ -18,10 +16,7 @@ fn as_process_1_it_reaps_the_orphans_that_it_inherits() {
         return;
     };
     let as_process_1 = "exec unshare --pid --fork --kill-child --mount-proc \"$0\" \"$@\"";
-    let port = free_port().unwrap();
-    let daemon = Launch::follow(&format!("grpc://127.0.0.1:{port}"))
-        .prelude(as_process_1)
-        .start();
+    let daemon = Launch::follow(NOTHING_THERE).prelude(as_process_1).start();
     daemon.wait_for_trouble();
     let id = process::that_writes(daemon.output_path()).expect("it runs");
 

@@ -5,15 +5,13 @@
 //! `KILLS=…` says how many times, `KILL_SEED=…` repeats the moments of an earlier run.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::fs;
-use std::path::Path;
-use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
+use crate::support::command::from_environment;
+use crate::support::files::leftovers;
 use crate::support::harness::{Launch, read_if_there};
 use crate::support::lists;
 use crate::support::reader::Reader;
@@ -31,20 +29,6 @@ const PUBLISHING_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The longest time to the kill, from the start or from the first write: some replacements.
 const LONGEST_LIFE: Duration = Duration::from_millis(200);
-
-fn from_environment<T: FromStr>(name: &str) -> Option<T> {
-    let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
-
-fn leftovers(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).expect("a folder can be listed");
-    entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".tmp"))
-        .collect()
-}
 
 #[test]
 fn killed_at_any_moment_it_leaves_a_complete_list() {
@@ -98,7 +82,7 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     plane.publish(&meshes[0]);
     daemon.wait_for_file(&lists::file(0, TARGETS));
     daemon.terminate();
-    assert_eq!(leftovers(launch.folder()), BTreeSet::new());
+    assert_eq!(leftovers(launch.folder()), [""; 0]);
 }
 
 /// How often a kill came at a moment of interest.
@@ -117,8 +101,8 @@ fn kill(launch: &Launch, files: &BTreeSet<String>, kills: u32, rng: &mut fastran
         let daemon = launch.start();
         // The lock is held and leftovers are gone before this is logged.
         daemon.wait_for_log(" follows ");
-        let now = leftovers(launch.folder());
-        let still_there: Vec<_> = now.intersection(&old).collect();
+        let mut still_there = leftovers(launch.folder());
+        still_there.retain(|name| old.contains(name));
         assert!(still_there.is_empty(), "kill {kill}: {still_there:?}");
         let (outlives_a_write, life) = (rng.bool(), LONGEST_LIFE.mul_f64(rng.f64()));
         if outlives_a_write {

@@ -3,11 +3,11 @@
 //! `RECONNECTS=…` says how many; SIGHUP brings about each as soon as the one before has sent its
 //! request. It takes a second or so, as a fleet that is reloaded is spread over two.
 
-use std::env;
 use std::time::Instant;
 
 use kuma_stand_in::ControlPlane;
 
+use crate::support::command::from_environment;
 use crate::support::following::{TARGETS, following, over_both_transports};
 use crate::support::harness::{Daemon, SOON};
 use crate::support::lists;
@@ -20,10 +20,7 @@ const WARM_UP: u32 = 10;
 
 #[test]
 fn reconnects_leave_nothing_behind() {
-    let wanted = env::var("RECONNECTS").ok();
-    let wanted = wanted.map_or(RECONNECTS, |text| {
-        text.parse().expect("RECONNECTS is a number")
-    });
+    let wanted = from_environment("RECONNECTS").unwrap_or(RECONNECTS);
     over_both_transports(|kuma| {
         let (plane, mut daemon) = following(kuma);
         reconnect(&plane, &mut daemon, WARM_UP);

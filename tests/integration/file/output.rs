@@ -10,15 +10,15 @@ use std::process::Command;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
+use crate::support::files::mode;
 use crate::support::harness::{Launch, SOON, read_if_there, wait_until};
 use crate::support::mesh::{EMPTY, backend, backends, file_v1};
 use crate::support::not_tried::not_tried;
+use crate::support::own_process::AS_NOBODY;
 
 const LOCK: &str = ".kuma.file_sd.json.lock";
 
 const NOBODY: u32 = 65534;
-
-const AS_NOBODY: &str = r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#;
 
 fn give_to_nobody(path: &Path) -> io::Result<()> {
     chown(path, Some(NOBODY), Some(NOBODY))
@@ -30,10 +30,6 @@ fn another_users(lock: &impl Display) -> String {
         "the lock file {lock} belongs to another user, uid 0; remove it if no kuma-prometheus-sd of \
          that user runs"
     )
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 #[track_caller]

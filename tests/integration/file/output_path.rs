@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
+use crate::support::files::mode;
 use crate::support::harness::{Daemon, Launch, SOON, wait_until};
 use crate::support::mesh::{EMPTY, backends, file_v1};
 
@@ -16,10 +17,6 @@ const REPAIR_LIMIT: Duration = Duration::from_secs(10);
 
 /// What somebody does to the file.
 type Damage = fn(&Path);
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o7777
-}
 
 #[test]
 fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::harness::{Launch, SOON, wait_until};
-use crate::support::listener::{LISTEN, NOTHING_THERE, address_of, connect, get};
+use crate::support::harness::{Launch, NOTHING_THERE, SOON, wait_until};
+use crate::support::listener::{LISTEN, address_of, connect, get};
 use crate::support::lists;
 use crate::support::mesh::{backends, file_v1};
 

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use kuma_stand_in::{ApiVersion, ControlPlane, Fault, KumaVersion, Resource};
 
 use crate::support::command::repository;
-use crate::support::harness::{Launch, SOON, wait_until};
-use crate::support::listener::{LISTEN, NOTHING_THERE, address_of, ask, connect, get};
+use crate::support::harness::{Launch, NOTHING_THERE, SOON, wait_until};
+use crate::support::listener::{LISTEN, address_of, ask, connect, get};
 use crate::support::mesh::{backends, file_v1};
 use crate::support::observe::expect_settled;
 

@@ -5,8 +5,8 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::harness::{Launch, SOON, wait_until};
-use crate::support::listener::{LISTEN, NOTHING_THERE, address_of, ask, connect, get};
+use crate::support::harness::{Launch, NOTHING_THERE, SOON, wait_until};
+use crate::support::listener::{LISTEN, address_of, ask, connect, get};
 use crate::support::mesh::{backends, file_v1};
 
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use kuma_stand_in::{Authority, Validity};
 
 use crate::support::command::repository;
-use crate::support::harness::{Launch, SOON, wait_until};
-use crate::support::listener::{LISTEN, NOTHING_THERE, address_of};
+use crate::support::harness::{Launch, NOTHING_THERE, SOON, wait_until};
+use crate::support::listener::{LISTEN, address_of};
 use crate::support::not_tried::not_tried;
 
 /// The user `prometheus` with the password `secret`, as `openssl passwd -6` has it.

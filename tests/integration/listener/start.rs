@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::harness::{Daemon, Launch, SOON, wait_until};
-use crate::support::listener::{LISTEN, NOTHING_THERE, get_by_unix};
+use crate::support::harness::{Daemon, Launch, NOTHING_THERE, SOON, wait_until};
+use crate::support::listener::{LISTEN, get_by_unix};
 use crate::support::mesh::{backends, file_v1};
 
 /// How many sockets of the daemon listen.

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::packaging::tree::{self, entries, files, folders};
+use crate::packaging::tree::{self, files, folders};
 use crate::support::command::{Ended, command, repository, run};
+use crate::support::files::entries;
 use crate::support::harness::program;
 
 /// All that is installed by default.

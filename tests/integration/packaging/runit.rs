@@ -7,6 +7,7 @@ use kuma_stand_in::{ControlPlane, KumaVersion};
 
 use crate::packaging::supervised::Supervised;
 use crate::support::command::{command, has, run};
+use crate::support::files::names;
 use crate::support::mesh;
 
 /// Long enough for `sv` to see what is there already.
@@ -227,12 +228,8 @@ fn the_log_is_rotated() {
         return;
     };
     let old_files = || {
-        let folder = service.path("var/log/kuma-prometheus-sd");
-        let entries = fs::read_dir(folder).expect("it is there");
-        let names = entries.flatten().map(|entry| entry.file_name());
-        let names = names.map(|name| name.to_string_lossy().into_owned());
-        let mut old: Vec<_> = names.filter(|name| name.starts_with('@')).collect();
-        old.sort();
+        let mut old = names(&service.path("var/log/kuma-prometheus-sd"));
+        old.retain(|name| name.starts_with('@'));
         old
     };
     // Each makes it connect anew, and log that.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::support::files::entries;
+
 /// A folder of its own for a test.
 pub(crate) fn folder() -> TempDir {
     TempDir::new().expect("a temporary folder can be made")
@@ -35,23 +37,6 @@ pub(crate) fn folders(folder: &Path) -> Vec<String> {
         .filter(|path| path.is_dir())
         .map(|path| describe(folder, &path))
         .collect()
-}
-
-/// The path of everything in a folder, at any depth, in order.
-pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut unseen = vec![folder.to_owned()];
-    while let Some(folder) = unseen.pop() {
-        for entry in fs::read_dir(folder).expect("a folder can be listed") {
-            let path = entry.expect("a folder can be listed").path();
-            if path.is_dir() {
-                unseen.push(path.clone());
-            }
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 fn describe(folder: &Path, path: &Path) -> String {

@@ -2,12 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
 
 use kuma_stand_in::Dataplane;
 
 use super::browser::{Browser, Scripts};
 use super::{Served, serve, service};
+use crate::support::command::repository;
 use crate::support::harness::{SOON, wait_until};
 
 /// Some meshes as people have them.
@@ -75,7 +75,7 @@ fn it_is_light_or_dark_as_its_reader_prefers() {
 /// Puts a picture into `docs/` where that is asked for.
 fn renew(name: &str, picture: &[u8]) {
     if env::var_os("RENEW_SCREENSHOTS").is_some_and(|value| !value.is_empty()) {
-        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        let docs = repository().join("docs");
         fs::write(docs.join(name), picture).unwrap();
     }
 }

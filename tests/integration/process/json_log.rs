@@ -4,8 +4,9 @@
 use kuma_stand_in::{Answers, ApiVersion, ControlPlane, KumaVersion, Resource, free_port};
 use serde_json::{Map, Value, json};
 
+use crate::process::service_manager::AS_IN_THE_JOURNAL;
 use crate::repository::fields::names_in_the_guide;
-use crate::support::harness::{Finished, Launch, SOON};
+use crate::support::harness::{Finished, Launch, NOTHING_THERE, SOON};
 use crate::support::mesh::backends;
 
 type Object = Map<String, Value>;
@@ -209,11 +210,9 @@ fn the_last_words_of_a_failure_are_an_object_too() {
 
 #[test]
 fn the_journal_is_given_the_priority_before_the_object() {
-    let nobody = format!("grpc://127.0.0.1:{}", free_port().unwrap());
-    let journal = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); export JOURNAL_STREAM";
-    let launch = follow(&nobody)
+    let launch = follow(NOTHING_THERE)
         .arguments(["--once", "--log-level=info"])
-        .prelude(journal);
+        .prelude(AS_IN_THE_JOURNAL);
     let log = launch.run_to_its_end().stderr;
     let lines: Vec<&str> = log.lines().collect();
     assert!(

@@ -2,20 +2,18 @@
 
 use kuma_stand_in::{ApiVersion, ControlPlane, KumaVersion, Resource};
 
-use crate::support::harness::{Launch, on_its_port};
+use crate::support::harness::{Launch, NOTHING_THERE, on_its_port};
 use crate::support::mesh::{EMPTY, backends, file_v1};
 use crate::support::notify::Manager;
 
 /// Nobody listens at this port.
-const NOBODY: &str = "grpc://127.0.0.1:1";
-
 #[test]
 fn it_is_ready_after_the_start_up_checks_also_without_a_control_plane() {
     let manager = Manager::listen();
-    let daemon = manager.manage(Launch::follow(NOBODY)).start();
+    let daemon = manager.manage(Launch::follow(NOTHING_THERE)).start();
     assert_eq!(manager.expect("READY=1"), ["READY=1"]);
     let told = manager.expect("STATUS=");
-    assert_eq!(told, [format!("STATUS=no list yet from {NOBODY}")]);
+    assert_eq!(told, [format!("STATUS=no list yet from {NOTHING_THERE}")]);
     daemon.terminate();
     let told = manager.expect("STOPPING=1");
     assert_eq!(told.last().map(String::as_str), Some("STOPPING=1"));
@@ -24,7 +22,7 @@ fn it_is_ready_after_the_start_up_checks_also_without_a_control_plane() {
 #[test]
 fn a_daemon_that_cannot_start_is_never_ready() {
     let manager = Manager::listen();
-    let launch = manager.manage(Launch::follow(NOBODY)).output("/");
+    let launch = manager.manage(Launch::follow(NOTHING_THERE)).output("/");
     assert_eq!(launch.run_to_its_end().code, Some(2));
     assert_eq!(manager.rest(), [""; 0]);
 }
@@ -133,7 +131,7 @@ fn a_watchdog_for_another_process_hears_nothing() {
 #[test]
 fn a_manager_may_listen_at_an_abstract_name() {
     let manager = Manager::listen_at_abstract_name();
-    let daemon = manager.manage(Launch::follow(NOBODY)).start();
+    let daemon = manager.manage(Launch::follow(NOTHING_THERE)).start();
     manager.expect("READY=1");
     daemon.terminate();
 }
@@ -161,7 +159,7 @@ fn a_manager_that_cannot_be_told_is_worth_one_warning() {
 fn a_manager_that_is_busy_is_told_when_it_listens_again() {
     let manager = Manager::listen();
     manager.overwhelm();
-    let daemon = manager.manage(Launch::follow(NOBODY)).start();
+    let daemon = manager.manage(Launch::follow(NOTHING_THERE)).start();
     daemon.wait_for_log("cannot tell the service manager at $NOTIFY_SOCKET ");
     daemon.wait_for_trouble();
     // In whichever order: a change of the status may be told between two attempts to tell both.
@@ -174,12 +172,12 @@ fn a_manager_that_is_busy_is_told_when_it_listens_again() {
 }
 
 /// Sets the variable as systemd does where stderr goes to the journal.
-const AS_IN_THE_JOURNAL: &str =
+pub(crate) const AS_IN_THE_JOURNAL: &str =
     "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); export JOURNAL_STREAM";
 
 #[test]
 fn the_journal_gets_priorities_and_no_times() {
-    let launch = Launch::follow(NOBODY).prelude(AS_IN_THE_JOURNAL);
+    let launch = Launch::follow(NOTHING_THERE).prelude(AS_IN_THE_JOURNAL);
     let daemon = launch.argument("--log-level=info").start();
     daemon.wait_for_log("<6>kuma-prometheus-sd ");
     daemon.wait_for_log("<4>no connection to the control plane: ");
@@ -202,7 +200,7 @@ fn the_journal_gets_the_priority_of_a_last_word_too() {
 
 #[test]
 fn a_stream_that_is_not_the_journals_gets_times() {
-    let launch = Launch::follow(NOBODY).variable("JOURNAL_STREAM", "8:1");
+    let launch = Launch::follow(NOTHING_THERE).variable("JOURNAL_STREAM", "8:1");
     let daemon = launch.start();
     let line = daemon.wait_for_log(" follows ");
     assert!(line.starts_with("[20"), "{line}");
@@ -211,13 +209,13 @@ fn a_stream_that_is_not_the_journals_gets_times() {
 
 #[test]
 fn times_can_be_had_or_left_out_whoever_reads() {
-    let launch = Launch::follow(NOBODY).argument("--log-timestamps=false");
+    let launch = Launch::follow(NOTHING_THERE).argument("--log-timestamps=false");
     let daemon = launch.start();
     let line = daemon.wait_for_log(" follows ");
     assert!(line.starts_with("[INFO ] "), "{line}");
     daemon.terminate();
 
-    let launch = Launch::follow(NOBODY).prelude(AS_IN_THE_JOURNAL);
+    let launch = Launch::follow(NOTHING_THERE).prelude(AS_IN_THE_JOURNAL);
     let daemon = launch.argument("--log-timestamps=true").start();
     let line = daemon.wait_for_log(" follows ");
     assert!(line.starts_with("[20"), "{line}");

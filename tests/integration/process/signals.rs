@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use kuma_stand_in::{
-    ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, Resource, free_port,
+    ApiVersion, Body, ControlPlane, Event, Fault, HttpAnswer, KumaVersion, Resource,
 };
 
-use crate::support::harness::{Daemon, Launch, SOON, read_if_there};
+use crate::support::harness::{Daemon, Launch, NOTHING_THERE, SOON, read_if_there};
 use crate::support::mesh::{EMPTY, backend, file_v1};
 
 /// A daemon in some state, and what must live for it to stay there.
@@ -62,8 +62,7 @@ fn silent_port() -> (TcpListener, u16) {
 }
 
 fn while_it_waits_for_its_next_attempt() -> InState {
-    let port = free_port().unwrap();
-    let daemon = Launch::follow(&format!("grpc://127.0.0.1:{port}")).start();
+    let daemon = Launch::follow(NOTHING_THERE).start();
     daemon.wait_for_log("next attempt in");
     in_state(daemon, ())
 }

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use crate::support::command::repository;
+use crate::support::files::entries;
 
 /// What each line has; the others are of its message.
 const OF_EACH_LINE: [&str; 3] = ["time", "level", "message"];
 
 #[test]
 fn the_fields_of_the_guide_are_those_of_the_source() {
-    let mut names = OF_EACH_LINE.map(str::to_owned).into();
-    collect_names(&repository().join("src"), &mut names);
+    let mut names: BTreeSet<String> = OF_EACH_LINE.map(str::to_owned).into();
+    let files = entries(&repository().join("src"));
+    for source in files.iter().filter(|path| path.is_file()) {
+        names.extend(names_in(&fs::read_to_string(source).unwrap()));
+    }
     assert!(names.len() > 20, "{names:?}");
     assert_eq!(names_in_the_guide(), names);
 }
@@ -30,22 +33,10 @@ pub(crate) fn names_in_the_guide() -> BTreeSet<String> {
 }
 
 /// The names that fields are given.
-fn collect_names(folder: &Path, names: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect_names(&path, names);
-            continue;
-        }
-        let source = fs::read_to_string(&path).unwrap();
-        for start in ["field(", "text(", "seconds("] {
-            let calls = source.split(start).skip(1);
-            let literals = calls.filter_map(|rest| rest.trim_start().strip_prefix('"'));
-            names.extend(
-                literals
-                    .filter_map(|rest| rest.split('"').next())
-                    .map(str::to_owned),
-            );
-        }
-    }
+fn names_in(source: &str) -> BTreeSet<String> {
+    let calls = ["field(", "text(", "seconds("].map(|start| source.split(start).skip(1));
+    let literals = calls.into_iter().flatten();
+    let literals = literals.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+    let names = literals.filter_map(|rest| rest.split('"').next());
+    names.map(str::to_owned).collect()
 }

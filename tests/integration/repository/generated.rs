@@ -8,12 +8,12 @@ mod readme_table;
 
 use std::env;
 use std::fs;
-use std::path::Path;
 
 use self::environment_file::environment_file;
 use self::manual::manual;
 use self::readme_table::readme_table;
 use crate::repository::third_party::{bill_of_materials, notices};
+use crate::support::command::repository;
 
 /// Set by `make generate`.
 const RENEW: &str = "RENEW_GENERATED_FILES";
@@ -24,7 +24,7 @@ const TABLE_ENDS: &str = "\n<!-- The end of the table. -->";
 
 #[track_caller]
 fn is_current(path: &str, content: impl Fn(&str) -> String) {
-    let full_path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let full_path = repository().join(path);
     let found = fs::read_to_string(&full_path).unwrap_or_default();
     let expected = content(&found);
     if env::var_os(RENEW).is_some() {

@@ -1,9 +1,9 @@
 //! The guide's table of messages has no message that the program does not write.
 
 use std::fs;
-use std::path::Path;
 
 use crate::support::command::repository;
+use crate::support::files::entries;
 
 /// Fragments shorter than this, such as `s late`, may stand anywhere.
 const SHORTEST: usize = 8;
@@ -11,8 +11,11 @@ const SHORTEST: usize = 8;
 #[test]
 fn each_message_of_the_guide_is_one_of_the_programs() {
     let guide = fs::read_to_string(repository().join("docs/operators-guide.md")).unwrap();
-    let mut texts = Vec::new();
-    collect_texts(&repository().join("src"), &mut texts);
+    let files = entries(&repository().join("src"));
+    let sources = files.iter().filter(|path| path.is_file());
+    let texts: Vec<String> = sources
+        .flat_map(|path| texts_of(&fs::read_to_string(path).unwrap()))
+        .collect();
     let messages = messages(&guide);
     let fragments: Vec<String> = messages
         .iter()
@@ -54,18 +57,7 @@ fn fragments_of(message: &str) -> Vec<String> {
         .collect()
 }
 
-/// The texts of the source, as they are written: without backticks and placeholders, on one line.
-fn collect_texts(folder: &Path, texts: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect_texts(&path, texts);
-        } else {
-            texts.extend(texts_of(&fs::read_to_string(&path).unwrap()));
-        }
-    }
-}
-
+/// The texts of a source, as they are written: without backticks and placeholders, on one line.
 fn texts_of(source: &str) -> Vec<String> {
     let mut texts = Vec::new();
     let mut rest = source.chars().peekable();

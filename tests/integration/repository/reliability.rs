@@ -3,17 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::command::repository;
+use crate::support::files::entries;
+
 /// Where the folders are that the document names.
 const TESTS: [&str; 2] = ["tests/integration", "tests"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The folder of tests that a name begins with, and the rest of the name.
 fn folder_of(named: &str) -> Option<(PathBuf, &str)> {
     let (folder, rest) = named.split_once('/')?;
-    let folders = TESTS.map(|tests| root().join(tests).join(folder));
+    let folders = TESTS.map(|tests| repository().join(tests).join(folder));
     let folder = folders.into_iter().find(|folder| folder.is_dir())?;
     Some((folder, rest))
 }
@@ -26,20 +25,6 @@ fn named_tests(document: &str) -> Vec<&str> {
         .flat_map(|(_, shown_by)| shown_by.split('`').skip(1).step_by(2))
         .filter(|text| !text.contains(' ') && (text.contains("::") || folder_of(text).is_some()))
         .collect()
-}
-
-/// All sources below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("it can be listed").path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// Whether a source has a test of this name, or one that begins so where the name is cut short.
@@ -59,18 +44,22 @@ fn has_test(source: &Path, name: &str) -> bool {
 }
 
 fn exists(named: &str) -> bool {
-    let (folder, rest) = folder_of(named).unwrap_or_else(|| (root().join("src"), named));
+    let (folder, rest) = folder_of(named).unwrap_or_else(|| (repository().join("src"), named));
     let (module, test) = match rest.split_once("::") {
         Some((module, test)) => (module, Some(test)),
         None => (rest, None),
     };
     let is_of_module = |path: &&PathBuf| {
-        let path = path.strip_prefix(root()).unwrap_or(path);
+        let path = path.strip_prefix(repository()).unwrap_or(path);
         let path = path.with_extension("");
         path.ends_with(module) || path.parent().is_some_and(|parent| parent.ends_with(module))
     };
-    let sources = sources(&folder);
-    let mut of_module = sources.iter().filter(is_of_module).peekable();
+    let files = entries(&folder);
+    let mut of_module = files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .filter(is_of_module)
+        .peekable();
     match test {
         _ if of_module.peek().is_none() => false,
         None => true,
@@ -80,7 +69,7 @@ fn exists(named: &str) -> bool {
 
 #[test]
 fn each_test_that_reliability_md_names_exists() {
-    let document = fs::read_to_string(root().join("RELIABILITY.md")).expect("it is there");
+    let document = fs::read_to_string(repository().join("RELIABILITY.md")).expect("it is there");
     let named = named_tests(&document);
     assert!(named.len() > 80, "only {} tests are named", named.len());
     let missing: Vec<&str> = named.into_iter().filter(|named| !exists(named)).collect();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::repository::dependencies::{Package, linked};
+use crate::support::command::repository;
 
 /// What no crate brings: its name, its version, the file with its notice in `packaging/third-party`.
 /// The versions are those of the zig that `scripts/static-requirements.txt` names.
@@ -110,7 +111,7 @@ pub(crate) fn notices() -> String {
         }
     }
     for (name, version, file) in OF_THE_TOOLCHAIN {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/third-party");
+        let folder = repository().join("packaging/third-party");
         add(
             &fs::read_to_string(folder.join(file)).unwrap(),
             format!("{name} {version}"),
@@ -266,7 +267,7 @@ fn version_in(name: &str, file: &str, before: &str) -> String {
 
 #[test]
 fn the_notices_of_the_toolchain_are_those_of_the_pinned_zig() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/static-requirements.txt");
+    let file = repository().join("scripts/static-requirements.txt");
     let requirements = fs::read_to_string(file).unwrap();
     // With another zig come another musl and LLVM: look at OF_THE_TOOLCHAIN again.
     assert!(requirements.contains("ziglang==0.17.1"), "{requirements}");

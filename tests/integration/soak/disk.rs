@@ -1,13 +1,13 @@
 //! The disk that the output lies on, and what can happen to it and to the file.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::support::command::shell;
+use crate::support::files::fill;
 
 /// What somebody writes into the output.
 pub(crate) const BY_HAND: &str = "changed by hand";
@@ -87,7 +87,7 @@ impl Disk {
         let output = self.output();
         // The daemon may write at the same time, and what is to be harmed may not be there.
         let done = match fault {
-            Fault::Full => self.fill(),
+            Fault::Full => fill(&self.path).map(drop),
             Fault::ReadOnly => {
                 let path = self.path.display();
                 shell(&format!(
@@ -107,12 +107,6 @@ impl Disk {
         if let Err(error) = done {
             println!("{fault:?}: {error}");
         }
-    }
-
-    fn fill(&self) -> std::io::Result<()> {
-        let mut filler = File::create(self.path.join("filler"))?;
-        while filler.write_all(&[b'x'; 4096]).is_ok() {}
-        Ok(())
     }
 
     /// The disk is well again. What was done to the file is for the daemon to put right.

@@ -9,22 +9,16 @@ mod disk;
 mod story;
 mod table;
 
-use std::env;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use disk::Disk;
 use story::Story;
 
+use crate::support::command::from_environment;
 use crate::support::own_process::{self, Side};
 
 /// So many random steps lie between two times of calm.
 const STEPS: u32 = 25;
-
-fn from_environment<T: FromStr>(name: &str) -> Option<T> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
 
 #[test]
 #[ignore = "it takes as long as it is told to: make soak MINUTES=…"]

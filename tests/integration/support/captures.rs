@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::support::command::repository;
+use crate::support::files::entries;
 
 /// One step of a gRPC capture.
 #[derive(Deserialize)]
@@ -58,7 +61,7 @@ pub(crate) struct ApiAnswer {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
+    repository().join("tests/captures")
 }
 
 /// Reads `KUMA-SCENARIO/FILE`.
@@ -70,23 +73,8 @@ pub(crate) fn load<T: DeserializeOwned>(name: &str) -> T {
 
 /// Every `KUMA-SCENARIO/FILE` there is, sorted.
 pub(crate) fn all() -> Vec<String> {
-    let names = |directory: &Path| -> Vec<String> {
-        fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap())
-            .map(|entry| entry.file_name().into_string().unwrap())
-            .filter(|name| name != "README.md")
-            .collect()
-    };
-    let mut all: Vec<String> = names(&root())
-        .into_iter()
-        .flat_map(|folder| {
-            let files = names(&root().join(&folder));
-            files
-                .into_iter()
-                .map(move |file| format!("{folder}/{file}"))
-        })
-        .collect();
-    all.sort();
-    all
+    let root = root();
+    let files = entries(&root).into_iter().filter(|path| path.is_file());
+    let names = files.map(|path| path.strip_prefix(&root).unwrap().display().to_string());
+    names.filter(|name| !name.ends_with("README.md")).collect()
 }

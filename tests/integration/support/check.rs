@@ -1,9 +1,9 @@
 //! `kuma-prometheus-sd check` as a test holds it: whatever it finds, it changes nothing.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::support::files::entries;
 use crate::support::harness::{Finished, Launch};
 
 /// A check of the control plane at an address, with `kuma.file_sd.json` in a folder of its own.
@@ -49,20 +49,11 @@ pub(crate) fn failed(launch: &Launch) -> String {
     finished.stdout
 }
 
-/// Every file below a folder with its content, and every folder.
-fn contents(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder can be read") {
-            let path = entry.expect("an entry can be read").path();
-            let is_folder = path.is_dir();
-            let content = (!is_folder).then(|| fs::read(&path).expect("a file can be read"));
-            found.insert(path.to_string_lossy().into_owned(), content);
-            if is_folder {
-                folders.push(path);
-            }
-        }
-    }
-    found
+/// Everything in a folder, at any depth, and the content of the files.
+fn contents(folder: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let with_content = |path: PathBuf| {
+        let content = (!path.is_dir()).then(|| fs::read(&path).expect("a file can be read"));
+        (path, content)
+    };
+    entries(folder).into_iter().map(with_content).collect()
 }

@@ -1,10 +1,11 @@
 //! Commands that are run to their end: the scripts of this repository, and the tools that judge
-//! what they make.
+//! what they make; and what the command that runs the tests asks of them.
 
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 use crate::support::not_tried::not_tried;
 
@@ -53,6 +54,12 @@ pub(crate) fn run(command: &mut Command) -> Ended {
         code: output.status.code(),
         output: text,
     }
+}
+
+/// A number that a variable of the environment gives.
+pub(crate) fn from_environment<T: FromStr>(name: &str) -> Option<T> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
 /// Whether a program is here; reports where a test cannot be done without it.

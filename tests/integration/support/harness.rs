@@ -37,6 +37,9 @@ pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often a condition that nothing announces, such as a file's content, is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// The address of a control plane that is away: nothing listens at port 1.
+pub(crate) const NOTHING_THERE: &str = "grpc://127.0.0.1:1";
+
 /// How a daemon is to be started.
 #[derive(Clone)]
 pub(crate) struct Launch {

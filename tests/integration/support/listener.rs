@@ -10,9 +10,6 @@ use crate::support::harness::{Daemon, SOON};
 /// The argument that lets the system choose the port.
 pub(crate) const LISTEN: &str = "--listen-address=127.0.0.1:0";
 
-/// The address of a control plane that is away: nothing listens at port 1.
-pub(crate) const NOTHING_THERE: &str = "grpc://127.0.0.1:1";
-
 /// What precedes the address in the log.
 const SERVED_AT: &str = "metrics, the list and a status page are served at http://";
 

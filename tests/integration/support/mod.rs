@@ -5,6 +5,7 @@ pub(crate) mod captures;
 pub(crate) mod check;
 pub(crate) mod command;
 pub(crate) mod decoded;
+pub(crate) mod files;
 pub(crate) mod following;
 pub(crate) mod foreign_servers;
 pub(crate) mod hammer;

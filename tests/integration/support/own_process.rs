@@ -17,6 +17,10 @@ const WITHOUT_RIGHTS: &str =
     "[ $(id -u) != 0 ] || set -- setpriv --bounding-set=-all --inh-caps=-all \"$@\"
     exec \"$@\"";
 
+/// The prelude of a daemon that is to be the user without rights.
+pub(crate) const AS_NOBODY: &str =
+    r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" "$@""#;
+
 /// Where a test runs.
 pub(crate) enum Side {
     /// In a process of its own, with this folder.

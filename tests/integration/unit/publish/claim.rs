@@ -5,7 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use kuma_prometheus_sd::output::file::{ClaimError, OutputFile, check};
 
-use super::{claim, folder, list, mode, names};
+use super::{claim, folder, list};
+
+use crate::support::files::{mode, names};
 
 #[test]
 fn a_claim_leaves_nothing_but_the_lock_beside_the_output() {

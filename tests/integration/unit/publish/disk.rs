@@ -1,8 +1,7 @@
 //! Where the file system has no place for the output, or none at the moment, and what the process
 //! brings along: outputs that are no files, paths that lead nowhere, a full disk, the umask.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,8 @@ use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
 use kuma_prometheus_sd::output::state_machine::Inspection;
 use tempfile::TempDir;
 
-use super::{claim, claim_with_mode, list, mode, names, refusal};
+use super::{claim, claim_with_mode, list, refusal};
+use crate::support::files::{fill, mode, names};
 use crate::support::own_process;
 
 #[test]
@@ -173,14 +173,6 @@ fn take_all_files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Takes all the room for bytes that is left.
-fn take_all_bytes(directory: &Path) -> PathBuf {
-    let path = directory.join("filler");
-    let mut filler = File::create(&path).unwrap();
-    while filler.write_all(&[b'x'; 4096]).is_ok() {}
-    path
-}
-
 #[test]
 fn a_disk_without_room_for_a_file_is_a_problem_that_may_pass() {
     let test = a_disk_without_room_for_a_file_is_a_problem_that_may_pass;
@@ -231,7 +223,7 @@ fn a_disk_without_room_for_the_bytes_keeps_the_old_file() {
     let path = directory.join("kuma.json");
     let mut output = claim(&path);
     output.replace(&list(1)).unwrap();
-    let filler = take_all_bytes(&directory);
+    let filler = fill(&directory).unwrap();
     let before = names(&directory);
     let error = output.replace(&list(100)).unwrap_err().to_string();
     assert!(error.starts_with("cannot write "), "{error}");

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use kuma_prometheus_sd::output::state_machine::Inspection;
 
-use super::{claim, folder, list, mode, names};
+use super::{claim, folder, list};
+
+use crate::support::files::{mode, names};
 
 #[test]
 fn an_inspection_distinguishes_same_different_and_missing() {

@@ -8,7 +8,9 @@ use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
 use kuma_prometheus_sd::output::state_machine::Inspection;
 use tempfile::TempDir;
 
-use super::{claim, list, names, refusal};
+use super::{claim, list, refusal};
+
+use crate::support::files::names;
 
 /// Writes through `link`, and sees that it is a link to `target` before and after.
 #[track_caller]

@@ -6,8 +6,6 @@ mod inspect;
 mod links;
 mod replace;
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -60,21 +58,8 @@ pub(crate) fn refusal(path: &Path) -> String {
     OutputFile::claim(path, 0o644).unwrap_err().to_string()
 }
 
-/// The names in a directory, sorted.
-pub(crate) fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    names
-}
-
 pub(crate) fn folder() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("kuma.json");
     (folder, path)
-}
-
-pub(crate) fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().mode() & 0o7777
 }

@@ -7,7 +7,9 @@ use std::thread;
 use kuma_prometheus_sd::output::file::{ClaimError, OutputFile};
 use kuma_prometheus_sd::output::state_machine::Inspection;
 
-use super::{claim, folder, list, names};
+use super::{claim, folder, list};
+
+use crate::support::files::names;
 
 #[test]
 fn a_replaced_file_holds_the_content_and_nothing_lies_beside_it() {
