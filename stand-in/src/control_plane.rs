@@ -84,6 +84,18 @@ impl ControlPlane {
         Plan::new(kuma).start().expect("a free port to listen on")
     }
 
+    /// The same with a mesh of these dataplanes.
+    ///
+    /// # Panics
+    ///
+    /// As [`ControlPlane::start`].
+    #[must_use]
+    pub fn serving(kuma: KumaVersion, dataplanes: &[Dataplane]) -> ControlPlane {
+        let plane = ControlPlane::start(kuma);
+        plane.publish(dataplanes);
+        plane
+    }
+
     fn from_plan(plan: Plan) -> io::Result<ControlPlane> {
         let state = Arc::new(State::new(plan.kuma));
         let grpc = GrpcServer::start(&state).map_err(io::Error::other)?;

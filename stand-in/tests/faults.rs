@@ -17,8 +17,7 @@ fn backend() -> Dataplane {
 
 #[test]
 fn an_upgrade_ends_the_streams_and_forgets_the_versions_but_not_the_mesh() {
-    let plane = ControlPlane::start(KumaVersion::V1_2);
-    plane.publish(&[backend()]);
+    let plane = ControlPlane::serving(KumaVersion::V1_2, &[backend()]);
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request("", "", None);
     let before = stream.response();

@@ -91,8 +91,7 @@ fn without_a_snapshot_the_first_answer_is_missing() {
 
 #[test]
 fn assignments_are_those_of_kuma() {
-    let plane = ControlPlane::start(KumaVersion::V1_2);
-    plane.publish(&[backend()]);
+    let plane = ControlPlane::serving(KumaVersion::V1_2, &[backend()]);
 
     let mut v1 = Stream::open(plane.port(), ApiVersion::V1);
     v1.request("", "", None);

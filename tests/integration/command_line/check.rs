@@ -30,8 +30,7 @@ const WELL: [&str; 2] = [
 
 #[test]
 fn grpc_v1_at_mads_itself() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(3));
     let address = plane.grpc_url();
     let told = passed(&check(&address).argument("--name=prometheus-01"));
     let authority = format!("127.0.0.1:{}", plane.port());
@@ -50,8 +49,7 @@ fn grpc_v1_at_mads_itself() {
 
 #[test]
 fn grpc_v1alpha1_by_way_of_the_catalog() {
-    let plane = ControlPlane::start(KumaVersion::V0_7);
-    plane.publish(&backends(2));
+    let plane = ControlPlane::serving(KumaVersion::V0_7, &backends(2));
     let address = plane.api_url();
     let authority = format!("127.0.0.1:{}", plane.port());
     expect_lines(

@@ -12,8 +12,7 @@ use crate::support::mesh::{EMPTY, backend};
 fn skipped_targets_are_counted_and_named_with_the_reason() {
     let lost = Dataplane::new("frontend", "frontend-01", "");
     for kuma in [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12] {
-        let plane = ControlPlane::start(kuma);
-        plane.publish(&[backend(0), lost.clone()]);
+        let plane = ControlPlane::serving(kuma, &[backend(0), lost.clone()]);
         let told = passed(&check(&plane.grpc_url()));
         assert!(
             told.contains("a list has come: 2 assignments with 1 target, 1 skipped\n"),

@@ -72,8 +72,7 @@ fn the_first_list_is_written() {
     at_once(
         [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12],
         |kuma| {
-            let plane = ControlPlane::start(kuma);
-            plane.publish(&backends(3));
+            let plane = ControlPlane::serving(kuma, &backends(3));
             let launch = once(&format!("http://{}", plane.api().address()));
             let finished = succeeds(&launch);
             let api_version = match kuma {
@@ -143,8 +142,7 @@ fn the_first_list_is_printed_and_nothing_else_goes_to_stdout() {
 
 #[test]
 fn it_ends_where_the_file_is_right_already() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&backends(3));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &backends(3));
     let launch = once(&plane.grpc_url());
     succeeds(&launch);
     let before = fs::metadata(launch.output_path()).unwrap();
@@ -268,8 +266,7 @@ fn a_full_disk_is_an_error_unless_the_file_is_right_already() {
     let Some(disk) = own_process::with_disk("1m,nr_inodes=6", test) else {
         return;
     };
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &backends(1));
     let launch = once(&plane.grpc_url()).output(disk.join("kuma.file_sd.json"));
     succeeds(&launch);
     for number in 0..6 {
@@ -298,8 +295,7 @@ fn printed_to(launch: &Launch, stdout: impl Into<Stdio>) -> Output {
 
 #[test]
 fn a_stdout_that_cannot_be_written_is_an_error() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&lists::list(1, 1000));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &lists::list(1, 1000));
     let launch = once(&plane.grpc_url()).argument("--output-file=-");
     let closed = || {
         let (reader, writer) = pipe().unwrap();
@@ -323,8 +319,7 @@ fn a_stdout_that_cannot_be_written_is_an_error() {
 
 #[test]
 fn a_stdout_that_is_not_read_is_waited_for_until_the_timeout() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&lists::list(1, 2000));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &lists::list(1, 2000));
     let launch = once(&plane.grpc_url())
         .argument("--output-file=-")
         .argument("--timeout=6s");

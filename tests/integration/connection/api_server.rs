@@ -253,11 +253,13 @@ fn a_global_control_plane_is_named_where_mads_is_not_reached() {
 
 #[test]
 fn targets_without_a_service_are_counted_by_the_daemon_and_by_check() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&[
-        backend(0),
-        Dataplane::new("unknown", "dp-1", "10.0.0.9:5670"),
-    ]);
+    let plane = ControlPlane::serving(
+        KumaVersion::V2_12,
+        &[
+            backend(0),
+            Dataplane::new("unknown", "dp-1", "10.0.0.9:5670"),
+        ],
+    );
     let text = "1 of 2 targets have the service `unknown`; label their Dataplanes with \
                 kuma.io/workload";
     let daemon = Launch::follow(&plane.api_url()).start();

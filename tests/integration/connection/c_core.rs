@@ -22,8 +22,7 @@ fn runs_c_core(daemon: &Daemon) -> bool {
 #[test]
 fn c_core_is_started_only_where_grpc_is_spoken() {
     for (kuma, expected) in [(KumaVersion::V2_6, true), (KumaVersion::V2_12, false)] {
-        let plane = ControlPlane::start(kuma);
-        plane.publish(&backends(1));
+        let plane = ControlPlane::serving(kuma, &backends(1));
         let daemon = Launch::follow(&plane.api_url()).start();
         daemon.wait_for_file(&file_v1(&backends(1)));
         assert_eq!(runs_c_core(&daemon), expected, "{kuma:?}");
@@ -32,8 +31,7 @@ fn c_core_is_started_only_where_grpc_is_spoken() {
 
 #[test]
 fn c_core_is_started_when_a_control_plane_becomes_one_with_grpc() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &backends(1));
     let daemon = Launch::follow(&plane.api_url()).start();
     daemon.wait_for_file(&file_v1(&backends(1)));
     plane.upgrade_to(KumaVersion::V2_6);

@@ -18,8 +18,7 @@ const SLACK: Duration = Duration::from_millis(500);
 
 /// The control plane, and a daemon that has its list and waits for the next.
 fn following() -> (ControlPlane, Daemon) {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&[backend(0)]);
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &[backend(0)]);
     let daemon = Launch::follow(&plane.http_url()).start();
     daemon.wait_for_file(&file_v1(&[backend(0)]));
     expect_waiting_poll(&plane);

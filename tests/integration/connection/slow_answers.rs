@@ -82,8 +82,7 @@ fn a_body_that_falls_silent_is_given_up_after_30_seconds() {
 
 #[test]
 fn a_list_that_comes_slowly_is_waited_for() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&[backend(0)]);
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &[backend(0)]);
     let daemon = Launch::follow(&plane.http_url()).start();
     daemon.wait_for_file(&file_v1(&[backend(0)]));
     expect_waiting_poll(&plane);

@@ -28,8 +28,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
         not_tried("libfaketime is not installed");
         return;
     };
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 3));
     let launch = Launch::follow(&plane.grpc_url());
     let clock = launch.folder().join("clock");
     launch.put("clock", "+0\n");

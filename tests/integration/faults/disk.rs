@@ -31,8 +31,7 @@ fn follow_onto(plane: &ControlPlane, disk: &Path) -> Launch {
 
 /// Makes a disk ill under a running daemon, publishes, and heals it.
 fn is_endured(disk: &Path, cause: &str, make_ill: impl FnOnce(), heal: impl FnOnce()) {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(0, TARGETS));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(0, TARGETS));
     let daemon = follow_onto(&plane, disk).start();
     daemon.wait_for_file(&lists::file(0, TARGETS));
     let reader = Reader::start(daemon.output_path());
@@ -79,8 +78,7 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
     let Some(disk) = own_process::with_disk("1m", test) else {
         return;
     };
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, TARGETS));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, TARGETS));
     fs::write(disk.join("kuma.file_sd.json"), lists::file(0, TARGETS)).expect("there is room");
     let filler = fill(&disk).unwrap();
     let daemon = follow_onto(&plane, &disk).start();

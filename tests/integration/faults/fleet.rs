@@ -58,8 +58,7 @@ impl Fleet {
     /// Starts it, and waits until each daemon has acknowledged the list.
     fn start() -> Fleet {
         let only = ONE_FLEET.lock().unwrap_or_else(PoisonError::into_inner);
-        let plane = ControlPlane::start(KumaVersion::V2_6);
-        plane.publish(&lists::list(1, 2));
+        let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 2));
         let start = |number| {
             let launch = Launch::follow(&plane.grpc_url());
             launch.argument(format!("--name={}", name(number))).start()

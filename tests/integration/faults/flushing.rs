@@ -110,8 +110,7 @@ const CALLS: [&str; 2] = ["-e", "trace=fsync,fdatasync,/^rename"];
 
 #[test]
 fn a_list_is_on_disk_before_it_is_shown_and_its_name_after() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 50));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 50));
     let Some(traced) = Traced::start(&plane, &CALLS, "wrote 50 targets") else {
         return;
     };
@@ -140,8 +139,7 @@ fn steps_to_be_readable(trace: &str) -> Vec<String> {
 
 #[test]
 fn nobody_else_can_read_a_file_before_all_of_it_is_written() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 50));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 50));
     let calls = ["-e", "trace=/^open,write,/chmod"];
     let Some(traced) = Traced::start(&plane, &calls, "wrote 50 targets") else {
         return;
@@ -159,8 +157,7 @@ fn nobody_else_can_read_a_file_before_all_of_it_is_written() {
 
 #[test]
 fn a_flush_of_the_folder_that_fails_is_repeated_until_it_works() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 50));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 50));
     let failing = ["-e", "inject=fsync:error=EIO:when=2..3"];
     let Some(traced) = Traced::start(
         &plane,
@@ -202,8 +199,7 @@ fn a_large_file_on_a_slow_disk_is_written_in_parts_and_passes_for_no_hang() {
     let long = "x".repeat(1320);
     let tagged = |dataplane: Dataplane| dataplane.tag("long", &long);
     let mesh: Vec<Dataplane> = mesh::backends(4000).into_iter().map(tagged).collect();
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&mesh);
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &mesh);
     let slow = [
         "-e",
         "trace=write,fsync,fdatasync,/^rename",
@@ -235,8 +231,7 @@ fn a_large_file_on_a_slow_disk_is_written_in_parts_and_passes_for_no_hang() {
 
 #[test]
 fn a_file_system_without_locks_is_warned_of_and_written() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 3));
     for error in ["ENOLCK", "EOPNOTSUPP", "EINVAL", "ENOSYS"] {
         let inject = format!("inject=flock:error={error}");
         let options = ["-e", "trace=flock", "-e", &inject];

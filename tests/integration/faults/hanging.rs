@@ -84,8 +84,7 @@ impl Drop for Lease {
 
 /// A daemon whose writer hangs.
 fn hanging(manager: &Manager) -> Option<(ControlPlane, Daemon, Lease)> {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 3));
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
     let launch = manager
         .manage(launch)
@@ -142,8 +141,7 @@ fn the_daemon_ends_nevertheless() {
 
 #[test]
 fn a_single_run_ends_at_its_timeout() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, 1));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 1));
     let launch = Launch::follow(&plane.grpc_url()).arguments(["--once", "--timeout=6s"]);
     launch.put("kuma.file_sd.json", "old");
     let Some(lease) = Lease::take(launch.output_path()) else {

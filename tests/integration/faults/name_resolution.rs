@@ -31,8 +31,7 @@ fn an_outage_of_the_name_server_does_not_end_a_connection_that_stands() {
         return;
     }
     let names = NameServer::start();
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&lists::list(1, 20));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &lists::list(1, 20));
     let daemon = Launch::follow(&format!("http://cp.test:{}", plane.port())).start();
     daemon.wait_for_file(&lists::file(1, 20));
     names.set(Answer::NoSuchName);

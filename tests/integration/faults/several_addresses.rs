@@ -45,8 +45,7 @@ fn an_address_that_swallows_everything_does_not_hide_the_next_one() {
 }
 
 fn is_reached(kuma: KumaVersion, scheme: &str, name: &str) {
-    let plane = ControlPlane::start(kuma);
-    plane.publish(&lists::list(1, 20));
+    let plane = ControlPlane::serving(kuma, &lists::list(1, 20));
     let start = Instant::now();
     let address = format!("{scheme}://{name}:{}", plane.port());
     let daemon = Launch::follow(&address).start();

@@ -10,8 +10,7 @@ use crate::support::observe::written;
 #[test]
 fn other_versions_and_another_order_change_nothing() {
     let mesh = backends(50);
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&mesh);
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &mesh);
     let daemon = Launch::follow(&plane.grpc_url()).start();
     daemon.wait_for_file(&file_v1(&mesh));
     let before = written(daemon.output_path());
@@ -33,8 +32,7 @@ fn other_versions_and_another_order_change_nothing() {
 #[test]
 fn a_daemon_that_restarts_onto_an_equal_file_writes_nothing() {
     let mesh = backends(50);
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&mesh);
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &mesh);
     let launch = Launch::follow(&plane.grpc_url());
     let daemon = launch.start();
     daemon.wait_for_file(&file_v1(&mesh));
@@ -67,8 +65,7 @@ fn is_received_whole(kuma: KumaVersion, dataplanes: usize, at_least: usize) {
         .collect();
     // The tag alone is as long, once as it is and once as a list of one.
     assert!(2 * long.len() * dataplanes >= at_least);
-    let plane = ControlPlane::start(kuma);
-    plane.publish(&mesh);
+    let plane = ControlPlane::serving(kuma, &mesh);
     let daemon = Launch::follow(&plane.grpc_url()).start();
     daemon.wait_for_file(&file_v1(&mesh));
     plane.publish(&[]);

@@ -40,8 +40,7 @@ fn wait_for(path: &Path, expected: &str) {
 
 #[test]
 fn a_link_that_is_changed_or_replaced_is_followed_and_reported_once() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
     let launch = Launch::follow(&plane.grpc_url());
     let folder = launch.folder();
     let [old, new] = ["old", "new"].map(|name| folder.join(name).join("real.json"));
@@ -76,8 +75,7 @@ fn a_link_that_is_changed_or_replaced_is_followed_and_reported_once() {
 
 #[test]
 fn a_list_that_becomes_empty_is_a_warning() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(3));
     let daemon = Launch::follow(&plane.grpc_url()).start();
     daemon.wait_for_file(&file_v1(&backends(3)));
     plane.publish(&[]);
@@ -89,8 +87,7 @@ fn a_list_that_becomes_empty_is_a_warning() {
 
 #[test]
 fn at_debug_the_targets_that_came_went_or_changed_are_named() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(3));
     let daemon = Launch::follow(&plane.grpc_url()).start();
     daemon.wait_for_log(
         "added backend-00000 (10.0.0.1:5670), backend-00001 (10.0.0.2:5670), backend-00002 \

@@ -67,8 +67,7 @@ fn a_file_that_is_changed_from_outside_is_put_right_within_10_seconds() {
         }),
     ];
     let mesh = backends(5);
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&mesh);
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &mesh);
     let daemons: Vec<Daemon> = damages
         .iter()
         .map(|_| {

@@ -18,8 +18,7 @@ const MORE_DESCRIPTORS: usize = 32 + 2;
 
 #[test]
 fn a_thousand_slow_clients_change_nothing() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
     let daemon = Launch::follow(&plane.grpc_url()).argument(LISTEN).start();
     daemon.wait_for_file(&file_v1(&backends(1)));
     let address = address_of(&daemon);
@@ -55,8 +54,7 @@ const MORE_MEMORY_KIB: u64 = 64 << 10;
 #[test]
 fn clients_that_never_read_hold_no_more_than_two_lists() {
     let targets = 20_000;
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&lists::list(1, targets));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, targets));
     let daemon = Launch::follow(&plane.grpc_url()).argument(LISTEN).start();
     daemon.wait_for_file(&lists::file(1, targets));
     let address = address_of(&daemon);
@@ -89,8 +87,7 @@ fn clients_that_never_read_hold_no_more_than_two_lists() {
 
 #[test]
 fn few_descriptors_are_left_to_what_the_daemon_is_for() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
     let launch = Launch::follow(&plane.grpc_url()).argument(LISTEN);
     let daemon = launch.prelude("ulimit -n 40").start();
     daemon.wait_for_file(&file_v1(&backends(1)));

@@ -98,8 +98,7 @@ fn each_metric_counts_what_it_says() {
 
 #[test]
 fn a_connection_that_is_given_up_by_sighup_is_none_until_there_is_another() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
     let mut daemon = Launch::follow(&plane.grpc_url()).argument(LISTEN).start();
     daemon.wait_for_file(&file_v1(&backends(1)));
     let address = address_of(&daemon);

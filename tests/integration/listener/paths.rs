@@ -13,8 +13,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 #[test]
 fn each_path_has_its_content_and_nothing_else_is_served() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(2));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(2));
     let daemon = Launch::follow(&plane.grpc_url()).argument(LISTEN).start();
     let file = file_v1(&backends(2));
     daemon.wait_for_file(&file);

@@ -29,8 +29,7 @@ fn listening(daemon: &Daemon) -> usize {
 
 #[test]
 fn nothing_listens_unless_asked() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
     for (arguments, expected) in [(&[][..], 0), (&[LISTEN][..], 1)] {
         let daemon = Launch::follow(&plane.grpc_url())
             .arguments(arguments.iter().copied())

@@ -20,8 +20,7 @@ struct Served {
 
 /// Starts both, and waits until the list is in the file.
 fn serve(dataplanes: &[Dataplane]) -> Served {
-    let control_plane = ControlPlane::start(KumaVersion::V2_6);
-    control_plane.publish(dataplanes);
+    let control_plane = ControlPlane::serving(KumaVersion::V2_6, dataplanes);
     let daemon = Launch::follow(&control_plane.api_url())
         .argument("--listen-address=127.0.0.1:0")
         .start();

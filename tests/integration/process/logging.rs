@@ -22,8 +22,7 @@ fn follow_at(level: &str, address: &str) -> Launch {
 
 #[test]
 fn a_normal_life_is_a_handful_of_lines() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(3));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(3));
     let launch = follow_at("info", &plane.grpc_url());
     let daemon = launch.start();
     daemon.wait_for_log("3 added");

@@ -29,8 +29,7 @@ fn a_daemon_that_cannot_start_is_never_ready() {
 
 #[test]
 fn the_status_says_how_many_targets_there_are_from_where_and_since_when() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.publish(&backends(2));
+    let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(2));
     let manager = Manager::listen();
     let launch = manager.manage(Launch::follow(&plane.grpc_url()));
     let daemon = launch.start();
@@ -89,8 +88,7 @@ fn the_status_tells_of_rejected_responses_until_one_is_accepted() {
 
 #[test]
 fn the_status_over_http_names_http() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.publish(&backends(1));
+    let plane = ControlPlane::serving(KumaVersion::V2_12, &backends(1));
     let manager = Manager::listen();
     let daemon = manager.manage(Launch::follow(&plane.http_url())).start();
     manager.expect(&format!(
@@ -139,8 +137,7 @@ fn a_manager_may_listen_at_an_abstract_name() {
 #[test]
 fn a_manager_that_cannot_be_told_is_worth_one_warning() {
     for address in ["/nobody/listens", "relative", "vsock:2:1"] {
-        let plane = ControlPlane::start(KumaVersion::V2_6);
-        plane.publish(&backends(1));
+        let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
         let launch = Launch::follow(&plane.grpc_url()).variable("NOTIFY_SOCKET", address);
         let daemon = launch.start();
         daemon.wait_for_file(&file_v1(&backends(1)));

@@ -18,8 +18,7 @@ pub(crate) fn following(kuma: KumaVersion) -> (ControlPlane, Daemon) {
 
 /// The same with so many targets.
 pub(crate) fn following_list_of(kuma: KumaVersion, targets: usize) -> (ControlPlane, Daemon) {
-    let plane = ControlPlane::start(kuma);
-    plane.publish(&lists::list(1, targets));
+    let plane = ControlPlane::serving(kuma, &lists::list(1, targets));
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
     let daemon = launch.start();
     daemon.wait_for_file(&lists::file(1, targets));
