@@ -1,12 +1,12 @@
 //! `kuma-prometheus-sd check`: the connection to the control plane, step by step, and that nothing is
 //! changed by it.
 
-use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Validity};
+use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion};
 use serde_json::json;
 
-use crate::support::check::{check, failed, passed, run};
+use crate::support::check::{check, passed, run};
 use crate::support::mesh::backends;
-use crate::support::secure::{api_url, grpcs_url, plane as secure_plane, server_of};
+use crate::support::secure::{api_url, plane as secure_plane, server_of};
 
 /// The lines of a text, each of which must begin with what is expected of it.
 #[track_caller]
@@ -127,32 +127,6 @@ fn https_with_the_issuer_and_the_end_of_each_certificate() {
             WELL[1],
         ],
     );
-}
-
-#[test]
-fn a_certificate_that_cannot_be_trusted_is_shown_with_the_reason() {
-    let authority = Authority::new("the authority");
-    let expired = authority.server(&["127.0.0.1"], Validity::Expired);
-    let elsewhere = authority.server(&["elsewhere.invalid"], Validity::Valid);
-    let foreign = Authority::new("another").server(&["127.0.0.1"], Validity::Valid);
-    let cases = [
-        (expired, "CN=the authority", "2001", "has expired"),
-        (elsewhere, "CN=the authority", "2999", "is for another name"),
-        (foreign, "CN=another", "2999", "is of an unknown issuer"),
-    ];
-    for (identity, issuer, year, reason) in cases {
-        let plane = secure_plane(&Tls::new(&identity));
-        for address in [api_url(&plane), grpcs_url(&plane)] {
-            let launch = check(&address).argument("--ca-cert-file=ca.pem");
-            launch.put("ca.pem", authority.pem());
-            let told = failed(&launch);
-            let line = told.lines().nth(1).expect("a second line");
-            assert!(line.contains(&format!("is issued by {issuer:?}")), "{told}");
-            assert!(line.contains(year), "{told}");
-            let text = format!("the server's certificate {reason}");
-            assert!(told.contains(&text), "{told}");
-        }
-    }
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn the_first_list_is_written() {
             assert_eq!(files(&launch), ["kuma.file_sd.json"]);
             assert_eq!(finished.stdout, "");
             let text = "wrote 3 targets: 3 added";
-            assert!(finished.stderr.contains(text), "{}", finished.stderr);
+            finished.told(text);
         },
     );
 }
@@ -114,11 +114,7 @@ fn over_grpc_a_newer_list_takes_the_place_of_the_first() {
         fs::read_to_string(launch.output_path()).unwrap(),
         file_v1(&backends(2))
     );
-    assert!(
-        finished.stderr.contains("wrote 2 targets: 2 added"),
-        "{}",
-        finished.stderr
-    );
+    finished.told("wrote 2 targets: 2 added");
 }
 
 #[test]
@@ -131,11 +127,7 @@ fn the_first_list_is_printed_and_nothing_else_goes_to_stdout() {
             .argument("--log-level=debug");
         let finished = succeeds(&launch);
         assert_eq!(finished.stdout, file_v1(&mesh));
-        assert!(
-            finished.stderr.contains("stdout: wrote "),
-            "{}",
-            finished.stderr
-        );
+        finished.told("stdout: wrote ");
         assert_eq!(files(&launch), Vec::<String>::new());
     }
 }
@@ -147,11 +139,7 @@ fn it_ends_where_the_file_is_right_already() {
     succeeds(&launch);
     let before = fs::metadata(launch.output_path()).unwrap();
     let finished = succeeds(&launch);
-    assert!(
-        finished.stderr.contains("already holds 3 targets"),
-        "{}",
-        finished.stderr
-    );
+    finished.told("already holds 3 targets");
     let after = fs::metadata(launch.output_path()).unwrap();
     assert_eq!(after.ino(), before.ino(), "it is not written again");
 }
@@ -174,11 +162,7 @@ fn it_ends_where_the_control_plane_has_nothing_new() {
         launch.put("kuma.file_sd.json", "old");
         let reason = "no list has come within 3.0 s; with named MeshMetric backends";
         let finished = fails(&launch, reason);
-        assert!(
-            finished.stderr.contains("see --name"),
-            "{}",
-            finished.stderr
-        );
+        finished.told("see --name");
         assert_eq!(fs::read(launch.output_path()).unwrap(), b"old");
     });
 }
@@ -231,7 +215,7 @@ fn a_list_that_cannot_be_used_is_an_error_and_a_skipped_target_is_a_warning() {
         plane.publish(&[backend(0), Dataplane::new("frontend", "frontend-01", "")]);
         let finished = succeeds(&launch);
         let warning = "WARN ] skipped 1 target without an address: ";
-        assert!(finished.stderr.contains(warning), "{}", finished.stderr);
+        finished.told(warning);
         assert_eq!(
             fs::read_to_string(launch.output_path()).unwrap(),
             file_v1(&backends(1))

@@ -20,8 +20,7 @@ fn files_for_tls_that_cannot_be_read_are_warned_of_with_plaintext_too() {
     ] {
         let launch = Launch::follow(&plane.grpc_url()).arguments(flags.iter().copied());
         let daemon = launch.start();
-        let line = daemon.wait_for_log(NO_FILE);
-        assert!(line.contains("WARN ] "), "{line}");
+        daemon.wait_for_warning(NO_FILE);
         daemon.wait_for_file(EMPTY);
         daemon.terminate();
 
@@ -53,7 +52,6 @@ fn an_unknown_variable_is_warned_of() {
                    effect; did you mean KUMA_PROMETHEUS_SD_LOG_LEVEL?";
     let launch = Launch::follow(&plane.grpc_url()).variable("KUMA_PROMETHEUS_SD_LOGLEVEL", "warn");
     let daemon = launch.start();
-    let line = daemon.wait_for_log(warning);
-    assert!(line.contains("WARN ] "), "{line}");
+    daemon.wait_for_warning(warning);
     daemon.terminate();
 }

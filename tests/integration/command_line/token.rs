@@ -103,8 +103,7 @@ fn a_token_that_is_refused_is_reported_until_there_is_another() {
     let launch = Launch::follow("http://cp.invalid:5681").variable("HTTP_PROXY", proxy.authority());
     let launch = with_token(launch, NEXT_TOKEN);
     let daemon = launch.start();
-    let line = daemon.wait_for_log(REFUSED);
-    assert!(line.contains("WARN"), "{line}");
+    let line = daemon.wait_for_warning(REFUSED);
     let advice = "so MADS is taken to be at its usual port; put a token there that it accepts, or \
                   give --cp-address=grpc://cp.invalid:5676";
     assert!(line.contains(advice), "{line}");

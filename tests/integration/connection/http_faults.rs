@@ -5,10 +5,11 @@ use std::time::Duration;
 use kuma_stand_in::{ApiVersion, Body, ControlPlane, Event, HttpAnswer, KumaVersion, SeenRequest};
 use serde_json::json;
 
-use crate::support::foreign_servers::{at_once, expect_waiting_poll};
+use crate::support::foreign_servers::at_once;
 use crate::support::harness::{Daemon, Launch, SOON};
 use crate::support::mesh::{backend, file_v1};
 use crate::support::no_list::no_lists;
+use crate::support::observe::expect_settled;
 
 /// Polls start at least this far apart.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ fn following() -> (ControlPlane, Daemon) {
     let plane = ControlPlane::serving(KumaVersion::V2_12, &[backend(0)]);
     let daemon = Launch::follow(&plane.http_url()).start();
     daemon.wait_for_file(&file_v1(&[backend(0)]));
-    expect_waiting_poll(&plane);
+    expect_settled(&plane);
     plane.events().discard();
     (plane, daemon)
 }

@@ -8,9 +8,10 @@ use kuma_stand_in::{
 };
 use serde_json::json;
 
-use crate::support::foreign_servers::{Proxy, at_once, expect_waiting_poll};
+use crate::support::foreign_servers::{Proxy, at_once};
 use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{EMPTY, backend, file_v1};
+use crate::support::observe::expect_settled;
 
 /// A body may be silent for so long.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -61,7 +62,7 @@ fn a_body_that_falls_silent_is_given_up_after_30_seconds() {
         }
         let daemon = launch.start();
         daemon.wait_for_file(&file_v1(&[backend(0)]));
-        expect_waiting_poll(&plane);
+        expect_settled(&plane);
 
         let silent_since = Instant::now();
         plane.answer_http(drip(SOON * 10));
@@ -85,7 +86,7 @@ fn a_list_that_comes_slowly_is_waited_for() {
     let plane = ControlPlane::serving(KumaVersion::V2_12, &[backend(0)]);
     let daemon = Launch::follow(&plane.http_url()).start();
     daemon.wait_for_file(&file_v1(&[backend(0)]));
-    expect_waiting_poll(&plane);
+    expect_settled(&plane);
     let count = u32::try_from(empty_list().len()).expect("it is short");
     plane.answer_http(drip(LONGER / count));
     daemon.wait_for_file(EMPTY);

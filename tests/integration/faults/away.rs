@@ -9,13 +9,10 @@ use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, Fault, KumaVersion};
 
-use crate::support::harness::{Daemon, Launch, on_its_port, wait_until};
+use crate::support::harness::{Launch, on_its_port};
 use crate::support::lists;
 use crate::support::mesh::{backends, file_v1};
-use crate::support::observe::{self, OLD, assert_quiet};
-
-/// After any outage the daemon is back within this time: the longest pause, and an attempt.
-const BACK_WITHIN: Duration = Duration::from_secs(45);
+use crate::support::observe::{self, BACK_WITHIN, OLD, assert_quiet};
 
 /// After a short outage it is back within 3 s; this machine may need as long again.
 const BACK_SOON: Duration = Duration::from_secs(6);
@@ -163,17 +160,10 @@ fn is_endured(away: &Away) {
     (away.end)(&plane);
     let back = Instant::now();
     for (daemon, when) in daemons {
-        wait_for_file_within(daemon, &lists::file(2, 20), back + BACK_WITHIN);
+        let left = BACK_WITHIN.saturating_sub(back.elapsed());
+        daemon.wait_for_file_within(&lists::file(2, 20), left);
         println!("{}, {when}: back within {:?}", away.name, back.elapsed());
     }
-}
-
-#[track_caller]
-fn wait_for_file_within(daemon: &Daemon, expected: &str, deadline: Instant) {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let is_there = || daemon.file().as_deref() == Some(expected);
-    let came = wait_until(left, is_there);
-    assert!(came, "not back in time");
 }
 
 #[test]

@@ -12,10 +12,9 @@ use kuma_stand_in::{
 };
 
 use crate::support::following::{TARGETS, following};
-use crate::support::harness::Daemon;
 use crate::support::lists;
 use crate::support::no_list::no_lists;
-use crate::support::observe::{WHILE, assert_quiet};
+use crate::support::observe::{BACK_WITHIN, WHILE, assert_quiet};
 
 /// The hundredths of a core that a build without optimisation may use while it is answered as often
 /// as it asks.
@@ -168,11 +167,7 @@ fn a_stream_that_is_closed_after_every_answer_passes() {
     });
     plane.set_answers(Answers::Faithful);
     plane.publish(&lists::list(2, TARGETS));
-    expect_file(
-        "closed after every answer",
-        &daemon,
-        &lists::file(2, TARGETS),
-    );
+    daemon.wait_for_file_within(&lists::file(2, TARGETS), BACK_WITHIN);
 }
 
 fn passes(bad: &Bad) {
@@ -189,18 +184,8 @@ fn passes(bad: &Bad) {
 
     (bad.end)(&plane);
     plane.publish(&lists::list(2, TARGETS));
-    expect_file(fault, &daemon, &lists::file(2, TARGETS));
+    daemon.wait_for_file_within(&lists::file(2, TARGETS), BACK_WITHIN);
     assert!(daemon.is_running(), "{fault}");
-}
-
-#[track_caller]
-fn expect_file(fault: &str, daemon: &Daemon, expected: &str) {
-    let limit = Duration::from_secs(45);
-    let is_there = || daemon.file().as_deref() == Some(expected);
-    assert!(
-        crate::support::harness::wait_until(limit, is_there),
-        "{fault}"
-    );
 }
 
 fn requests(plane: &ControlPlane) -> usize {

@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::harness::{Daemon, Launch, wait_until};
+use crate::support::harness::{Daemon, Launch};
 use crate::support::lists;
 use crate::support::name_server::{Answer, NameServer};
-use crate::support::observe::{OLD, assert_quiet};
+use crate::support::observe::{BACK_WITHIN, OLD, assert_quiet};
 use crate::support::own_process;
-
-const BACK_WITHIN: Duration = Duration::from_secs(45);
 
 /// Makes the namespace ask the name server of the test.
 const OWN_NAME_SERVER: &str = "ip link set lo up \
@@ -96,8 +94,7 @@ fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_then_back() {
     let back = Instant::now();
     for (number, daemon) in daemons.iter().enumerate() {
         let left = BACK_WITHIN.saturating_sub(back.elapsed());
-        let is_there = || daemon.file() == Some(lists::file(2, 20));
-        assert!(wait_until(left, is_there), "{number} is not back in time");
+        daemon.wait_for_file_within(&lists::file(2, 20), left);
         println!("{number}: back within {:?}", back.elapsed());
     }
 }

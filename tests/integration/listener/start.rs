@@ -48,7 +48,7 @@ fn a_busy_port_is_an_error_at_start() {
     assert_eq!(finished.code, Some(1));
     // EADDRINUSE, whatever the libc calls it.
     let message = format!("cannot listen at http://{address}/: Address ");
-    assert!(finished.stderr.contains(&message), "{}", finished.stderr);
+    finished.told(&message);
     assert!(
         finished
             .stderr
@@ -87,11 +87,7 @@ fn a_unix_socket_is_served_and_replaced_where_nobody_listens_any_more() {
         == 200));
     let second = launch.output("second.json").run_to_its_end();
     assert_eq!(second.code, Some(1), "{}", second.stderr);
-    assert!(
-        second.stderr.contains("cannot listen at unix:"),
-        "{}",
-        second.stderr
-    );
+    second.told("cannot listen at unix:");
     assert_eq!(
         get_by_unix(&socket, "/metrics").status,
         200,
@@ -120,10 +116,6 @@ fn a_file_in_the_place_of_the_socket_is_not_removed() {
         .argument(format!("--listen-address=unix:{}", socket.display()))
         .run_to_its_end();
     assert_eq!(finished.code, Some(1));
-    assert!(
-        finished.stderr.contains("which is not a socket"),
-        "{}",
-        finished.stderr
-    );
+    finished.told("which is not a socket");
     assert_eq!(fs::read_to_string(socket).unwrap(), "somebody's");
 }

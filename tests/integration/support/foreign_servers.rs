@@ -7,10 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use kuma_stand_in::{ApiVersion, ControlPlane, Event};
-
-use crate::support::harness::SOON;
-
 /// The first byte of a TLS handshake, and of nothing else that is spoken here.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -240,18 +236,6 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream) {
     };
     // One that has ended by itself cannot be ended again.
     let _ = to.shutdown(how);
-}
-
-/// Waits for a poll over HTTP that has all there is, and so is not answered for a while.
-#[track_caller]
-pub(crate) fn expect_waiting_poll(plane: &ControlPlane) {
-    let version = plane.version(ApiVersion::V1);
-    plane
-        .events()
-        .expect("a poll that waits", SOON, |event| match event {
-            Event::Request(request) if Some(&request.version_info) == version.as_ref() => Some(()),
-            _ => None,
-        });
 }
 
 /// Tests each case at the same time: what takes time here is waiting.

@@ -226,6 +226,14 @@ pub(crate) struct Finished {
     pub(crate) time: Duration,
 }
 
+impl Finished {
+    /// Sees that it has said this on stderr.
+    #[track_caller]
+    pub(crate) fn told(&self, text: &str) {
+        assert!(self.stderr.contains(text), "{text:?} in {}", self.stderr);
+    }
+}
+
 /// A running daemon. Dropping it kills it.
 pub(crate) struct Daemon {
     command: String,
@@ -276,10 +284,16 @@ impl Daemon {
     /// Waits until the file has exactly this content.
     #[track_caller]
     pub(crate) fn wait_for_file(&self, expected: &str) {
+        self.wait_for_file_within(expected, SOON);
+    }
+
+    /// As `wait_for_file`, for what may take another time.
+    #[track_caller]
+    pub(crate) fn wait_for_file_within(&self, expected: &str, timeout: Duration) {
         let read = || self.file().is_some_and(|file| file == expected);
-        if !wait_until(SOON, read) {
+        if !wait_until(timeout, read) {
             panic!(
-                "the file did not become, within {SOON:?}:\n{}",
+                "the file did not become, within {timeout:?}:\n{}",
                 excerpt(expected)
             );
         }
@@ -289,6 +303,14 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn wait_for_log(&self, text: &str) -> String {
         self.wait_for_log_count(text, 1)
+    }
+
+    /// As `wait_for_log`, and sees that the line is a warning.
+    #[track_caller]
+    pub(crate) fn wait_for_warning(&self, text: &str) -> String {
+        let line = self.wait_for_log(text);
+        assert!(line.contains(" WARN ] "), "{line}");
+        line
     }
 
     /// As `wait_for_log`, for what takes longer by its nature.

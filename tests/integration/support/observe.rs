@@ -14,6 +14,9 @@ use crate::support::harness::{Daemon, SOON};
 /// For how long a fault is watched.
 pub(crate) const WHILE: Duration = Duration::from_secs(10);
 
+/// After any outage the daemon is back within this time: the longest pause, and an attempt.
+pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(45);
+
 /// How many lines a fault may be worth in that time, at the level info.
 const LINES: usize = 4;
 

@@ -1,10 +1,10 @@
 //! The certificate that a control plane makes for itself where it was given none: it signs itself,
-//! says that it is an issuer's (`CA:TRUE`), and serves by itself.
+//! says that it is an issuer's (`CA:TRUE`), and serves by itself. And all those that are refused.
 
-use kuma_stand_in::{Authority, Identity, KumaVersion, Plan, Tls, Validity};
+use kuma_stand_in::{Authority, Event, Identity, Tls, Validity};
 
 use crate::support::check::{check, failed, passed};
-use crate::support::harness::{Launch, localhost_is_known};
+use crate::support::harness::Launch;
 use crate::support::mesh::{EMPTY, backend, file_v1};
 use crate::support::secure::{CONNECTED, api_url, grpcs_url, plane};
 
@@ -59,94 +59,120 @@ fn the_file_may_hold_the_certificates_of_several_control_planes() {
     }
 }
 
-#[test]
-fn an_own_certificate_is_verified_by_name_as_well() {
-    if !localhost_is_known() {
-        return;
-    }
-    let own = Identity::self_signed(&["localhost"], Validity::Valid);
-    let plane = plane(&Tls::new(&own));
-    let address = format!("https://localhost:{}", plane.api().address().port());
-    let launch = given(&own.certificate_pem, &address);
-    launch.start().wait_for_file(EMPTY);
+/// A certificate that a server is not trusted with.
+struct Refused {
+    certificate: Identity,
+    /// What is given as `--ca-cert-file`.
+    given: String,
+    /// What `check` shows of the certificate: by whom it is issued, and when it ends.
+    issuer: &'static str,
+    year: &'static str,
+    /// What is logged, and shown by `check`.
+    told: &'static str,
 }
 
-#[test]
-fn it_is_of_use_for_plaintext_mads_behind_an_https_api_server() {
-    let own = Identity::self_signed(&NAMES, Validity::Valid);
-    let plan = Plan {
-        api_tls: Some(Tls::new(&own)),
-        ..Plan::new(KumaVersion::V2_6)
+fn refusals() -> Vec<Refused> {
+    const UNKNOWN: &str = "the server's certificate is of an unknown issuer; \
+                           give the issuer's certificate as --ca-cert-file";
+    const EXPIRED: &str =
+        "the server's certificate has expired (on 2001-01-01T00:00:00Z); renew it there";
+    const NOT_YET: &str = "the server's certificate is not valid yet (until 2998-01-01T00:00:00Z); \
+                           check both clocks";
+    let own = |names: &[&str], validity, year, told| {
+        let certificate = Identity::self_signed(names, validity);
+        Refused {
+            given: certificate.certificate_pem.clone(),
+            certificate,
+            issuer: "itself",
+            year,
+            told,
+        }
     };
-    let plane = plan.start().expect("free ports");
-    let launch = given(&own.certificate_pem, &api_url(&plane));
-    launch.start().wait_for_file(EMPTY);
-}
-
-/// The server's certificate, what is given as `--ca-cert-file`, and what is logged.
-fn refusals() -> Vec<(&'static str, Identity, String, &'static str)> {
-    let own = |names: &[&str], validity| Identity::self_signed(names, validity);
-    let with_itself = |case, identity: Identity, text| {
-        let pem = identity.certificate_pem.clone();
-        (case, identity, pem, text)
+    let issued = |issuer, authority: &Authority, names: &[&str], validity, year, told| Refused {
+        certificate: authority.server(names, validity),
+        given: authority.pem(),
+        issuer,
+        year,
+        told,
     };
-    let issued_by = |case, authority: &Authority, text| {
-        let identity = authority.server(&NAMES, Validity::Valid);
-        (case, identity, authority.pem(), text)
+    let authority = Authority::new("the authority");
+    let good = |names: &[&str], validity, year, told| {
+        issued(
+            "\"CN=the authority\"",
+            &authority,
+            names,
+            validity,
+            year,
+            told,
+        )
     };
-    let issuer = "the server's certificate is of an unknown issuer; \
-                  give the issuer's certificate as --ca-cert-file";
+    let none = Authority::that_is_none("none");
+    let may_not = Authority::that_may_not_sign("not to sign");
+    let valid = Validity::Valid;
     vec![
-        (
-            "another of the same kind and names",
-            own(&NAMES, Validity::Valid),
-            own(&NAMES, Validity::Valid).certificate_pem,
-            "the server shows an issuer's certificate (CA:TRUE) as its own, and it is not in \
-             --ca-cert-file; put exactly this certificate there",
-        ),
-        with_itself(
-            "another host's",
-            own(&["other.invalid", "10.1.2.3"], Validity::Valid),
+        Refused {
+            given: Identity::self_signed(&NAMES, valid).certificate_pem,
+            ..own(
+                &NAMES,
+                valid,
+                "2999",
+                "the server shows an issuer's certificate (CA:TRUE) as its own, and it is not in \
+                 --ca-cert-file; put exactly this certificate there",
+            )
+        },
+        own(
+            &["other.invalid", "10.1.2.3"],
+            valid,
+            "2999",
             "the server's certificate is for another name (other.invalid, 10.1.2.3, not 127.0.0.1)",
         ),
-        with_itself(
-            "one that has expired",
-            own(&NAMES, Validity::Expired),
-            "the server's certificate has expired (on 2001-01-01T00:00:00Z); renew it there",
+        own(&NAMES, Validity::Expired, "2001", EXPIRED),
+        own(&NAMES, Validity::NotYet, "2999", NOT_YET),
+        issued("\"CN=none\"", &none, &NAMES, valid, "2999", UNKNOWN),
+        issued(
+            "\"CN=not to sign\"",
+            &may_not,
+            &NAMES,
+            valid,
+            "2999",
+            UNKNOWN,
         ),
-        with_itself(
-            "one that is not valid yet",
-            own(&NAMES, Validity::NotYet),
-            "the server's certificate is not valid yet (until 2998-01-01T00:00:00Z); \
-             check both clocks",
+        Refused {
+            given: Authority::new("another").pem(),
+            ..good(&NAMES, valid, "2999", UNKNOWN)
+        },
+        good(
+            &["other.invalid"],
+            valid,
+            "2999",
+            "the server's certificate is for another name (other.invalid, not 127.0.0.1)",
         ),
-        issued_by(
-            "one issued by what is no authority",
-            &Authority::that_is_none("none"),
-            issuer,
-        ),
-        issued_by(
-            "one issued by a key that may not sign certificates",
-            &Authority::that_may_not_sign("not to sign"),
-            issuer,
-        ),
+        good(&NAMES, Validity::Expired, "2001", EXPIRED),
+        good(&NAMES, Validity::NotYet, "2999", NOT_YET),
     ]
 }
 
 #[test]
 fn anything_else_is_refused_in_plain_words() {
-    for (case, identity, pem, expected) in refusals() {
-        let plane = plane(&Tls::new(&identity));
+    for refused in refusals() {
+        let plane = plane(&Tls::new(&refused.certificate));
         for address in [api_url(&plane), grpcs_url(&plane)] {
-            let launch = given(&pem, &address);
+            let launch = given(&refused.given, &address);
             let daemon = launch.start();
             let line = daemon.wait_for_trouble();
-            assert!(line.contains(expected), "{case}: {line}");
-            assert_eq!(daemon.file(), None, "{case}");
+            assert!(line.contains(refused.told), "{}: {line}", refused.told);
+            assert_eq!(daemon.file(), None, "{}", refused.told);
 
             let told = failed(&checked_with(&launch, &address));
-            assert!(told.contains(expected), "{case}: {told}");
+            assert!(told.contains(refused.told), "{}: {told}", refused.told);
+            let shown = format!(
+                "the certificate of 127.0.0.1 is issued by {} and valid until Jan  1 00:00:00 {}",
+                refused.issuer, refused.year
+            );
+            assert!(told.contains(&shown), "{shown}: {told}");
         }
+        let is_request = |event: &Event| matches!(event, Event::Http { .. } | Event::Request(_));
+        assert!(!plane.events().seen().iter().any(is_request));
     }
 }
 

@@ -3,9 +3,10 @@
 
 use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Validity};
 
-use crate::support::foreign_servers::{at_once, expect_waiting_poll};
+use crate::support::foreign_servers::at_once;
 use crate::support::harness::{Daemon, Launch};
 use crate::support::mesh::{EMPTY, backend, file_v1};
+use crate::support::observe::expect_settled;
 use crate::support::secure::{api_url, grpcs_url, plane, server_of, showing, trusting};
 
 #[test]
@@ -225,13 +226,13 @@ fn tls_may_come_and_go_with_what_the_api_server_says() {
         let document = serde_json::json!({"monitoringAssignmentServer": mads});
         plain.api().set("/config", HttpAnswer::json(200, &document));
     };
-    expect_waiting_poll(&plain);
+    expect_settled(&plain);
     config(&secure, true);
     secure.publish(&[backend(1)]);
     plain.fault_proxy().cut();
     daemon.wait_for_file(&file_v1(&[backend(1)]));
 
-    expect_waiting_poll(&secure);
+    expect_settled(&secure);
     config(&plain, false);
     plain.publish(&[backend(2)]);
     secure.fault_proxy().cut();

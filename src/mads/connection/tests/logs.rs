@@ -105,7 +105,12 @@ fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
         origin: Origin::Config,
         ..endpoint()
     };
-    for endpoint in [tls(guessed.clone()), tls(guessed), plaintext] {
+    for endpoint in [
+        tls(guessed.clone()),
+        tls(guessed),
+        plaintext.clone(),
+        plaintext,
+    ] {
         let seconds = story.wait();
         story.step(seconds, Event::Resolved(Ok(endpoint)));
         story.step(seconds, ended(EndKind::Outage));
