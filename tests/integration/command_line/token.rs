@@ -73,33 +73,13 @@ fn the_token_is_in_no_log() {
     }
 }
 
-#[test]
-fn the_token_is_read_at_each_use() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.api().require_token(Some(TOKEN));
-    let launch = with_token(Launch::follow(&plane.api_url()), TOKEN);
-    let daemon = launch.start();
-    daemon.wait_for_file(EMPTY);
-    plane.api().require_token(Some(NEXT_TOKEN));
-    launch.put("token", NEXT_TOKEN);
-    plane.restart();
-    daemon.wait_for_log_count("connected to MADS", 2);
-    assert_eq!(daemon.lines_with("refuses /config"), 0);
-}
-
-/// A proxy by which the API server and MADS of a control plane are at their usual ports, so that a
-/// guess finds it.
-fn proxy_to_usual_ports(plane: &ControlPlane) -> Proxy {
-    Proxy::start(&[(5681, plane.api().address().port()), (5676, plane.port())])
-}
-
 const REFUSED: &str = "the API server refuses the token in token with status 401";
 
 #[test]
 fn a_token_that_is_refused_is_reported_until_there_is_another() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.api().require_token(Some(TOKEN));
-    let proxy = proxy_to_usual_ports(&plane);
+    let proxy = Proxy::to_usual_ports(&plane);
     let launch = Launch::follow("http://cp.invalid:5681").variable("HTTP_PROXY", proxy.authority());
     let launch = with_token(launch, NEXT_TOKEN);
     let daemon = launch.start();
@@ -115,13 +95,15 @@ fn a_token_that_is_refused_is_reported_until_there_is_another() {
     daemon.wait_for_log(&format!("connected to MADS at cp.invalid:{}", plane.port()));
     assert_eq!(daemon.lines_with(REFUSED), 1);
     assert_eq!(daemon.lines_with("sesame"), 0);
+    // It goes through the tunnel.
+    assert!(proxy.heads().iter().all(|head| !head.contains("sesame")));
 }
 
 #[test]
 fn a_check_fails_where_the_token_is_refused_though_a_list_comes() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.api().require_token(Some(TOKEN));
-    let proxy = proxy_to_usual_ports(&plane);
+    let proxy = Proxy::to_usual_ports(&plane);
     for (token, is_refused) in [(NEXT_TOKEN, true), (TOKEN, false)] {
         let check = check("http://cp.invalid:5681").variable("HTTP_PROXY", proxy.authority());
         let check = with_token(check, token);

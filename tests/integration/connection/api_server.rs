@@ -1,15 +1,14 @@
 //! The API server that says where MADS is, or does not: what it is asked, and what becomes of each
 //! answer.
 
-use kuma_stand_in::{Authority, Body, ControlPlane, Dataplane, HttpAnswer, KumaVersion, Server};
+use kuma_stand_in::{Body, ControlPlane, Dataplane, HttpAnswer, KumaVersion};
 use serde_json::json;
 
 use crate::support::check::{check, failed, passed};
 use crate::support::foreign_servers::{ForeignServer, at_once};
-use crate::support::harness::{Launch, SOON, localhost_is_known};
+use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{EMPTY, backend};
 use crate::support::observe::asked;
-use crate::support::secure::{api_url, plane as secure_plane, server_of, trusting};
 
 /// Answers that do not show where MADS is, the path they answer, and what is logged: one for each way in
 /// which an answer reaches `mads::endpoint`, which `unit::endpoint::answers` shows more of.
@@ -82,55 +81,6 @@ fn an_answer_without_an_endpoint_is_reported_and_asked_for_again() {
 }
 
 #[test]
-fn where_the_api_server_has_no_answer_the_usual_port_is_tried() {
-    let authority = Authority::new("the authority");
-    let silent = "/config does not say where MADS is, so MADS";
-    let refusal = |status| format!("the API server refuses /config with status {status}, so MADS");
-    for (is_tls, answer, reason) in [
-        (false, HttpAnswer::error(401, "No", "token"), refusal(401)),
-        (false, HttpAnswer::error(403, "No", "access"), refusal(403)),
-        (true, HttpAnswer::error(401, "No", "token"), refusal(401)),
-        (false, HttpAnswer::json(200, &json!({})), silent.to_owned()),
-    ] {
-        let (plane, scheme, protocol) = match is_tls {
-            true => (secure_plane(&server_of(&authority)), "grpcs", "HTTP v1"),
-            false => (ControlPlane::start(KumaVersion::V2_6), "grpc", "gRPC v1"),
-        };
-        plane.api().set("/config", answer);
-        let address = match is_tls {
-            true => api_url(&plane),
-            false => plane.api_url(),
-        };
-        let daemon = trusting(&authority, &address).start();
-        let line = daemon.wait_for_log("WARN ");
-        let text = format!(
-            "{reason} is taken to be at its usual port; give \
-             --cp-address={scheme}://127.0.0.1:5676 instead"
-        );
-        assert!(line.contains(&text), "{text:?}: {line}");
-        let asking = format!("asking for MADS at 127.0.0.1:5676 over {protocol}");
-        daemon.wait_for_log(&asking);
-    }
-}
-
-#[test]
-fn a_catalog_that_names_another_host_is_followed_there() {
-    if !localhost_is_known() {
-        return;
-    }
-    let mads = ControlPlane::start(KumaVersion::V0_7);
-    let plane = ControlPlane::start(KumaVersion::V0_7);
-    // The host of the API server is a name here, and that of MADS is another's.
-    let api = format!("http://localhost:{}", plane.api().address().port());
-    let url = format!("grpc://127.0.0.1.nip.invalid:{}", mads.port());
-    let catalog = json!({"apis": {"monitoringAssignment": {"url": url}}});
-    plane.api().set("/catalog", HttpAnswer::json(200, &catalog));
-    let daemon = Launch::follow(&api).start();
-    let host = "127.0.0.1.nip.invalid:";
-    daemon.wait_for_log(&format!("asking for MADS at {host}{}", mads.port()));
-}
-
-#[test]
 fn an_api_server_below_a_path_is_asked_there() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let config = json!({"monitoringAssignmentServer": {"port": plane.port()}});
@@ -167,53 +117,6 @@ fn a_server_that_hangs_up_on_http_is_taken_for_one_that_knows_grpc_only() {
     daemon.wait_for_log("over gRPC v1alpha1");
     daemon.wait_for_file(EMPTY);
     assert_eq!(daemon.lines_with("next attempt"), 0);
-}
-
-#[test]
-fn what_is_not_there_is_reported_by_its_address() {
-    let server = ForeignServer::that_hangs_up();
-    let address = format!("127.0.0.1:{}", server.port());
-    drop(server);
-    for scheme in ["http", "https", "grpc", "grpcs"] {
-        let daemon = Launch::follow(&format!("{scheme}://{address}")).start();
-        let line = daemon.wait_for_trouble();
-        assert!(line.contains(&address), "{scheme}: {line}");
-        assert!(line.to_lowercase().contains("refused"), "{scheme}: {line}");
-        assert_eq!(daemon.lines_with("TLS"), 0, "{}", daemon.log());
-    }
-}
-
-#[test]
-fn a_name_that_does_not_resolve_is_reported() {
-    for scheme in ["http", "https", "grpc", "grpcs"] {
-        let daemon = Launch::follow(&format!("{scheme}://cp.invalid")).start();
-        let line = daemon.wait_for_trouble();
-        assert!(line.contains("cp.invalid"), "{scheme}: {line}");
-        // Where the resolver itself is far away, the limit in time may come first.
-        let texts = [
-            "resol",
-            "lookup",
-            "no answer in time",
-            "did not become ready",
-        ];
-        let is_told = texts.iter().any(|text| line.contains(text));
-        assert!(is_told, "{scheme}: {line}");
-    }
-}
-
-#[test]
-fn polls_need_no_question_to_the_api_server() {
-    let plane = ControlPlane::start(KumaVersion::V2_12);
-    let daemon = Launch::follow(&plane.api_url()).start();
-    daemon.wait_for_file(EMPTY);
-    plane.events().expect_http(Server::Api, "/config", SOON);
-    plane.events().expect_request(SOON);
-    plane.events().expect_request(SOON);
-    assert_eq!(
-        asked(&plane).len(),
-        2,
-        "polls need no question to the API server"
-    );
 }
 
 #[test]

@@ -28,15 +28,3 @@ fn c_core_is_started_only_where_grpc_is_spoken() {
         assert_eq!(runs_c_core(&daemon), expected, "{kuma:?}");
     }
 }
-
-#[test]
-fn c_core_is_started_when_a_control_plane_becomes_one_with_grpc() {
-    let plane = ControlPlane::serving(KumaVersion::V2_12, &backends(1));
-    let daemon = Launch::follow(&plane.api_url()).start();
-    daemon.wait_for_file(&file_v1(&backends(1)));
-    plane.upgrade_to(KumaVersion::V2_6);
-    daemon.wait_for_log("over gRPC v1");
-    plane.publish(&backends(2));
-    daemon.wait_for_file(&file_v1(&backends(2)));
-    assert!(runs_c_core(&daemon));
-}

@@ -1,10 +1,9 @@
 //! What stands in the output file: one complete list that the control plane has sent, however long.
 
-use kuma_stand_in::{ControlPlane, Dataplane, KumaVersion};
+use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::harness::{Launch, SOON};
-use crate::support::mesh::{EMPTY, backend, backends, file_v1};
-use crate::support::observe::written;
+use crate::support::harness::Launch;
+use crate::support::mesh::{EMPTY, backends, file_v1};
 
 #[test]
 fn a_large_list_is_received_whole() {

@@ -10,9 +10,8 @@ use std::process::Command;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
-use crate::support::files::mode;
 use crate::support::harness::{Launch, SOON, read_if_there, wait_until};
-use crate::support::mesh::{EMPTY, backend, backends, file_v1};
+use crate::support::mesh::{EMPTY, backends, file_v1};
 use crate::support::not_tried::not_tried;
 use crate::support::own_process::AS_NOBODY;
 

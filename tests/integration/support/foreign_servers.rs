@@ -3,9 +3,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+
+use kuma_stand_in::ControlPlane;
 
 /// The first byte of a TLS handshake, and of nothing else that is spoken here.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -16,7 +18,6 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Something that listens, with a thread for each connection.
 pub(crate) struct ForeignServer {
     address: SocketAddr,
-    accepted: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -28,15 +29,13 @@ impl ForeignServer {
     ) -> ForeignServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let accepted = Arc::new(AtomicUsize::new(0));
         let stop = Arc::new(AtomicBool::new(false));
-        let (counter, stopped, serve) = (accepted.clone(), stop.clone(), Arc::new(serve));
+        let (stopped, serve) = (stop.clone(), Arc::new(serve));
         let thread = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                counter.fetch_add(1, Ordering::SeqCst);
                 let serve = Arc::clone(&serve);
                 thread::spawn(move || {
                     // How a connection ends is for its client to see.
@@ -47,7 +46,6 @@ impl ForeignServer {
         });
         ForeignServer {
             address,
-            accepted,
             stop,
             thread: Some(thread),
         }
@@ -107,11 +105,6 @@ impl ForeignServer {
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
-
-    /// How many connections it has accepted.
-    pub(crate) fn accepted(&self) -> usize {
-        self.accepted.load(Ordering::SeqCst)
-    }
 }
 
 impl Drop for ForeignServer {
@@ -140,6 +133,11 @@ impl Proxy {
             let other = ports.iter().find(|(port, _)| *port == asked);
             Ok(other.map_or(asked, |(_, port)| *port))
         })
+    }
+
+    /// Lets the API server and MADS of a control plane be at their usual ports.
+    pub(crate) fn to_usual_ports(plane: &ControlPlane) -> Proxy {
+        Proxy::start(&[(5681, plane.api().address().port()), (5676, plane.port())])
     }
 
     /// Opens no tunnel; says this instead.

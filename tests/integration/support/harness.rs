@@ -476,13 +476,3 @@ fn system_trust_store() -> &'static Path {
         store
     })
 }
-
-/// Whether the name `localhost` has an address here; a bare machine may have no hosts file. Tells
-/// where a test cannot be done for that reason.
-pub(crate) fn localhost_is_known() -> bool {
-    let is_known = ("localhost", 80).to_socket_addrs().is_ok();
-    if !is_known {
-        not_tried("this machine does not know the name localhost");
-    }
-    is_known
-}

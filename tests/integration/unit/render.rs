@@ -110,14 +110,20 @@ fn changes_are_counted_in_groups() {
 #[test]
 fn of_each_kind_of_change_20_targets_are_named() {
     let named = |number: usize, label| {
-        group(&format!("{number}:1"), &[("instance", &format!("dp-{number}")), ("x", label)])
+        group(
+            &format!("{number}:1"),
+            &[("instance", &format!("dp-{number}")), ("x", label)],
+        )
     };
     let before: Vec<Group> = [1, 2].map(|number| named(number, "old")).into();
     let mut after: Vec<Group> = (10..47).map(|number| named(number, "new")).collect();
     after.push(named(1, "new"));
     let (before, after) = (snapshot(&before), snapshot(&after));
     let names = Difference::between(&before, &after).names();
-    assert!(names.starts_with("added dp-10 (10:1), dp-11 (11:1), "), "{names}");
+    assert!(
+        names.starts_with("added dp-10 (10:1), dp-11 (11:1), "),
+        "{names}"
+    );
     let end = "dp-29 (29:1) and 17 more; removed dp-2 (2:1); changed dp-1 (1:1)";
     assert!(names.ends_with(end), "{names}");
 }

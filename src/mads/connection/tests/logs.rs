@@ -108,6 +108,7 @@ fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
     for endpoint in [
         tls(guessed.clone()),
         tls(guessed),
+        tls(Origin::Guess(LocationUnknown::NoSection)),
         plaintext.clone(),
         plaintext,
     ] {
@@ -121,6 +122,8 @@ fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
     story.assert_logged(&[
         "the API server refuses /config with status 403, so MADS is taken to be at its usual \
          port; give --cp-address=grpcs://cp:5676 instead",
+        "/config does not say where MADS is, so MADS is taken to be at its usual port; give \
+         --cp-address=grpcs://cp:5676 instead",
         "the control plane serves MADS at cp:5676 in plaintext, although --cp-address is https; \
          enable TLS for its monitoringAssignmentServer",
     ]);
