@@ -13,7 +13,7 @@ use crate::grpc::{Frame, GrpcServer};
 use crate::http_answer::HttpAnswer;
 use crate::http_server::HttpServer;
 use crate::http1;
-use crate::kuma_version::{ApiVersion, KumaVersion, Role, Serves};
+use crate::kuma_version::{ApiVersion, KumaVersion, Role};
 use crate::mads_http;
 use crate::snapshot::{Resource, Snapshot};
 use crate::state::{Answers, State};
@@ -237,16 +237,11 @@ impl ControlPlane {
         });
     }
 
-    /// As [`ControlPlane::upgrade_to`], to serve what no version of Kuma does. The API server's
-    /// documents stay.
-    pub fn replace_by(&self, serves: Serves) {
-        self.fault_proxy
-            .while_held(|| self.state.replaced_by(serves));
-    }
-
     /// The process restarts at once: every connection is cut, every version forgotten.
     pub fn restart(&self) {
-        self.replace_by(self.state.serves());
+        let serves = self.state.serves();
+        self.fault_proxy
+            .while_held(|| self.state.replaced_by(serves));
     }
 
     /// The process ends: every connection is cut, new ones are refused, the API server's too.

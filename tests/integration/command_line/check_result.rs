@@ -21,13 +21,19 @@ fn skipped_targets_are_counted_and_named_with_the_reason() {
     let plane = ControlPlane::serving(KumaVersion::V2_6, &[backend(0), lost]);
     let count = "a list has come: 2 assignments with 1 target, 1 skipped\n";
     let reason = "skipped 1 target without an address: ";
-    expect(&passed(&check(&plane.grpc_url())), &[count, reason, "frontend"]);
+    expect(
+        &passed(&check(&plane.grpc_url())),
+        &[count, reason, "frontend"],
+    );
 }
 
 #[test]
 fn a_list_that_cannot_be_used_fails() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let resources = vec![Resource::Dataplane(backend(0)), Resource::undecodable(ApiVersion::V1)];
+    let resources = vec![
+        Resource::Dataplane(backend(0)),
+        Resource::undecodable(ApiVersion::V1),
+    ];
     plane.publish_resources(resources);
     let told = failed(&check(&plane.grpc_url()));
     expect(&told, &["the list cannot be used: resource "]);
@@ -37,7 +43,11 @@ fn a_list_that_cannot_be_used_fails() {
 fn a_stream_on_which_nothing_comes_passes() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.withdraw();
-    let texts = ["connected to MADS at ", "no list has come within 10 s; ", "--name"];
+    let texts = [
+        "connected to MADS at ",
+        "no list has come within 10 s; ",
+        "--name",
+    ];
     expect(&passed(&check(&plane.grpc_url())), &texts);
 }
 

@@ -129,7 +129,7 @@ fn at_debug_each_answer_and_each_acknowledgement_is_told() {
         daemon.wait_for_log(&format!(
             "DEBUG] accepted version {version:?}: 2 assignments, 2 targets"
         ));
-        daemon.wait_for_log("DEBUG] added backend-00000 (10.0.0.1:5670), backend-00001");
+        daemon.wait_for_log(": added backend-00000 (10.0.0.1:5670), backend-00001 (");
     }
 }
 

@@ -9,7 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read};
-use std::net::ToSocketAddrs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,7 +20,6 @@ use kuma_stand_in::Authority;
 use tempfile::TempDir;
 
 use crate::support::hammer;
-use crate::support::not_tried::not_tried;
 use crate::support::process::Figures;
 use crate::support::streams::{Collected, excerpt};
 

@@ -94,39 +94,44 @@ fn where_mads_is_not_reached_the_kind_of_control_plane_is_logged() {
 
 #[test]
 fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
-    let mut story = found_by_way_of(Security::Tls, Pins::default());
-    let guessed = Origin::Guess(LocationUnknown::Refused(403));
     let tls = |origin| Endpoint {
         security: Security::Tls,
         origin,
         ..endpoint()
     };
+    let refused = tls(Origin::Guess(LocationUnknown::Refused(403)));
+    let silent = tls(Origin::Guess(LocationUnknown::NoSection));
     let plaintext = Endpoint {
         origin: Origin::Config,
         ..endpoint()
     };
-    for endpoint in [
-        tls(guessed.clone()),
-        tls(guessed),
-        tls(Origin::Guess(LocationUnknown::NoSection)),
-        plaintext.clone(),
-        plaintext,
+    let advice = "so MADS is taken to be at its usual port; give --cp-address=grpcs://cp:5676 \
+                  instead";
+    let refused_text = format!("the API server refuses /config with status 403, {advice}");
+    let silent_text = format!("the API server's /config does not say where MADS is, {advice}");
+    let plaintext_text = "the control plane serves MADS at cp:5676 in plaintext, although \
+                          --cp-address is https; enable TLS for its monitoringAssignmentServer";
+    for (endpoints, expected) in [
+        (
+            [&refused, &refused, &plaintext],
+            [&*refused_text, plaintext_text],
+        ),
+        (
+            [&silent, &plaintext, &plaintext],
+            [&*silent_text, plaintext_text],
+        ),
     ] {
-        let seconds = story.wait();
-        story.step(seconds, Event::Resolved(Ok(endpoint)));
-        story.step(seconds, ended(EndKind::Outage));
+        let mut story = found_by_way_of(Security::Tls, Pins::default());
+        for endpoint in endpoints {
+            let seconds = story.wait();
+            story.step(seconds, Event::Resolved(Ok(endpoint.clone())));
+            story.step(seconds, ended(EndKind::Outage));
+        }
+        story
+            .logged
+            .retain(|line| !line.starts_with("no connection"));
+        story.assert_logged(&expected);
     }
-    story
-        .logged
-        .retain(|line| !line.starts_with("no connection"));
-    story.assert_logged(&[
-        "the API server refuses /config with status 403, so MADS is taken to be at its usual \
-         port; give --cp-address=grpcs://cp:5676 instead",
-        "/config does not say where MADS is, so MADS is taken to be at its usual port; give \
-         --cp-address=grpcs://cp:5676 instead",
-        "the control plane serves MADS at cp:5676 in plaintext, although --cp-address is https; \
-         enable TLS for its monitoringAssignmentServer",
-    ]);
 }
 
 /// A response with an assignment for each service, and these targets in each.

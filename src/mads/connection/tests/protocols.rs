@@ -132,6 +132,15 @@ fn pins_leave_only_what_they_name() {
             opened = story.step(0.0, ended(EndKind::UnknownService));
         }
         assert_eq!(opened, ["close"], "{api_version:?} {transport:?}");
+        let advice = "; --api-version or --transport allows nothing else, leave it out; ";
+        let is_pinned = api_version.is_some() || transport.is_some();
+        let is_advised = is_pinned && !expected.is_empty();
+        assert_eq!(
+            story.logged[0].contains(advice),
+            is_advised,
+            "{:?}",
+            story.logged
+        );
     }
 }
 
@@ -148,6 +157,20 @@ fn tls_and_a_base_path_mean_http() {
     for endpoint in [tls, base_path] {
         let mut story = new_story(Pins::default());
         story.step(0.0, Event::Time);
-        assert_eq!(story.step(0.0, Event::Resolved(Ok(endpoint))), [OPEN_HTTP]);
+        assert_eq!(
+            story.step(0.0, Event::Resolved(Ok(endpoint.clone()))),
+            [OPEN_HTTP]
+        );
+        let mut story = new_story(Pins {
+            transport: Some(Transport::Grpc),
+            ..Pins::default()
+        });
+        story.step(0.0, Event::Time);
+        assert_eq!(story.step(0.0, Event::Resolved(Ok(endpoint))), ["close"]);
+        story.assert_logged(&[
+            "no connection to the control plane: nothing left to try at cp:5676: over TLS, or below \
+             a path, only HTTP v1 can be spoken, which --api-version or --transport excludes; the \
+             file stays as it is, next attempt in 1.1 s",
+        ]);
     }
 }
