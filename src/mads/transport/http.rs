@@ -307,3 +307,24 @@ fn error_text(body: &[u8]) -> String {
         format!(": {}", sanitize(&text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::error_text;
+
+    #[test]
+    fn an_error_is_told_by_its_title_and_details() {
+        for (body, expected) in [
+            // As Kuma has it since 2.1: the field of RFC 9457 beside the one of before.
+            (r#"{"title":"A","details":"b","detail":"b"}"#, ": A: b"),
+            (r#"{"title":"A","details":"b"}"#, ": A: b"),
+            (r#"{"title":"A","detail":"b","status":429}"#, ": A: b"),
+            (r#"{"title":"A"}"#, ": A"),
+            (r#"{"message":"A"}"#, r#": {"message":"A"}"#),
+            ("no \u{1b} JSON", ": no \\u{1b} JSON"),
+            (" ", ""),
+        ] {
+            assert_eq!(error_text(body.as_bytes()), expected, "{body}");
+        }
+    }
+}

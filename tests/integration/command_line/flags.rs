@@ -22,26 +22,11 @@ fn assert_failed(finished: &Finished, code: i32, line: &str) {
 
 #[test]
 fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
-    let cases: [(&[&str], i32, &str); 14] = [
-        (
-            &[],
-            USAGE,
-            "no subcommand; \"run\" starts the daemon, see --help",
-        ),
+    let cases: [(&[&str], i32, &str); 5] = [
         (
             &["rum"],
             USAGE,
             "unknown subcommand \"rum\"; did you mean \"run\"?",
-        ),
-        (
-            &["run", "--cp-adress=x"],
-            USAGE,
-            "unknown flag --cp-adress; did you mean --cp-address?",
-        ),
-        (
-            &["version", "extra"],
-            USAGE,
-            "superfluous argument \"extra\"; see --help",
         ),
         (
             &["run", "--cp-address=grpc://host:0"],
@@ -49,29 +34,9 @@ fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
             "--cp-address \"grpc://host:0\": port \"0\" is not a number from 1 to 65535",
         ),
         (
-            &["run", "--cp-address", "http://user:secret@host"],
-            USAGE,
-            "--cp-address: a user name or password does not belong in the address; it is not used",
-        ),
-        (
-            &["run", "--transport=http", "--api-version=v1alpha1"],
-            USAGE,
-            "--api-version \"v1alpha1\": v1alpha1 is served over gRPC only, not over HTTP",
-        ),
-        (
-            &["check", "--client-cert-file=a.pem"],
-            USAGE,
-            "--client-cert-file \"a.pem\": needs --client-key-file as well",
-        ),
-        (
             &["check", "--once"],
             USAGE,
             "--once goes with the subcommand run only",
-        ),
-        (
-            &["run", "--timeout=30s"],
-            USAGE,
-            "--timeout \"30s\": goes with --once only",
         ),
         (
             &["run", "--output-file", "directory"],
@@ -79,25 +44,14 @@ fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
             "the output directory is a directory, not a file",
         ),
         (
-            &["run", "--output-file", "/dev/null"],
-            USAGE,
-            "the output /dev/null is a device, a pipe or a socket, not a file",
-        ),
-        (
             &["run", "--output-file", "/proc/no-such/output.json"],
             FAILURE,
             "cannot make the directory /proc/no-such: No such file or directory (os error 2)",
-        ),
-        (
-            &["run", "--output-file=file/output.json"],
-            FAILURE,
-            "cannot look at file/output.json: Not a directory (os error 20)",
         ),
     ];
     for (arguments, code, line) in cases {
         let launch = Launch::bare().arguments(arguments.iter().copied());
         fs::create_dir(launch.folder().join("directory")).unwrap();
-        launch.put("file", "");
         assert_failed(&launch.run_to_its_end(), code, line);
     }
     let launch = Launch::bare().argument("run").variable(URL, "http://");

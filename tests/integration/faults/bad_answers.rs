@@ -13,7 +13,6 @@ use kuma_stand_in::{
 
 use crate::support::following::{TARGETS, following};
 use crate::support::lists;
-use crate::support::no_list::no_lists;
 use crate::support::observe::{BACK_WITHIN, WHILE, assert_quiet};
 
 /// The hundredths of a core that a build without optimisation may use while it is answered as often
@@ -29,6 +28,8 @@ struct Bad {
     kuma: KumaVersion,
     begin: Box<dyn Fn(&ControlPlane) + Send + Sync>,
     end: fn(&ControlPlane),
+    /// What is logged of it, where that is an outage.
+    told: Option<&'static str>,
 }
 
 fn over_http(name: &str, answer: HttpAnswer) -> Bad {
@@ -37,6 +38,7 @@ fn over_http(name: &str, answer: HttpAnswer) -> Bad {
         kuma: KumaVersion::V2_12,
         begin: Box::new(move |plane| plane.answer_every_http(Some(answer.clone()))),
         end: |plane| plane.answer_every_http(None),
+        told: None,
     }
 }
 
@@ -52,6 +54,90 @@ fn same_list() -> HttpAnswer {
         "resources": resources,
     });
     HttpAnswer::json(200, &body)
+}
+
+/// Answers that are no list, and what is logged of each.
+fn no_lists() -> Vec<(&'static str, HttpAnswer, &'static str)> {
+    let type_url = ApiVersion::V1.type_url();
+    let list = serde_json::json!({"version_info": "1", "type_url": type_url}).to_string();
+    let half = list.as_bytes()[..list.len() / 2].to_vec();
+    vec![
+        (
+            "500 with another body",
+            HttpAnswer::new(500, "text/plain", "upstream\nis\u{1b}[2J gone"),
+            "status 500: upstream is\\u{1b}[2J gone",
+        ),
+        (
+            "502 without a body",
+            HttpAnswer::with_body(502, Body::Full(Vec::new())),
+            "status 502;",
+        ),
+        (
+            "a redirect",
+            HttpAnswer::redirect(307, "http://127.0.0.1:9/elsewhere"),
+            "redirected to \"http://127.0.0.1:9/elsewhere\", which is not followed",
+        ),
+        (
+            "a page",
+            HttpAnswer::new(200, "text/html", "<html>Log in</html>"),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "nothing",
+            HttpAnswer::new(200, "application/json", ""),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "an array",
+            HttpAnswer::new(200, "application/json", "[]"),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "half a list",
+            HttpAnswer::new(200, "application/json", half.clone()),
+            "the answer cannot be decoded: ",
+        ),
+        (
+            "a list that is cut",
+            HttpAnswer::with_body(
+                200,
+                Body::Truncated {
+                    sent: half,
+                    promised: 4096,
+                },
+            ),
+            "POST http://",
+        ),
+        (
+            "a chunk that is cut",
+            HttpAnswer::Raw(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"version".to_vec(),
+            ),
+            "POST http://",
+        ),
+        (
+            "no end of a head",
+            HttpAnswer::Raw(b"HTTP/1.1 200 OK\r\nContent-Type: appl".to_vec()),
+            "POST http://",
+        ),
+        (
+            "no HTTP",
+            HttpAnswer::Raw(b"220 mail.example ESMTP\r\n".to_vec()),
+            "POST http://",
+        ),
+        ("not a word", HttpAnswer::Raw(Vec::new()), "POST http://"),
+        (
+            "a length over the limit",
+            HttpAnswer::with_body(
+                200,
+                Body::Truncated {
+                    sent: b"{".to_vec(),
+                    promised: (256 << 20) + 1,
+                },
+            ),
+            "the response is larger than the limit of 256 MiB",
+        ),
+    ]
 }
 
 fn http_answers() -> Vec<Bad> {
@@ -70,7 +156,10 @@ fn http_answers() -> Vec<Bad> {
     };
     let mut bad: Vec<Bad> = no_lists()
         .into_iter()
-        .map(|(name, answer, _)| over_http(name, answer))
+        .map(|(name, answer, told)| Bad {
+            told: Some(told),
+            ..over_http(name, answer)
+        })
         .collect();
     bad.extend([
         over_http(
@@ -102,6 +191,7 @@ fn grpc_streams() -> Vec<Bad> {
             kuma: KumaVersion::V2_6,
             begin,
             end,
+            told: None,
         };
     let garbled = |every| -> Box<dyn Fn(&ControlPlane) + Send + Sync> {
         Box::new(move |plane| {
@@ -181,6 +271,14 @@ fn passes(bad: &Bad) {
     println!("{fault}: {asked} requests in {WHILE:?}");
     assert!(asked <= REQUESTS, "{fault}: {asked} requests in {WHILE:?}");
     assert_eq!(daemon.file(), Some(lists::file(1, TARGETS)), "{fault}");
+    if let Some(told) = bad.told {
+        let line = daemon.wait_for_trouble();
+        assert!(
+            line.contains(" WARN ] ") && line.contains(told),
+            "{fault}: {line}"
+        );
+        assert!(line.contains("the file stays as it is"), "{fault}: {line}");
+    }
 
     (bad.end)(&plane);
     plane.publish(&lists::list(2, TARGETS));

@@ -14,7 +14,6 @@ pub(crate) mod listener;
 pub(crate) mod lists;
 pub(crate) mod mesh;
 pub(crate) mod name_server;
-pub(crate) mod no_list;
 pub(crate) mod not_tried;
 pub(crate) mod notify;
 pub(crate) mod observe;
