@@ -4,7 +4,8 @@
 use kuma_stand_in::{ApiVersion, ControlPlane, Dataplane, Fault, KumaVersion, Resource};
 
 use crate::support::check::{check, failed, passed};
-use crate::support::foreign_servers::{ForeignServer, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::ForeignServer;
 use crate::support::harness::{Launch, program};
 use crate::support::mesh::{EMPTY, backend};
 

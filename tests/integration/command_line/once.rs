@@ -13,7 +13,8 @@ use kuma_stand_in::{
 };
 
 use crate::support::files::names;
-use crate::support::foreign_servers::{ForeignServer, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::ForeignServer;
 use crate::support::harness::{Finished, Launch, SOON, STOP_LIMIT};
 use crate::support::lists;
 use crate::support::mesh::{EMPTY, backend, backends, file, file_v1};

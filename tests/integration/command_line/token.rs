@@ -4,7 +4,8 @@
 use kuma_stand_in::{Authority, ControlPlane, Event, KumaVersion, Server};
 
 use crate::support::check::{check, failed, passed};
-use crate::support::foreign_servers::{Proxy, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::Proxy;
 use crate::support::harness::Launch;
 use crate::support::mesh::EMPTY;
 use crate::support::observe::asked;

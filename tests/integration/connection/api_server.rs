@@ -5,7 +5,8 @@ use kuma_stand_in::{Body, ControlPlane, Dataplane, HttpAnswer, KumaVersion};
 use serde_json::json;
 
 use crate::support::check::{check, failed, passed};
-use crate::support::foreign_servers::{ForeignServer, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::ForeignServer;
 use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{EMPTY, backend};
 use crate::support::observe::asked;

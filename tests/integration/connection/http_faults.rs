@@ -5,7 +5,7 @@ use std::time::Duration;
 use kuma_stand_in::{ApiVersion, Body, ControlPlane, Event, HttpAnswer, KumaVersion};
 use serde_json::json;
 
-use crate::support::foreign_servers::at_once;
+use crate::support::following::at_once;
 use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{backend, file_v1};
 use crate::support::observe::expect_settled;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kuma_stand_in::{Body, ControlPlane, HttpAnswer, KumaVersion, Resource, SeenRequest};
 
-use crate::support::foreign_servers::at_once;
+use crate::support::following::at_once;
 use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{EMPTY, backend, file_v1};
 use crate::support::peer::{Peer, Source};

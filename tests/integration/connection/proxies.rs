@@ -4,7 +4,8 @@
 
 use kuma_stand_in::{ApiVersion, Authority, ControlPlane, KumaVersion, Plan, Tls, Validity};
 
-use crate::support::foreign_servers::{ForeignServer, Proxy, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::{ForeignServer, Proxy};
 use crate::support::harness::Launch;
 use crate::support::mesh::{EMPTY, backend, file};
 use crate::support::secure::shows;

@@ -8,7 +8,8 @@ use kuma_stand_in::{
 };
 use serde_json::json;
 
-use crate::support::foreign_servers::{Proxy, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::Proxy;
 use crate::support::harness::{Launch, SOON};
 use crate::support::mesh::{EMPTY, backend, file_v1};
 use crate::support::observe::expect_settled;

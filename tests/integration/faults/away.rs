@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use kuma_stand_in::{ControlPlane, Fault, KumaVersion};
 
+use crate::support::following::at_once;
 use crate::support::harness::{Launch, on_its_port};
 use crate::support::lists;
 use crate::support::mesh::{backends, file_v1};
@@ -123,11 +123,7 @@ impl Unreachable {
 
 #[test]
 fn while_it_is_away_the_daemon_is_quiet_and_then_back() {
-    thread::scope(|scope| {
-        for away in &AWAY {
-            scope.spawn(move || is_endured(away));
-        }
-    });
+    at_once(&AWAY, is_endured);
 }
 
 fn is_endured(away: &Away) {
@@ -146,11 +142,8 @@ fn is_endured(away: &Away) {
     for (daemon, _) in daemons {
         daemon.wait_for_trouble();
     }
-    thread::scope(|scope| {
-        for (daemon, when) in daemons {
-            let fault = format!("{}, {when}", away.name);
-            scope.spawn(move || assert_quiet(&fault, daemon, IDLE));
-        }
+    at_once(daemons, |(daemon, when)| {
+        assert_quiet(&format!("{}, {when}", away.name), daemon, IDLE);
     });
     assert_eq!(later.file(), Some(lists::file(1, 20)), "{}", away.name);
     assert_eq!(at_start.file().as_deref(), Some(OLD), "{}", away.name);
@@ -168,11 +161,8 @@ fn is_endured(away: &Away) {
 
 #[test]
 fn after_a_short_outage_it_is_back_within_3_seconds() {
-    thread::scope(|scope| {
-        for kuma in [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12] {
-            scope.spawn(move || is_back_soon(kuma));
-        }
-    });
+    let versions = [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12];
+    at_once(versions, is_back_soon);
 }
 
 fn is_back_soon(kuma: KumaVersion) {

@@ -11,7 +11,7 @@ use kuma_stand_in::{
     Resource,
 };
 
-use crate::support::following::{TARGETS, following};
+use crate::support::following::{TARGETS, at_once, following};
 use crate::support::lists;
 use crate::support::observe::{BACK_WITHIN, WHILE, assert_quiet};
 
@@ -233,10 +233,8 @@ fn heal(plane: &ControlPlane) {
 fn bad_answers_of_every_kind_flood_nothing_and_pass() {
     let bad: Vec<Bad> = http_answers().into_iter().chain(grpc_streams()).collect();
     thread::scope(|scope| {
-        for bad in &bad {
-            scope.spawn(move || passes(bad));
-        }
         scope.spawn(a_stream_that_is_closed_after_every_answer_passes);
+        at_once(&bad, passes);
     });
 }
 

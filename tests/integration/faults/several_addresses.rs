@@ -1,11 +1,11 @@
 //! A control plane whose name has several addresses, of which the first swallows what is sent to
 //! it: IPv6 that leads nowhere, say.
 
-use std::thread;
 use std::time::Instant;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
+use crate::support::following::at_once;
 use crate::support::harness::Launch;
 use crate::support::lists;
 use crate::support::own_process;
@@ -35,12 +35,10 @@ fn an_address_that_swallows_everything_does_not_hide_the_next_one() {
         (KumaVersion::V2_12, "grpc"),
         (KumaVersion::V2_12, "http"),
     ];
-    thread::scope(|scope| {
-        for (kuma, scheme) in cases {
-            for name in ["one.test", "two.test"] {
-                scope.spawn(move || is_reached(kuma, scheme, name));
-            }
-        }
+    at_once(cases, |(kuma, scheme)| {
+        at_once(["one.test", "two.test"], |name| {
+            is_reached(kuma, scheme, name);
+        });
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kuma_stand_in::{Fault, KumaVersion};
 
-use crate::support::following::{TARGETS, following};
+use crate::support::following::{TARGETS, at_once, following, over_both_transports};
 use crate::support::harness::on_its_port;
 use crate::support::lists;
 
@@ -15,11 +15,12 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_suspended_machine_that_wakes_up_notices_what_it_has_missed() {
-    thread::scope(|scope| {
-        for kuma in [KumaVersion::V2_6, KumaVersion::V2_12] {
-            scope.spawn(move || wakes_up_to_a_restarted_control_plane(kuma));
-            scope.spawn(move || wakes_up_to_a_dead_peer(kuma));
-        }
+    over_both_transports(|kuma| {
+        let tests: [fn(KumaVersion); 2] = [
+            wakes_up_to_a_restarted_control_plane,
+            wakes_up_to_a_dead_peer,
+        ];
+        at_once(tests, |test| test(kuma));
     });
 }
 

@@ -3,7 +3,7 @@
 
 use kuma_stand_in::{Answers, ApiVersion, ControlPlane, KumaVersion, Resource, free_port};
 
-use crate::support::harness::{Finished, Launch, SOON, on_its_port};
+use crate::support::harness::{Finished, Launch, SOON};
 use crate::support::mesh::{EMPTY, backends};
 
 /// The lines of a log without their time, `LEVEL] message`.
@@ -50,36 +50,6 @@ fn a_normal_life_is_a_handful_of_lines() {
     ];
     assert_eq!(messages(&finished), expected);
     assert_eq!(finished.stdout, "");
-}
-
-#[test]
-fn an_outage_is_told_at_its_start_and_at_its_end() {
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    let daemon = follow_at("info", &plane.grpc_url()).start();
-    daemon.wait_for_log("wrote 0 targets");
-    plane.go_away();
-    daemon.wait_for_log("no connection to the control plane");
-    plane.publish(&backends(1));
-    on_its_port(|| plane.come_back());
-    daemon.wait_for_log("wrote 1 target");
-    let finished = daemon.terminate();
-    let levels: Vec<&str> = messages(&finished).iter().map(|line| &line[..4]).collect();
-    assert_eq!(
-        levels,
-        ["INFO", "INFO", "INFO", "WARN", "WARN", "INFO", "INFO"]
-    );
-    let lines = messages(&finished);
-    assert!(
-        lines[3].contains("; the file stays as it is, next attempt in "),
-        "{}",
-        lines[3]
-    );
-    assert!(lines[4].contains("connected to MADS at "), "{}", lines[4]);
-    assert!(
-        lines[4].ends_with(" s without a connection"),
-        "{}",
-        lines[4]
-    );
 }
 
 #[test]

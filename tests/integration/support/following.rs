@@ -1,4 +1,4 @@
-//! A daemon that has the control plane's list, over gRPC and over HTTP.
+//! A daemon that has the control plane's list, over gRPC and over HTTP; and several at the same time.
 
 use std::thread;
 
@@ -27,10 +27,16 @@ pub(crate) fn following_list_of(kuma: KumaVersion, targets: usize) -> (ControlPl
 }
 
 /// Runs a test over gRPC and over HTTP, at the same time.
-pub(crate) fn over_both_transports(test: impl Fn(KumaVersion) + Copy + Send) {
+pub(crate) fn over_both_transports(test: impl Fn(KumaVersion) + Sync) {
+    at_once([KumaVersion::V2_6, KumaVersion::V2_12], test);
+}
+
+/// Tests each case at the same time: what takes time here is waiting.
+pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
     thread::scope(|scope| {
-        for kuma in [KumaVersion::V2_6, KumaVersion::V2_12] {
-            scope.spawn(move || test(kuma));
+        for case in cases {
+            let test = &test;
+            scope.spawn(move || test(case));
         }
     });
 }

@@ -235,13 +235,3 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream) {
     // One that has ended by itself cannot be ended again.
     let _ = to.shutdown(how);
 }
-
-/// Tests each case at the same time: what takes time here is waiting.
-pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
-    thread::scope(|scope| {
-        for case in cases {
-            let test = &test;
-            scope.spawn(move || test(case));
-        }
-    });
-}

@@ -3,7 +3,8 @@
 
 use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Plan};
 
-use crate::support::foreign_servers::{ForeignServer, at_once};
+use crate::support::following::at_once;
+use crate::support::foreign_servers::ForeignServer;
 use crate::support::harness::{Launch, SOON, on_its_port};
 use crate::support::mesh::EMPTY;
 use crate::support::secure::{api_url, plane, server_of, trusting};

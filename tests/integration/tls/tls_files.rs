@@ -3,7 +3,7 @@
 
 use kuma_stand_in::{Authority, ControlPlane, HttpAnswer, KumaVersion, Tls, Validity};
 
-use crate::support::foreign_servers::at_once;
+use crate::support::following::at_once;
 use crate::support::harness::{Daemon, Launch};
 use crate::support::mesh::{EMPTY, backend, file_v1};
 use crate::support::observe::expect_settled;
