@@ -14,9 +14,7 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
-};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout};
 use ureq::{Agent, Error, Timeout};
 
 use crate::common::sanitize::sanitize;
@@ -35,7 +33,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(120);
 pub const ERROR_BODY_LIMIT: u64 = 64 << 10;
 
 /// The longest silence within the body of an answer. A poll is held before its answer begins; once
-/// it has begun, silence means that the server is gone, or the network in between.
+/// it has begun, silence means that the server is gone, or the network in between. It counts for each
+/// read, but all that precedes a body has a shorter limit.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest time until an answer ends: a list of any size over a slow line.
@@ -113,10 +112,7 @@ impl HttpSettings {
         let limit = ConnectLimit {
             left: AtomicU32::new(runs),
         };
-        let connector = limit
-            .chain(DefaultConnector::new())
-            .chain(tls)
-            .chain(SilenceLimit);
+        let connector = limit.chain(DefaultConnector::new()).chain(tls);
         Ok(Agent::with_parts(config, connector, ResolveOnce::default()))
     }
 
@@ -140,6 +136,7 @@ impl HttpSettings {
             .timeout_connect(Some(CONNECT_LIMIT))
             .max_idle_age(IDLE_LIMIT)
             .timeout_recv_body(Some(BODY_LIMIT))
+            .timeout_per_read(Some(SILENCE_LIMIT))
             .build())
     }
 }
@@ -276,52 +273,6 @@ impl Connector<()> for ConnectLimit {
             return Err(Error::Io(io::Error::new(ErrorKind::NotConnected, closed)));
         }
         Ok(chained)
-    }
-}
-
-/// The last link in the chain: ends a body that has stopped coming.
-#[derive(Debug)]
-struct SilenceLimit;
-
-impl<In: Transport> Connector<In> for SilenceLimit {
-    type Out = SilenceLimited<In>;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<SilenceLimited<In>>, Error> {
-        Ok(chained.map(SilenceLimited))
-    }
-}
-
-/// A connection over which no body is silent for long. The limit for each read that ureq has by
-/// itself cannot say this, as it counts for the beginning of an answer too.
-#[derive(Debug)]
-struct SilenceLimited<T>(T);
-
-impl<T: Transport> Transport for SilenceLimited<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.0.transmit_output(amount, timeout)
-    }
-
-    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        if timeout.reason == Timeout::RecvBody {
-            timeout.per_read = Some(SILENCE_LIMIT.into());
-        }
-        self.0.await_input(timeout)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.0.is_tls()
     }
 }
 
