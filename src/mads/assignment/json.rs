@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Problem;
@@ -128,36 +128,13 @@ fn fields(resource: &[u8]) -> usize {
 }
 
 /// A string, borrowed where it has no escapes.
-#[derive(Default)]
-struct JsonText<'a>(Cow<'a, str>);
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl JsonText<'_> {
     fn text(&self) -> Text<'_> {
         Text::from(&*self.0)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = JsonText<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<JsonText<'de>, E> {
-                Ok(JsonText(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<JsonText<'de>, E> {
-                Ok(JsonText(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(TextVisitor)
     }
 }
 
