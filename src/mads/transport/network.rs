@@ -16,11 +16,11 @@ use crate::mads::transport::background::{Background, BackgroundDied, Events};
 use crate::mads::transport::diagnosis::diagnose;
 #[cfg(feature = "grpc")]
 use crate::mads::transport::grpc;
+use crate::mads::transport::http;
 use crate::mads::transport::http_client::Client;
 use crate::mads::transport::resolver::{ResolveError, Resolver};
-use crate::mads::transport::{Source, http};
 
-/// Whatever is under way on behalf of the connection.
+/// Does one thing after the other on behalf of the connection.
 pub struct Network {
     resolver: Resolver,
     under_way: UnderWay,
@@ -30,10 +30,13 @@ pub struct Network {
     woken: Receiver<()>,
 }
 
+/// What goes on over the network. Dropping it ends it.
 enum UnderWay {
     Nothing,
     LookUp(Background),
-    Source(Source),
+    #[cfg(feature = "grpc")]
+    Grpc(grpc::GrpcSource),
+    Http(http::Poller),
 }
 
 /// Wakes whoever waits on the channel; a full one means that it is awake already.
@@ -72,7 +75,9 @@ impl Network {
         match &mut self.under_way {
             UnderWay::Nothing => Ok(None),
             UnderWay::LookUp(background) => background.poll(),
-            UnderWay::Source(source) => source.poll(),
+            #[cfg(feature = "grpc")]
+            UnderWay::Grpc(stream) => Ok(stream.poll()),
+            UnderWay::Http(poller) => poller.poll(),
         }
     }
 
@@ -85,8 +90,11 @@ impl Network {
                 self.open(&endpoint, protocol, request)
             }
             NetworkAction::Send(request) => {
-                if let UnderWay::Source(source) = &mut self.under_way {
-                    source.send(request);
+                match &mut self.under_way {
+                    #[cfg(feature = "grpc")]
+                    UnderWay::Grpc(stream) => stream.send(&request),
+                    UnderWay::Http(poller) => poller.send(request),
+                    UnderWay::Nothing | UnderWay::LookUp(_) => {}
                 }
                 None
             }
@@ -139,7 +147,7 @@ impl Network {
     fn open(&mut self, endpoint: &Endpoint, protocol: Protocol, request: Request) -> Option<Event> {
         match self.open_source(endpoint, protocol, request) {
             Ok(source) => {
-                self.under_way = UnderWay::Source(source);
+                self.under_way = source;
                 None
             }
             Err(end) => Some(Event::Ended(end)),
@@ -151,7 +159,7 @@ impl Network {
         endpoint: &Endpoint,
         protocol: Protocol,
         request: Request,
-    ) -> Result<Source, End> {
+    ) -> Result<UnderWay, End> {
         let waker = self.waker.clone();
         let http = &self.resolver.http;
         let (host, port, security) = (&endpoint.host, endpoint.port, endpoint.security);
@@ -168,14 +176,14 @@ impl Network {
                     request,
                     waker,
                 };
-                opening.begin().map(Source::Grpc)
+                opening.begin().map(UnderWay::Grpc)
             }
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
             Protocol::Http => {
                 let client = Client::new(http, host, port, security);
                 http::Poller::open(endpoint, client, request, waker)
-                    .map(Source::Http)
+                    .map(UnderWay::Http)
                     .map_err(|error| End::outage(format!("cannot start a thread: {error}")))
             }
         }
