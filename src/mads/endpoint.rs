@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::common::json::Object;
 use crate::common::sanitize::sanitize;
@@ -212,8 +213,7 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     if !(200..300).contains(status) {
         return Ok(None);
     }
-    let catalog = serde_json::from_str::<Object<Catalog>>(body).ok();
-    let Some(url) = catalog.and_then(|Object(catalog)| catalog.mads_url()) else {
+    let Some(url) = catalog_url(body) else {
         return Ok(None);
     };
     let location: Address = url
@@ -330,29 +330,13 @@ pub(crate) fn is_tls_expected(status: u16, body: &[u8]) -> bool {
     status == 400 && body.windows(GO_SAYS.len()).any(|window| window == GO_SAYS)
 }
 
-/// `/catalog`, as far as it speaks of MADS.
-#[derive(Deserialize)]
-struct Catalog {
-    apis: Option<Object<CatalogApis>>,
-}
-
-#[derive(Deserialize)]
-struct CatalogApis {
-    #[serde(rename = "monitoringAssignment")]
-    monitoring_assignment: Option<Object<CatalogEntry>>,
-}
-
-#[derive(Deserialize)]
-struct CatalogEntry {
-    url: Option<String>,
-}
-
-impl Catalog {
-    fn mads_url(self) -> Option<String> {
-        let Object(apis) = self.apis?;
-        let Object(entry) = apis.monitoring_assignment?;
-        entry.url.filter(|url| !url.is_empty())
-    }
+/// The URL of MADS in `/catalog`, if there is one.
+fn catalog_url(body: &str) -> Option<String> {
+    let catalog: Value = serde_json::from_str(body).ok()?;
+    let url = catalog.pointer("/apis/monitoringAssignment/url")?;
+    url.as_str()
+        .filter(|url| !url.is_empty())
+        .map(str::to_owned)
 }
 
 /// `/config`, as far as it speaks of MADS.
