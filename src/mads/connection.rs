@@ -16,7 +16,7 @@ use crate::common::backoff::{Backoff, RateLimit};
 use crate::common::machine::Machine;
 use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{
-    End, EndKind, Negotiation, NegotiationError, Pins, Protocol, UnreadyAttempts,
+    End, EndKind, Negotiation, NegotiationError, Pins, Protocol, UNREADY_ATTEMPTS,
 };
 use crate::mads::outage::Outage;
 use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
@@ -55,7 +55,8 @@ pub struct Connection {
     session: Session,
     state: State,
     backoff: Backoff,
-    unready_attempts: UnreadyAttempts,
+    /// How many in a row, see `UNREADY_ATTEMPTS`.
+    unready_attempts: u32,
     outage: Outage,
     rejections: RateLimit,
     target_warnings: TargetWarnings,
@@ -145,7 +146,7 @@ impl Connection {
             session,
             state: State::Idle(start),
             backoff: Backoff::default(),
-            unready_attempts: UnreadyAttempts::default(),
+            unready_attempts: 0,
             outage: Outage::new(start),
             rejections: RateLimit::reminders(REJECTIONS_LOGGED_AT_ONCE),
             target_warnings: TargetWarnings::default(),
@@ -157,7 +158,7 @@ impl Connection {
     /// The same for whoever has one attempt only: where a server hangs up without a word, HTTP is
     /// tried in that attempt already.
     pub fn single_attempt(mut self) -> Self {
-        self.unready_attempts = UnreadyAttempts::of_a_single_attempt();
+        self.unready_attempts = UNREADY_ATTEMPTS - 1;
         self
     }
 
@@ -171,7 +172,7 @@ impl Connection {
         let result = match event {
             Event::Time => self.time(now, &mut open),
             Event::Ready => {
-                self.unready_attempts.reset();
+                self.unready_attempts = 0;
                 if matches!(open.phase, Phase::Opening(_)) {
                     open.phase = Phase::Ready(now);
                 }
@@ -215,7 +216,7 @@ impl Connection {
     }
 
     fn unresolved(&mut self, now: Instant, random: f64, error: ConnectionError) -> Vec<Action> {
-        self.unready_attempts.reset();
+        self.unready_attempts = 0;
         self.fail(now, random, error)
     }
 
@@ -370,7 +371,7 @@ impl Connection {
 
     fn connected(&mut self, now: Instant, open: &mut Open, phase: Phase) -> Vec<Action> {
         open.phase = phase;
-        self.unready_attempts.reset();
+        self.unready_attempts = 0;
         vec![Action::Report(Report::Connected {
             protocol: open.negotiation.protocol,
             endpoint: open.negotiation.endpoint.clone(),

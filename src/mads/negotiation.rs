@@ -12,8 +12,9 @@ use crate::mads::endpoint::Endpoint;
 use crate::mads::transport::address::Security;
 
 /// After this many attempts in a row in which something accepted connections but did not speak
-/// HTTP/2, HTTP is tried as well.
-const UNREADY_ATTEMPTS: u32 = 2;
+/// HTTP/2, HTTP is tried as well. A control plane that restarts looks like that once; what stays so may
+/// speak HTTP only.
+pub const UNREADY_ATTEMPTS: u32 = 2;
 
 /// What a source speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,16 +131,22 @@ impl Negotiation {
         })
     }
 
-    /// Moves on to the next protocol where `end` is a definite answer and there is one.
-    pub fn advance(&mut self, end: &End, unready: &mut UnreadyAttempts) -> bool {
+    /// Moves on to the next protocol where `end` is a definite answer and there is one. `unready` counts
+    /// the attempts in a row that `UNREADY_ATTEMPTS` speaks of.
+    pub fn advance(&mut self, end: &End, unready: &mut u32) -> bool {
         self.refusals.push((self.protocol, end.reason.clone()));
         let only_http = match end.kind {
             EndKind::UnknownService => false,
             EndKind::UnknownTransport => true,
-            EndKind::Unready if unready.count_one_more() => true,
-            EndKind::Unready => return false,
+            EndKind::Unready => {
+                *unready += 1;
+                if *unready < UNREADY_ATTEMPTS {
+                    return false;
+                }
+                true
+            }
             EndKind::GatewayTimeout | EndKind::Outage => {
-                unready.reset();
+                *unready = 0;
                 return false;
             }
         };
@@ -194,29 +201,6 @@ impl fmt::Display for NegotiationError {
 }
 
 impl std::error::Error for NegotiationError {}
-
-/// Counts the attempts in a row that found something that accepts connections without speaking
-/// HTTP/2. A control plane that restarts looks like that once; what stays so may speak HTTP only.
-#[derive(Debug, Default)]
-pub struct UnreadyAttempts(u32);
-
-impl UnreadyAttempts {
-    /// For whoever has one attempt only: HTTP is worth a try in the first one.
-    pub fn of_a_single_attempt() -> Self {
-        Self(UNREADY_ATTEMPTS - 1)
-    }
-
-    /// Counts, and says whether HTTP is worth a try.
-    fn count_one_more(&mut self) -> bool {
-        self.0 += 1;
-        self.0 >= UNREADY_ATTEMPTS
-    }
-
-    /// Something spoke.
-    pub fn reset(&mut self) {
-        self.0 = 0;
-    }
-}
 
 /// What may be spoken at an endpoint, in the order of trying.
 ///
