@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -96,19 +97,6 @@ impl Drop for Poller {
     }
 }
 
-/// The body of a poll. Kuma parses it strictly: an unknown field is an error.
-#[derive(Serialize)]
-struct DiscoveryRequest<'a> {
-    version_info: &'a str,
-    node: Node<'a>,
-    type_url: &'static str,
-}
-
-#[derive(Serialize)]
-struct Node<'a> {
-    id: &'a str,
-}
-
 /// The body of an answer. `null` and absent both stand for a field's default.
 #[derive(Deserialize)]
 struct DiscoveryResponse<'a> {
@@ -148,14 +136,12 @@ impl Polling {
     }
 
     fn poll(&self, client: &Client, request: &Request, events: &Events) -> Result<Event, End> {
-        let body = DiscoveryRequest {
-            version_info: &request.version,
-            node: Node {
-                id: &request.node_id,
-            },
-            type_url: request.api_version.type_url(),
-        };
-        let body = serde_json::to_vec(&body).expect("strings are JSON, and memory takes it");
+        // Kuma parses it strictly: an unknown field is an error.
+        let body = json!({
+            "version_info": request.version,
+            "node": {"id": request.node_id},
+            "type_url": request.api_version.type_url(),
+        });
         let agent = client
             .agent()
             .map_err(|error| self.outage(&error.to_string()))?;
@@ -169,7 +155,7 @@ impl Polling {
             .config()
             .timeout_recv_response(Some(limit))
             .build()
-            .send(&body)
+            .send(&body.to_string())
             .map_err(|error| match error {
                 ureq::Error::Timeout(Timeout::RecvResponse) => {
                     self.outage(&format!("no answer within {} s", limit.as_secs()))
