@@ -28,31 +28,7 @@ pub struct Endpoint {
     pub origin: Origin,
     /// Why MADS may not be served at all, by what the control plane says about itself. That is for
     /// the message where MADS is not reached: it is looked for all the same.
-    pub without_mads: Option<WithoutMads>,
-}
-
-/// A kind of control plane that serves no MADS, in some releases or in all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WithoutMads {
-    /// A global one: none has been seen or read to serve MADS, from Kuma 0.7 to 2.12.
-    Global,
-    /// One on Kubernetes, since Kuma 3.0.
-    Kubernetes,
-}
-
-impl fmt::Display for WithoutMads {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Global => {
-                "this is a global control plane, which serves no MADS; give the address of a zone's \
-                 control plane as --cp-address"
-            }
-            Self::Kubernetes => {
-                "this control plane runs on Kubernetes; from Kuma 3.0 on it serves no MADS there, so \
-                 let Prometheus discover the pods by itself"
-            }
-        })
-    }
+    pub without_mads: Option<&'static str>,
 }
 
 impl Address {
@@ -151,7 +127,7 @@ pub enum AnswerError {
     CatalogUrl(String),
     /// `monitoringAssignmentServer.enabled` is false (Kuma 2.14 and later), on a control plane of a
     /// kind that may serve none anyway.
-    Disabled(Option<WithoutMads>),
+    Disabled(Option<&'static str>),
     /// `monitoringAssignmentServer` names no port that can be used.
     NoPort,
 }
@@ -180,7 +156,7 @@ impl fmt::Display for AnswerError {
             Self::Disabled(without_mads) => {
                 formatter.write_str("the control plane has MADS disabled; ")?;
                 match without_mads {
-                    Some(without_mads) => without_mads.fmt(formatter),
+                    Some(without_mads) => formatter.write_str(without_mads),
                     None => formatter.write_str("set monitoringAssignmentServer.enabled there"),
                 }
             }
@@ -349,10 +325,18 @@ struct Config {
 }
 
 impl Config {
-    fn without_mads(&self) -> Option<WithoutMads> {
+    /// Of which kind it is, where control planes of that kind serve no MADS, in some releases or in all.
+    fn without_mads(&self) -> Option<&'static str> {
         match (self.mode.as_deref(), self.environment.as_deref()) {
-            (Some("global"), _) => Some(WithoutMads::Global),
-            (_, Some("kubernetes")) => Some(WithoutMads::Kubernetes),
+            // None has been seen or read to serve MADS, from Kuma 0.7 to 2.12.
+            (Some("global"), _) => Some(
+                "this is a global control plane, which serves no MADS; give the address of a zone's \
+                 control plane as --cp-address",
+            ),
+            (_, Some("kubernetes")) => Some(
+                "this control plane runs on Kubernetes; from Kuma 3.0 on it serves no MADS there, so \
+                 let Prometheus discover the pods by itself",
+            ),
             _ => None,
         }
     }

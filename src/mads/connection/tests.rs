@@ -11,7 +11,7 @@ use super::{Action, Connection, Event, NetworkAction};
 use crate::common::machine::story::{self, Described};
 use crate::mads::api_version::ApiVersion;
 use crate::mads::assignment::Resource;
-use crate::mads::endpoint::{AnswerError, Endpoint, LocationUnknown, Origin, WithoutMads};
+use crate::mads::endpoint::{AnswerError, Endpoint, LocationUnknown, Origin};
 use crate::mads::labels::LabelStyle;
 use crate::mads::negotiation::{End, EndKind, Pins, Protocol, Transport};
 use crate::mads::session::{Request, Response, Session};

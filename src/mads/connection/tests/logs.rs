@@ -81,14 +81,14 @@ fn where_mads_is_not_reached_the_kind_of_control_plane_is_logged() {
         0.0,
         Event::Resolved(Ok(Endpoint {
             origin: Origin::Config,
-            without_mads: Some(WithoutMads::Global),
+            without_mads: Some("this is a global control plane"),
             ..endpoint()
         })),
     );
     story.step(0.0, ended(EndKind::Outage));
     story.assert_logged(&[
-        "no connection to the control plane: Outage; this is a global control plane, which serves \
-         no MADS; give the address of a zone's control plane as --cp-address; the file stays as it is, next attempt in 1.1 s",
+        "no connection to the control plane: Outage; this is a global control plane; the file stays \
+         as it is, next attempt in 1.1 s",
     ]);
 }
 
