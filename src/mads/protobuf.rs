@@ -133,6 +133,20 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// The last field 1 and the last field 2, which are all that an `Any` or an entry of a map has.
+#[inline]
+pub(crate) fn first_two(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let (mut first, mut second): (&[u8], &[u8]) = (&[], &[]);
+    for field in Fields::of(message) {
+        match field? {
+            Field::Bytes(1, bytes) => first = bytes,
+            Field::Bytes(2, bytes) => second = bytes,
+            _ => {}
+        }
+    }
+    Ok((first, second))
+}
+
 /// The text of a field.
 #[inline(always)]
 pub(crate) fn text(bytes: &[u8]) -> Result<Text<'_>, WireError> {

@@ -8,7 +8,7 @@ use std::str::Utf8Error;
 use super::Problem;
 use super::target::{SharedV1, TargetV1, Targets};
 use crate::mads::labels::Label;
-use crate::mads::protobuf::{Field, Fields, WireError, text};
+use crate::mads::protobuf::{Field, Fields, WireError, first_two, text};
 use crate::snapshot::Text;
 
 impl From<WireError> for Problem {
@@ -120,27 +120,15 @@ pub(super) fn decode_v1alpha1<'a>(
 /// A label: an entry of a map on the wire is a message of a key and a value.
 #[inline(always)]
 fn label(entry: &[u8]) -> Result<Label<'_>, WireError> {
-    let (name, value) = key_and_value(entry)?;
+    let (name, value) = match short_key_and_value(entry) {
+        Some(both) => both,
+        None => first_two(entry)?,
+    };
     let value = text(value)?;
     Ok(Label { name, value })
 }
 
-fn key_and_value(entry: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
-    if let Some(both) = short_key_and_value(entry) {
-        return Ok(both);
-    }
-    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    for field in Fields::of(entry) {
-        match field? {
-            Field::Bytes(1, bytes) => key = bytes,
-            Field::Bytes(2, bytes) => value = bytes,
-            _ => {}
-        }
-    }
-    Ok((key, value))
-}
-
-/// The same where the entry is as nearly all are: a short key, then a short value, and no more.
+/// Key and value where the entry is as nearly all are: a short key, then a short value, and no more.
 fn short_key_and_value(entry: &[u8]) -> Option<(&[u8], &[u8])> {
     let [0x0a, length @ ..0x80, rest @ ..] = entry else {
         return None;
