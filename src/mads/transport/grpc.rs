@@ -64,18 +64,17 @@ fn deserialize(mut reader: MessageReader) -> grpcio::Result<RawMessage> {
     Ok(message)
 }
 
+const BYTES: Marshaller<RawMessage> = Marshaller {
+    ser: serialize,
+    de: deserialize,
+};
+
 const fn method(name: &'static str) -> Method<RawMessage, RawMessage> {
     Method {
         ty: MethodType::Duplex,
         name,
-        req_mar: Marshaller {
-            ser: serialize,
-            de: deserialize,
-        },
-        resp_mar: Marshaller {
-            ser: serialize,
-            de: deserialize,
-        },
+        req_mar: BYTES,
+        resp_mar: BYTES,
     }
 }
 
@@ -155,7 +154,7 @@ impl Stream {
             ),
             None => (authority.clone(), channel.connect(&authority)),
         };
-        let method = match opening.api_version {
+        let method = match opening.request.api_version {
             ApiVersion::V1 => &STREAM_V1,
             ApiVersion::V1alpha1 => &STREAM_V1ALPHA1,
         };
@@ -193,10 +192,10 @@ impl Stream {
             Poll::Pending => None,
             Poll::Ready(Some(Ok(message))) => Some(self.decode(message)),
             Poll::Ready(Some(Err(error))) => Some(Event::Ended(self.end(&error))),
-            Poll::Ready(None) => Some(Event::Ended(End {
-                kind: EndKind::Outage,
-                reason: format!("{} closed the stream", self.peer),
-            })),
+            Poll::Ready(None) => {
+                let reason = format!("{} closed the stream", self.peer);
+                Some(Event::Ended(End::outage(reason)))
+            }
         }
     }
 
@@ -238,24 +237,18 @@ impl Stream {
         match envelope::decode(message) {
             Ok(response) => Event::Response(response),
             // There is no nonce to reject it by.
-            Err(error) => Event::Ended(End {
-                kind: EndKind::Outage,
-                reason: format!(
-                    "{} sent a response that cannot be decoded: {error}",
-                    self.peer
-                ),
-            }),
+            Err(error) => Event::Ended(End::outage(format!(
+                "{} sent a response that cannot be decoded: {error}",
+                self.peer
+            ))),
         }
     }
 
     fn end(&self, error: &grpcio::Error) -> End {
         let (grpcio::Error::RpcFailure(status) | grpcio::Error::RpcFinished(Some(status))) = error
         else {
-            let reason = format!("{}: {}", self.peer, sanitize(&error.to_string()));
-            return End {
-                kind: EndKind::Outage,
-                reason,
-            };
+            let error = sanitize(&error.to_string());
+            return End::outage(format!("{}: {error}", self.peer));
         };
         let was_ready = matches!(self.connectivity, Connectivity::Ready);
         let kind = end_kind(status, was_ready);

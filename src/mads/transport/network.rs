@@ -165,14 +165,13 @@ impl Network {
         let (host, port, security) = (&endpoint.host, endpoint.port, endpoint.security);
         match protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc(api_version) => {
+            Protocol::Grpc(_) => {
                 let proxy = http.proxies.on_the_way_to(host, port, security);
                 let proxy = proxy.map_err(|error| End::outage(error.to_string()))?;
                 let opening = grpc::Opening {
                     runtime: self.grpc.clone(),
                     endpoint: endpoint.clone(),
                     proxy: proxy.cloned(),
-                    api_version,
                     request,
                     waker,
                 };

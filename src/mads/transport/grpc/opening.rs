@@ -11,7 +11,6 @@ use std::thread;
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use super::{Runtime, Stream};
-use crate::mads::api_version::ApiVersion;
 use crate::mads::connection::Event;
 use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{End, EndKind};
@@ -27,9 +26,7 @@ pub struct Opening {
     pub endpoint: Endpoint,
     /// Through whom.
     pub proxy: Option<Proxy>,
-    /// What the stream is about.
-    pub api_version: ApiVersion,
-    /// The first request.
+    /// The first request, which says what the stream is about.
     pub request: Request,
     /// Woken when `poll` may have more to say.
     pub waker: Waker,
