@@ -293,7 +293,7 @@ impl Decoder {
         let mut decoded = Vec::with_capacity(resources.len());
         for (index, (resource, known)) in resources.iter().zip(known).enumerate() {
             let (first, skipped) = (targets.builder.arrived(), targets.skipped.len());
-            let (length, fields) = (targets.builder.length(), targets.fields());
+            let (length, fields) = (targets.builder.length(), targets.fields);
             let result = match known {
                 Some(known) => self.keep(known, targets),
                 None => decode_resource(api_version, resource, targets),
@@ -303,7 +303,7 @@ impl Decoder {
             decoded.push(is_whole.then_some(Decoded {
                 groups: first as u32..targets.builder.arrived() as u32,
                 length: (targets.builder.length() - length) as u32,
-                fields: (targets.fields() - fields) as u32,
+                fields: (targets.fields - fields) as u32,
             }));
         }
         Ok(decoded)

@@ -31,7 +31,7 @@ const EQUAL_LISTS: u32 = 3;
 #[derive(Debug)]
 pub struct PollSchedule {
     /// When the poll that is under way, or was the last one, started.
-    started: Instant,
+    pub started: Instant,
     /// For how long the control plane may hold it.
     hold: Duration,
     /// For how long it may hold the next ones.
@@ -59,11 +59,6 @@ impl PollSchedule {
         self.started = now;
         self.hold = self.later_hold;
         self.hold
-    }
-
-    /// When the poll that is under way, or was the last one, started.
-    pub fn started(&self) -> Instant {
-        self.started
     }
 
     /// For how long the last poll has been under way.

@@ -21,7 +21,8 @@ pub(super) struct Targets<'a, 'b> {
     pub(super) labels: TargetLabels<'a>,
     pub(super) orders: LabelOrders,
     skipped_length: usize,
-    fields: usize,
+    /// How many have been taken.
+    pub(super) fields: usize,
 }
 
 impl<'b> Targets<'_, 'b> {
@@ -34,11 +35,6 @@ impl<'b> Targets<'_, 'b> {
             skipped_length: 0,
             fields: 0,
         }
-    }
-
-    /// How many fields have been taken.
-    pub(super) fn fields(&self) -> usize {
-        self.fields
     }
 
     /// Counts parts of a resource before they are decoded.
@@ -206,7 +202,7 @@ mod tests {
             assert_eq!(targets.builder.arrived(), 1);
             let length = LIST_LIMIT - targets.builder.left();
             assert!(length * 500_000 <= LIST_LIMIT, "{length}");
-            let fields = targets.fields();
+            let fields = targets.fields;
             assert!(fields * 500_000 <= FIELD_LIMIT, "{fields}");
         }
     }

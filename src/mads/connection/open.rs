@@ -54,7 +54,7 @@ impl Open {
             (Protocol::Grpc(_), Phase::Assumed(_) | Phase::Accepted(_)) => None,
             (Protocol::Http, Phase::Opening(since)) => Some(since + FIRST_POLL_DEADLINE),
             (Protocol::Http, _) if self.due.is_some() => None,
-            (Protocol::Http, _) => Some(self.polls.started() + POLL_DEADLINE),
+            (Protocol::Http, _) => Some(self.polls.started + POLL_DEADLINE),
         }
     }
 

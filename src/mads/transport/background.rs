@@ -19,25 +19,19 @@ use crate::mads::connection::Event;
 const LIMIT: usize = 16;
 
 /// Those of this process.
-static THREADS: LazyLock<Threads> = LazyLock::new(Threads::default);
+static THREADS: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
 
-/// Counts threads: each has a clone.
-#[derive(Clone, Default)]
-struct Threads(Arc<()>);
-
-impl Threads {
-    /// The clone for one more thread.
-    ///
-    /// # Errors
-    /// Where there are too many.
-    fn another(&self) -> io::Result<Self> {
-        if Arc::strong_count(&self.0) > LIMIT {
-            return Err(io::Error::other(format!(
-                "{LIMIT} of earlier attempts hang; does the disk of a file for the token or TLS hang?"
-            )));
-        }
-        Ok(self.clone())
+/// The clone of a counter for one more thread; each thread has one.
+///
+/// # Errors
+/// Where there are too many.
+fn another(threads: &Arc<()>) -> io::Result<Arc<()>> {
+    if Arc::strong_count(threads) > LIMIT {
+        return Err(io::Error::other(format!(
+            "{LIMIT} of earlier attempts hang; does the disk of a file for the token or TLS hang?"
+        )));
     }
+    Ok(Arc::clone(threads))
 }
 
 /// A thread that produces events; dropping this abandons it.
@@ -84,7 +78,7 @@ impl Background {
             events: sender,
             waker: WakingAtTheEnd(waker),
         };
-        let counted = THREADS.another()?;
+        let counted = another(&THREADS)?;
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -148,7 +142,7 @@ impl Drop for WakingAtTheEnd {
 
 #[cfg(test)]
 mod tests {
-    use super::{Background, LIMIT, Threads};
+    use super::{Background, LIMIT, another};
     use crossbeam_channel::{Sender, bounded, unbounded};
     use std::sync::{Arc, OnceLock};
     use std::task::Wake;
@@ -188,10 +182,10 @@ mod tests {
 
     #[test]
     fn there_is_a_limit_to_threads_that_hang() {
-        let threads = Threads::default();
-        let mut hanging: Vec<Threads> = (0..LIMIT).map(|_| threads.another().unwrap()).collect();
-        assert!(threads.another().is_err());
+        let threads = Arc::default();
+        let mut hanging: Vec<_> = (0..LIMIT).map(|_| another(&threads).unwrap()).collect();
+        assert!(another(&threads).is_err());
         hanging.pop();
-        assert!(threads.another().is_ok());
+        assert!(another(&threads).is_ok());
     }
 }

@@ -24,15 +24,9 @@ pub struct Proxies {
 /// it counts, and nobody else: it is often set for the whole machine.
 type Variable = Option<Result<Proxy, ProxyError>>;
 
-/// An HTTP proxy. It may have a password, so not all of it is for display.
-#[derive(Clone, PartialEq, Eq)]
+/// An HTTP proxy. It may have a password, so not all of it is for display; the library's `Debug` masks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy(ureq::Proxy);
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Proxy({}:{})", self.0.host(), self.0.port())
-    }
-}
 
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

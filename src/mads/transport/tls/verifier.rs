@@ -110,13 +110,10 @@ fn may_issue(certificate: &X509Certificate<'_>) -> bool {
         // It has no extensions to say so with; old roots are of this kind.
         return true;
     }
-    let is_issuer =
-        matches!(certificate.basic_constraints(), Ok(Some(constraints)) if constraints.value.ca);
-    let may_sign = match certificate.key_usage() {
-        Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
-        Err(_) => false,
-    };
-    is_issuer && may_sign
+    let may_sign = certificate
+        .key_usage()
+        .is_ok_and(|usage| usage.is_none_or(|usage| usage.value.key_cert_sign()));
+    certificate.is_ca() && may_sign
 }
 
 fn verify_time(validity: &Validity, now: UnixTime) -> Result<(), CertificateError> {
