@@ -8,9 +8,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {
     let address: Address = "http://cp:5681".parse().expect("an address");
-    let answer = Answer::Http {
+    let answer = Answer {
         status: 200,
-        location: Some(body.to_owned()),
+        location: body.to_owned(),
         body: body.to_owned(),
     };
     let endpoints = [

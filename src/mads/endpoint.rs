@@ -92,21 +92,15 @@ pub struct Probe {
     pub is_answered: bool,
 }
 
-/// What an API server, or whatever is at its address, answers to a GET.
+/// What an API server, or whatever is at its address, answers over HTTP to a GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// An HTTP answer.
-    Http {
-        /// The status.
-        status: u16,
-        /// The value of `Location`, where there is one.
-        location: Option<String>,
-        /// The body.
-        body: String,
-    },
-    /// The connection was accepted, but then closed before a byte of HTTP came back, or answered
-    /// with something else: a server that speaks gRPC only.
-    NotHttp,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The value of `Location`, empty where there is none.
+    pub location: String,
+    /// The body.
+    pub body: String,
 }
 
 /// Why an answer does not lead to MADS. All of these may pass, so all are retried.
@@ -174,22 +168,14 @@ impl std::error::Error for AnswerError {}
 /// # Errors
 /// Where the answer is no verdict on the address.
 pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoint>, AnswerError> {
-    let Answer::Http {
-        status,
-        location,
-        body,
-    } = answer
-    else {
-        return Ok(Some(address.as_mads()));
-    };
-    let is_redirect = (300..400).contains(status);
+    let is_redirect = (300..400).contains(&answer.status);
     if !(is_redirect && has_base_path(address)) {
-        require_verdict(*status, location.as_deref(), body)?;
+        require_verdict(answer)?;
     }
-    if !(200..300).contains(status) {
+    if !(200..300).contains(&answer.status) {
         return Ok(None);
     }
-    let Some(url) = catalog_url(body) else {
+    let Some(url) = catalog_url(&answer.body) else {
         return Ok(None);
     };
     let location: Address = url
@@ -208,27 +194,19 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
 /// # Errors
 /// Where the answer is no verdict on the address, or MADS is disabled.
 pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, AnswerError> {
-    let Answer::Http {
-        status,
-        location,
-        body,
-    } = answer
-    else {
-        return Ok(address.as_mads());
-    };
-    let is_refused = matches!(*status, 300..=399 | 401 | 403);
+    let is_refused = matches!(answer.status, 300..=399 | 401 | 403);
     if is_refused && has_base_path(address) {
         return Ok(address.as_mads());
     }
-    require_verdict(*status, location.as_deref(), body)?;
-    match *status {
+    require_verdict(answer)?;
+    match answer.status {
         200..=299 => {}
-        401 | 403 => return Ok(guess(address, LocationUnknown::Refused(*status))),
+        status @ (401 | 403) => return Ok(guess(address, LocationUnknown::Refused(status))),
         // What MADS itself, or an ingress to it, answers to a path that it does not know.
         404 | 405 | 410 => return Ok(address.as_mads()),
-        _ => return Err(AnswerError::Status(*status)),
+        status => return Err(AnswerError::Status(status)),
     }
-    let Object(config) = match serde_json::from_str::<Object<Config>>(body) {
+    let Object(config) = match serde_json::from_str::<Object<Config>>(&answer.body) {
         Ok(config) => config,
         Err(_) if has_base_path(address) => return Ok(address.as_mads()),
         Err(error) => return Err(AnswerError::NotJson(error.to_string())),
@@ -279,13 +257,13 @@ fn guess(address: &Address, why: LocationUnknown) -> Endpoint {
 }
 
 /// Refuses the statuses that say nothing about where MADS is, whatever was asked.
-fn require_verdict(status: u16, location: Option<&str>, body: &str) -> Result<(), AnswerError> {
-    match status {
+fn require_verdict(answer: &Answer) -> Result<(), AnswerError> {
+    match answer.status {
         300..=399 => Err(AnswerError::Redirect {
-            location: location.unwrap_or_default().to_owned(),
+            location: answer.location.clone(),
         }),
-        408 | 429 | 500.. => Err(AnswerError::Status(status)),
-        _ if is_tls_expected(status, body.as_bytes()) => Err(AnswerError::TlsExpected),
+        status @ (408 | 429 | 500..) => Err(AnswerError::Status(status)),
+        status if is_tls_expected(status, answer.body.as_bytes()) => Err(AnswerError::TlsExpected),
         _ => Ok(()),
     }
 }

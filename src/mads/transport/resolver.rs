@@ -118,11 +118,16 @@ impl Resolver {
                 .way(&address.host, address.port, address.security()),
             deadline: Instant::now() + RESOLVE_LIMIT,
         };
-        if let Some(endpoint) = prober.probe("/catalog", None, &mut report, from_catalog)? {
-            return Ok(endpoint);
+        match prober.probe("/catalog", None, &mut report, from_catalog)? {
+            Some(Some(endpoint)) => return Ok(endpoint),
+            Some(None) => {}
+            None => return Ok(address.as_mads()),
         }
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        let mut endpoint = prober.probe("/config", token.as_deref(), &mut report, from_config)?;
+        let endpoint = prober.probe("/config", token.as_deref(), &mut report, from_config)?;
+        let Some(mut endpoint) = endpoint else {
+            return Ok(address.as_mads());
+        };
         // Who refuses whoever shows a token, refuses the token.
         if let Origin::Guess(LocationUnknown::Refused(status)) = endpoint.origin
             && let Some(path) = self.token_file.clone()
@@ -160,20 +165,20 @@ struct Prober<'a> {
 }
 
 impl Prober<'_> {
-    /// Asks for a path, and takes from the answer what `read` finds in it.
+    /// Asks for a path, and takes from the answer what `read` finds in it; `None` where no HTTP is spoken.
     fn probe<T>(
         &self,
         path: &str,
         token: Option<&str>,
         report: &mut impl FnMut(Probe),
         read: impl FnOnce(&Address, &Answer) -> Result<T, AnswerError>,
-    ) -> Result<T, ResolveError> {
+    ) -> Result<Option<T>, ResolveError> {
         let url = self.address.url(self.address.scheme.text(), path);
         let result = self.get(&url, token);
         let url = format!("{url}{}", self.route);
         let outcome = match &result {
-            Ok(Answer::Http { status, .. }) => format!("status {status}"),
-            Ok(Answer::NotHttp) => "no HTTP is spoken there".to_owned(),
+            Ok(Some(answer)) => format!("status {}", answer.status),
+            Ok(None) => "no HTTP is spoken there".to_owned(),
             Err(error) => describe(error),
         };
         let is_answered = result.is_ok();
@@ -183,9 +188,10 @@ impl Prober<'_> {
             is_answered,
         });
         match result {
-            Ok(answer) => {
-                read(self.address, &answer).map_err(|source| ResolveError::Answer { url, source })
-            }
+            Ok(answer) => answer
+                .map(|answer| read(self.address, &answer))
+                .transpose()
+                .map_err(|source| ResolveError::Answer { url, source }),
             Err(source) => {
                 let Address { host, port, .. } = self.address;
                 let is_tls = self.address.security() == Security::Tls;
@@ -202,7 +208,9 @@ impl Prober<'_> {
         }
     }
 
-    fn get(&self, url: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
+    /// The answer; `None` where the connection was accepted, but then closed before a byte of HTTP came
+    /// back, or answered with something else: a server that speaks gRPC only.
+    fn get(&self, url: &str, token: Option<&str>) -> Result<Option<Answer>, ureq::Error> {
         let mut request = self.agent.get(url).header("accept", ACCEPT);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -213,7 +221,7 @@ impl Prober<'_> {
             Ok(response) => response,
             // Over TLS a server that hangs up has not proved to be the one that was meant.
             Err(error) if is_not_http(&error) && self.address.security() == Security::Plaintext => {
-                return Ok(Answer::NotHttp);
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
@@ -231,10 +239,10 @@ impl Prober<'_> {
             .read_to_end(&mut body)
             .map_err(ureq::Error::from)?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Answer::Http {
+        Ok(Some(Answer {
             status,
-            location,
+            location: location.unwrap_or_default(),
             body,
-        })
+        }))
     }
 }

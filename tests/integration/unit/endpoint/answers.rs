@@ -14,9 +14,9 @@ fn ok(body: &str) -> Answer {
 }
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer::Http {
+    Answer {
         status,
-        location: None,
+        location: String::new(),
         body: body.to_owned(),
     }
 }
@@ -260,9 +260,9 @@ fn a_status_that_says_nothing_about_where_mads_is_is_an_error() {
 #[test]
 fn below_a_base_path_the_address_is_mads_itself() {
     let asked = address("https://ingress/kuma");
-    let redirect = Answer::Http {
+    let redirect = Answer {
         status: 302,
-        location: Some("https://login".to_owned()),
+        location: "https://login".to_owned(),
         body: String::new(),
     };
     let answers = [
@@ -301,16 +301,6 @@ fn a_config_shows_control_planes_that_may_serve_no_mads() {
     }
 }
 
-#[test]
-fn where_something_else_than_http_answers_the_address_is_mads_itself() {
-    let asked = address("http://cp:5676");
-    assert_eq!(
-        from_catalog(&asked, &Answer::NotHttp),
-        Ok(Some(asked.as_mads()))
-    );
-    assert_eq!(from_config(&asked, &Answer::NotHttp), Ok(asked.as_mads()));
-}
-
 /// Both questions, of the same answer.
 #[track_caller]
 fn assert_no_verdict(answer: &Answer, expected: &AnswerError, text: &str) {
@@ -340,22 +330,22 @@ fn a_server_that_expects_tls_is_distinguished_from_one_that_is_no_api_server() {
 fn a_redirect_is_not_followed_but_named() {
     for (location, text) in [
         (
-            Some("https://cp:5682/catalog"),
+            "https://cp:5682/catalog",
             "redirected to \"https://cp:5682/catalog\", which is not followed; give that address \
              as --cp-address",
         ),
         (
-            None,
+            "",
             "redirected to \"\", which is not followed; give that address as --cp-address",
         ),
     ] {
         for status in [300, 301, 302, 303, 307, 308] {
-            let answer = Answer::Http {
+            let answer = Answer {
                 status,
-                location: location.map(str::to_owned),
+                location: location.to_owned(),
                 body: "moved".to_owned(),
             };
-            let location = location.unwrap_or_default().to_owned();
+            let location = location.to_owned();
             assert_no_verdict(&answer, &AnswerError::Redirect { location }, text);
         }
     }
@@ -407,9 +397,9 @@ fn a_config_without_a_port_says_so() {
 
 #[test]
 fn text_from_the_network_cannot_break_a_log_line() {
-    let answer = Answer::Http {
+    let answer = Answer {
         status: 302,
-        location: Some(format!("\u{1b}[2J\n{}", "x".repeat(1000))),
+        location: format!("\u{1b}[2J\n{}", "x".repeat(1000)),
         body: String::new(),
     };
     let error = from_config(&address("http://cp"), &answer).unwrap_err();
