@@ -11,8 +11,8 @@ use x509_parser::parse_x509_certificate;
 use crate::cli::config::Config;
 use crate::common::sanitize::sanitize;
 use crate::common::wording::Targets;
-use crate::mads::endpoint::LocationUnknown;
-use crate::mads::report::{EndpointWarning, Report};
+use crate::mads::endpoint::{LocationUnknown, Origin};
+use crate::mads::report::Report;
 use crate::mads::transport::address::Security;
 use crate::mads::transport::background::done_by;
 use crate::mads::transport::diagnosis::{self, peer_certificate};
@@ -114,6 +114,10 @@ impl<W: Write> Check<'_, W> {
             Report::ProbeFinished(probe) if !probe.is_answered => {}
             Report::Opening { ref endpoint, .. } => {
                 show!(self.out, "{report}");
+                self.is_token_refused |= matches!(
+                    endpoint.origin,
+                    Origin::Guess(LocationUnknown::TokenRefused { .. })
+                );
                 self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
             }
             Report::Accepted {
@@ -136,10 +140,7 @@ impl<W: Write> Check<'_, W> {
                 }
             }
             Report::Received { .. } => {}
-            other => {
-                self.is_token_refused |= is_of_a_refused_token(&other);
-                show!(self.out, "{other}");
-            }
+            other => show!(self.out, "{other}"),
         }
     }
 
@@ -157,16 +158,6 @@ impl<W: Write> Check<'_, W> {
             show!(self.out, "{}", describe_certificate(host, &certificate));
         }
     }
-}
-
-fn is_of_a_refused_token(report: &Report) -> bool {
-    matches!(
-        report,
-        Report::EndpointWarning(EndpointWarning::Guessed {
-            why: LocationUnknown::TokenRefused { .. },
-            ..
-        })
-    )
 }
 
 fn describe_certificate(host: &str, certificate: &[u8]) -> String {

@@ -20,7 +20,7 @@ use crate::mads::negotiation::{
 };
 use crate::mads::outage::Outage;
 use crate::mads::polling::{POLL_INTERVAL, PollSchedule};
-use crate::mads::report::{EndpointWarning, Report};
+use crate::mads::report::Report;
 use crate::mads::session::{Accepted, Rejected, Response, Session};
 use crate::mads::transport::address::Security;
 pub use error::ConnectionError;
@@ -61,7 +61,7 @@ pub struct Connection {
     rejections: RateLimit,
     target_warnings: TargetWarnings,
     /// The warning about where MADS is that was logged last, while it holds.
-    endpoint_warning: Option<EndpointWarning>,
+    endpoint_warning: Option<String>,
     endpoint_warnings: RateLimit,
 }
 
@@ -222,15 +222,19 @@ impl Connection {
 
     fn resolved(&mut self, now: Instant, random: f64, endpoint: Endpoint) -> Vec<Action> {
         let mut actions = Vec::new();
-        let warning = EndpointWarning::about(&endpoint, self.address_security);
+        let authority = endpoint.authority();
+        let warning = endpoint.warning(self.address_security);
         // Replicas behind one address may differ in what they say, at every connection anew.
         if warning.is_none() {
             self.endpoint_warning = None;
         } else if warning != self.endpoint_warning && self.endpoint_warnings.allow(now).is_some() {
             self.endpoint_warning.clone_from(&warning);
-            actions.extend(warning.map(|warning| Action::Report(Report::EndpointWarning(warning))));
+            let report = |warning| Report::EndpointWarning {
+                authority: authority.clone(),
+                warning,
+            };
+            actions.extend(warning.map(report).map(Action::Report));
         }
-        let authority = endpoint.authority();
         match Negotiation::begin(endpoint, self.pins) {
             Some(negotiation) => actions.extend(self.open(now, negotiation)),
             None => {

@@ -50,6 +50,46 @@ impl Endpoint {
     pub fn authority(&self) -> String {
         authority(&self.host, self.port)
     }
+
+    /// What an operator should know about it, where it was located by an address with this security.
+    pub fn warning(&self, address_security: Security) -> Option<String> {
+        let authority = self.authority();
+        let why = match &self.origin {
+            Origin::Guess(why) => why,
+            _ if address_security == Security::Tls && self.security == Security::Plaintext => {
+                return Some(format!(
+                    "the control plane serves MADS at {authority} in plaintext, although \
+                     --cp-address is https; enable TLS for its monitoringAssignmentServer"
+                ));
+            }
+            _ => return None,
+        };
+        let (why, remedy) = match why {
+            LocationUnknown::Refused(status) => (
+                format!("the API server refuses /config with status {status}"),
+                "",
+            ),
+            LocationUnknown::TokenRefused { status, path } => (
+                format!(
+                    "the API server refuses the token in {} with status {status}",
+                    path.display()
+                ),
+                "put a token there that it accepts, or ",
+            ),
+            LocationUnknown::NoSection => (
+                "the API server's /config does not say where MADS is".to_owned(),
+                "",
+            ),
+        };
+        let scheme = match self.security {
+            Security::Plaintext => "grpc",
+            Security::Tls => "grpcs",
+        };
+        Some(format!(
+            "{why}, so MADS is taken to be at its usual port; {remedy}give \
+             --cp-address={scheme}://{authority} instead"
+        ))
+    }
 }
 
 /// Who says where MADS is.

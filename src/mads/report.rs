@@ -3,8 +3,6 @@
 //! Pure. The connection decides what is logged; here are the texts and levels. Untrusted text is
 //! escaped by whoever quotes it here.
 
-mod endpoint_warning;
-
 use std::fmt;
 use std::time::Duration;
 
@@ -20,7 +18,6 @@ use crate::mads::negotiation::Protocol;
 use crate::mads::outage::{Failure, Recovery};
 use crate::mads::session::Rejection;
 use crate::mads::transport::address::Security;
-pub use endpoint_warning::EndpointWarning;
 
 /// How many skipped targets a line names before it only counts them.
 const NAMED_TARGETS: usize = 3;
@@ -54,7 +51,12 @@ pub enum Report {
         recovery: Recovery,
     },
     /// MADS is not where, or not as safe, as `--cp-address` suggests.
-    EndpointWarning(EndpointWarning),
+    EndpointWarning {
+        /// `host:port` of MADS.
+        authority: String,
+        /// What is odd about that.
+        warning: String,
+    },
     /// There is no connection, and the next attempt is set.
     Disconnected {
         /// Why.
@@ -135,7 +137,7 @@ impl Report {
                 ends_rejections, ..
             }
             | Self::Unchanged { ends_rejections } => (Level::Warn, *ends_rejections),
-            Self::EndpointWarning(_) => (Level::Warn, true),
+            Self::EndpointWarning { .. } => (Level::Warn, true),
             Self::Disconnected { failure, .. } => (Level::Warn, failure.suppressed.is_some()),
             Self::Rejected { suppressed, .. } => (Level::Warn, suppressed.is_some()),
             Self::Skipped { quiet, .. } | Self::UnknownServices { quiet, .. } => {
@@ -216,7 +218,7 @@ impl Report {
                 field("unknown_services", *unknown),
                 field("targets", *targets),
             ],
-            Self::EndpointWarning(warning) => vec![text("mads", warning.authority())],
+            Self::EndpointWarning { authority, .. } => vec![text("mads", authority)],
             Self::Unchanged { .. } | Self::Reconnecting => Vec::new(),
         }
     }
@@ -243,7 +245,7 @@ impl fmt::Display for Report {
                 endpoint,
                 recovery,
             } => write_connected(formatter, *protocol, endpoint, recovery.outage),
-            Self::EndpointWarning(note) => note.fmt(formatter),
+            Self::EndpointWarning { warning, .. } => formatter.write_str(warning),
             Self::Disconnected {
                 error,
                 retry_in,

@@ -85,7 +85,7 @@ impl LogWatch {
         if report.level() > Level::Info {
             return;
         }
-        if let report::Report::EndpointWarning(_) = report {
+        if let report::Report::EndpointWarning { .. } = report {
             let lines = self.endpoint_warnings.add(now);
             verdict.require(
                 lines <= ENDPOINT_WARNING_LINES,
