@@ -13,7 +13,7 @@ use crate::common::sanitize::sanitize;
 use crate::common::wording::Targets;
 use crate::mads::endpoint::{LocationUnknown, Origin};
 use crate::mads::report::Report;
-use crate::mads::transport::address::Security;
+use crate::mads::transport::address::{Address, Security};
 use crate::mads::transport::background::done_by;
 use crate::mads::transport::diagnosis::{self, peer_certificate};
 use crate::mads::transport::proxy::Proxies;
@@ -93,7 +93,7 @@ fn connect(config: Config, out: &mut impl Write) -> bool {
         deadline: start + LIMIT,
         out,
     };
-    check.show_certificate(&address.host, address.port, address.security());
+    check.show_certificate(&address);
     // Whether a list comes at all is the question, not whether it is the newest.
     let newer_within = Duration::ZERO;
     let show = |report| check.report(report);
@@ -118,7 +118,7 @@ impl<W: Write> Check<'_, W> {
                     endpoint.origin,
                     Origin::Guess(LocationUnknown::TokenRefused { .. })
                 );
-                self.show_certificate(&endpoint.host, endpoint.port, endpoint.security);
+                self.show_certificate(&endpoint.address);
             }
             Report::Accepted {
                 assignments,
@@ -144,18 +144,21 @@ impl<W: Write> Check<'_, W> {
         }
     }
 
-    fn show_certificate(&mut self, host: &str, port: u16, security: Security) {
-        let server = Some((host.to_owned(), port));
-        let is_direct = matches!(self.proxies.on_the_way_to(host, port, security), Ok(None));
-        let can_be_seen = security == Security::Tls && is_direct;
+    fn show_certificate(&mut self, address: &Address) {
+        let server = Some((address.host.clone(), address.port));
+        let can_be_seen = address.security() == Security::Tls && self.proxies.is_direct(address);
         if !can_be_seen || self.shown == server {
             return;
         }
         self.shown = server;
         // Where there is no handshake at all, the steps that follow say why.
         let deadline = self.deadline.min(Instant::now() + diagnosis::LIMIT);
-        if let Ok(certificate) = peer_certificate(host, port, deadline) {
-            show!(self.out, "{}", describe_certificate(host, &certificate));
+        if let Ok(certificate) = peer_certificate(address, deadline) {
+            show!(
+                self.out,
+                "{}",
+                describe_certificate(&address.host, &certificate)
+            );
         }
     }
 }

@@ -115,7 +115,7 @@ impl Config {
         let pins = pins(&setting, &address)?;
         let proxies = Proxies::new(&environment);
         proxies
-            .on_the_way_to(&address.host, address.port, address.security())
+            .on_the_way_to(&address)
             .map_err(ConfigError::Proxy)?;
         let http = HttpSettings {
             tls: tls_settings(&setting)?,

@@ -11,7 +11,6 @@ use crate::common::wording::Targets;
 use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::Protocol;
 use crate::mads::report::Report;
-use crate::mads::transport::address::Security;
 use crate::output;
 use crate::output::file::WriteError;
 
@@ -111,17 +110,11 @@ impl Status {
 }
 
 fn source(protocol: Protocol, endpoint: &Endpoint) -> String {
-    let scheme = match (protocol, endpoint.security) {
-        (Protocol::Grpc(_), _) => "grpc",
-        (Protocol::Http, Security::Plaintext) => "http",
-        (Protocol::Http, Security::Tls) => "https",
-    };
     let api_version = protocol.api_version();
-    let authority = endpoint.authority();
-    format!(
-        "{scheme}://{authority}{} ({api_version})",
-        endpoint.base_path
-    )
+    match protocol {
+        Protocol::Grpc(_) => format!("grpc://{} ({api_version})", endpoint.authority()),
+        Protocol::Http => format!("{} ({api_version})", endpoint.address.http_url("")),
+    }
 }
 
 /// A trouble that goes on keeps its beginning, and has the newest reason.

@@ -11,19 +11,13 @@ use serde_json::Value;
 
 use crate::common::json::Object;
 use crate::common::sanitize::sanitize;
-use crate::mads::transport::address::{Address, MADS_PORT, Security, TLS_IS_SPOKEN, authority};
+use crate::mads::transport::address::{Address, MADS_PORT, Scheme, Security, TLS_IS_SPOKEN};
 
 /// Where MADS is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// A name or an IP address, without the brackets of IPv6.
-    pub host: String,
-    /// The port of MADS.
-    pub port: u16,
-    /// Whether it is reached over TLS.
-    pub security: Security,
-    /// What comes before the path of the HTTP API; empty where there is none.
-    pub base_path: String,
+    /// Its own address, by whose scheme only its security counts.
+    pub address: Address,
     /// Who says so.
     pub origin: Origin,
     /// Why MADS may not be served at all, by what the control plane says about itself. That is for
@@ -35,10 +29,7 @@ impl Address {
     /// This address taken as MADS itself.
     pub fn as_mads(&self) -> Endpoint {
         Endpoint {
-            host: self.host.clone(),
-            port: self.port,
-            security: self.security(),
-            base_path: self.path.clone(),
+            address: self.clone(),
             origin: Origin::Address,
             without_mads: None,
         }
@@ -48,18 +39,20 @@ impl Address {
 impl Endpoint {
     /// `host:port`, with the brackets that IPv6 needs.
     pub fn authority(&self) -> String {
-        authority(&self.host, self.port)
+        self.address.authority()
     }
 
     /// What an operator should know about it, where it was located by an address with this security.
     pub fn warning(&self, address_security: Security) -> Option<String> {
-        let authority = self.authority();
         let why = match &self.origin {
             Origin::Guess(why) => why,
-            _ if address_security == Security::Tls && self.security == Security::Plaintext => {
+            _ if address_security == Security::Tls
+                && self.address.security() == Security::Plaintext =>
+            {
                 return Some(format!(
-                    "the control plane serves MADS at {authority} in plaintext, although \
-                     --cp-address is https; enable TLS for its monitoringAssignmentServer"
+                    "the control plane serves MADS at {} in plaintext, although --cp-address is \
+                     https; enable TLS for its monitoringAssignmentServer",
+                    self.authority()
                 ));
             }
             _ => return None,
@@ -81,13 +74,10 @@ impl Endpoint {
                 "",
             ),
         };
-        let scheme = match self.security {
-            Security::Plaintext => "grpc",
-            Security::Tls => "grpcs",
-        };
         Some(format!(
             "{why}, so MADS is taken to be at its usual port; {remedy}give \
-             --cp-address={scheme}://{authority} instead"
+             --cp-address={} instead",
+            self.address
         ))
     }
 }
@@ -223,8 +213,8 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
         .map_err(|_| AnswerError::CatalogUrl(url.clone()))?;
     let mut endpoint = location.as_mads();
     endpoint.origin = Origin::Catalog;
-    if is_own_view(&endpoint.host) {
-        endpoint.host.clone_from(&address.host);
+    if is_own_view(&endpoint.address.host) {
+        endpoint.address.host.clone_from(&address.host);
     }
     Ok(Some(endpoint))
 }
@@ -265,14 +255,12 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
         .into_iter()
         .flatten()
         .find(|port| *port > 0);
+    let scheme = match server.tls_enabled {
+        Some(true) => Scheme::Grpcs,
+        _ => Scheme::Grpc,
+    };
     Ok(Endpoint {
-        host: address.host.clone(),
-        port: port.ok_or(AnswerError::NoPort)?,
-        security: match server.tls_enabled {
-            Some(true) => Security::Tls,
-            _ => Security::Plaintext,
-        },
-        base_path: String::new(),
+        address: of_mads(address, scheme, port.ok_or(AnswerError::NoPort)?),
         origin: Origin::Config,
         without_mads,
     })
@@ -286,13 +274,24 @@ fn has_base_path(address: &Address) -> bool {
 
 /// The usual port, reached no less safely than the address itself.
 fn guess(address: &Address, why: LocationUnknown) -> Endpoint {
+    let scheme = match address.security() {
+        Security::Plaintext => Scheme::Grpc,
+        Security::Tls => Scheme::Grpcs,
+    };
     Endpoint {
-        host: address.host.clone(),
-        port: MADS_PORT,
-        security: address.security(),
-        base_path: String::new(),
+        address: of_mads(address, scheme, MADS_PORT),
         origin: Origin::Guess(why),
         without_mads: None,
+    }
+}
+
+/// The address of MADS on the host of an API server.
+fn of_mads(api_server: &Address, scheme: Scheme, port: u16) -> Address {
+    Address {
+        scheme,
+        host: api_server.host.clone(),
+        port,
+        path: String::new(),
     }
 }
 

@@ -208,8 +208,8 @@ impl std::error::Error for NegotiationError {}
 /// knows no base path.
 fn protocols(endpoint: &Endpoint, pins: Pins) -> VecDeque<Protocol> {
     let grpc_is_possible = cfg!(feature = "grpc")
-        && endpoint.security == Security::Plaintext
-        && endpoint.base_path.is_empty();
+        && endpoint.address.security() == Security::Plaintext
+        && endpoint.address.path.is_empty();
     [
         Protocol::Grpc(ApiVersion::V1),
         Protocol::Grpc(ApiVersion::V1alpha1),

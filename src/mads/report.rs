@@ -330,7 +330,7 @@ fn write_connected(
     endpoint: &Endpoint,
     outage: Option<Duration>,
 ) -> fmt::Result {
-    let tls = if endpoint.security == Security::Tls {
+    let tls = if endpoint.address.security() == Security::Tls {
         " with TLS"
     } else {
         ""

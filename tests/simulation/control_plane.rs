@@ -7,7 +7,7 @@ use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::endpoint::{AnswerError, Endpoint, LocationUnknown, Origin};
 use kuma_prometheus_sd::mads::negotiation::{EndKind, Protocol};
 use kuma_prometheus_sd::mads::session::Response;
-use kuma_prometheus_sd::mads::transport::address::Security;
+use kuma_prometheus_sd::mads::transport::address::{Address, Scheme};
 use kuma_prometheus_sd::mads::transport::resolver::ResolveError;
 
 use crate::list::{Defect, List, bad_resource};
@@ -218,10 +218,12 @@ impl ControlPlane {
             }
         };
         Ok(Endpoint {
-            host: "cp".to_owned(),
-            port,
-            security: Security::Plaintext,
-            base_path: String::new(),
+            address: Address {
+                scheme: Scheme::Grpc,
+                host: "cp".to_owned(),
+                port,
+                path: String::new(),
+            },
             origin,
             without_mads: None,
         })
@@ -243,7 +245,7 @@ impl ControlPlane {
 
     /// What is answered at `endpoint` to a client that asks for `protocol`.
     pub(crate) fn refusal(&self, endpoint: &Endpoint, protocol: Protocol) -> Option<EndKind> {
-        if endpoint.port == API_PORT {
+        if endpoint.address.port == API_PORT {
             return Some(match protocol {
                 Protocol::Grpc(_) => EndKind::UnknownTransport,
                 Protocol::Http => EndKind::UnknownService,

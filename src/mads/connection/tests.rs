@@ -15,7 +15,7 @@ use crate::mads::endpoint::{AnswerError, Endpoint, LocationUnknown, Origin};
 use crate::mads::labels::LabelStyle;
 use crate::mads::negotiation::{End, EndKind, Pins, Protocol, Transport};
 use crate::mads::session::{Request, Response, Session};
-use crate::mads::transport::address::Security;
+use crate::mads::transport::address::{Address, Security};
 use crate::mads::transport::resolver::ResolveError;
 
 type Story = story::Story<Connection>;
@@ -99,14 +99,11 @@ fn request_in_words(request: &Request) -> String {
 }
 
 fn endpoint() -> Endpoint {
-    Endpoint {
-        host: "cp".to_owned(),
-        port: 5676,
-        security: Security::Plaintext,
-        base_path: String::new(),
-        origin: Origin::Address,
-        without_mads: None,
-    }
+    at("grpc://cp:5676")
+}
+
+fn at(address: &str) -> Endpoint {
+    address.parse::<Address>().unwrap().as_mads()
 }
 
 fn unresolved() -> Event {

@@ -68,7 +68,7 @@ pub enum Security {
     Tls,
 }
 
-/// What `--cp-address` says.
+/// Where a server is: the control plane, as `--cp-address` says it, or its MADS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// How the address is to be understood.
@@ -138,13 +138,11 @@ impl FromStr for Address {
             return Err(AddressError::Credentials);
         }
         let (scheme, rest) = text.split_once("://").ok_or(AddressError::Malformed)?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            "grpc" => Scheme::Grpc,
-            "grpcs" => Scheme::Grpcs,
-            other => return Err(AddressError::UnknownScheme(other.to_owned())),
-        };
+        let name = scheme.to_ascii_lowercase();
+        let scheme = [Scheme::Http, Scheme::Https, Scheme::Grpc, Scheme::Grpcs]
+            .into_iter()
+            .find(|scheme| scheme.text() == name)
+            .ok_or(AddressError::UnknownScheme(name))?;
         if rest.contains(['?', '#']) {
             return Err(AddressError::Query);
         }
@@ -180,7 +178,7 @@ impl FromStr for Address {
         };
         // The parts are ours; whether their characters may stand in a URI is the library's.
         address
-            .url("http", "")
+            .to_string()
             .parse::<Uri>()
             .map_err(|_| AddressError::Malformed)?;
         Ok(address)
@@ -228,20 +226,31 @@ impl Address {
         matches!(self.scheme, Scheme::Http | Scheme::Https)
     }
 
-    /// The URL of `path` below this address, over `scheme`.
+    /// `host:port`, with the brackets that IPv6 needs.
     #[must_use]
-    pub fn url(&self, scheme: &str, path: &str) -> String {
-        format!(
-            "{scheme}://{}{}{path}",
-            authority(&self.host, self.port),
-            self.path
-        )
+    pub fn authority(&self) -> String {
+        authority(&self.host, self.port)
+    }
+
+    /// The URL of `path` below this address, over HTTP or HTTPS.
+    #[must_use]
+    pub fn http_url(&self, path: &str) -> String {
+        let scheme = match self.security() {
+            Security::Plaintext => Scheme::Http,
+            Security::Tls => Scheme::Https,
+        };
+        let base = Self {
+            scheme,
+            ..self.clone()
+        };
+        format!("{base}{path}")
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.url(self.scheme.text(), ""))
+        let (scheme, authority) = (self.scheme.text(), self.authority());
+        write!(formatter, "{scheme}://{authority}{}", self.path)
     }
 }
 

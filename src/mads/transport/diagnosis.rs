@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::mads::transport::address::{NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
+use crate::mads::transport::address::{Address, NO_TLS_IS_SPOKEN, Security, TLS_IS_SPOKEN};
 use crate::mads::transport::background::done_by;
 use crate::mads::transport::tls;
 
@@ -22,15 +22,14 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\
 /// How an answer of HTTP/1 begins.
 const HTTP1: &[u8] = b"HTTP/";
 
-/// What is spoken at `host` and `port`, where it is not what `security` asks for: a sentence for
-/// an operator.
-pub fn diagnose(host: &str, port: u16, security: Security) -> Option<&'static str> {
+/// What is spoken at an address, where it is not what its scheme asks for: a sentence for an operator.
+pub fn diagnose(address: &Address) -> Option<&'static str> {
     let deadline = Instant::now() + LIMIT;
-    match security {
-        Security::Plaintext => peer_certificate(host, port, deadline)
+    match address.security() {
+        Security::Plaintext => peer_certificate(address, deadline)
             .is_ok()
             .then_some(TLS_IS_SPOKEN),
-        Security::Tls => speaks_plaintext(host, port, deadline)
+        Security::Tls => speaks_plaintext(address, deadline)
             .unwrap_or(false)
             .then_some(NO_TLS_IS_SPOKEN),
     }
@@ -40,11 +39,11 @@ pub fn diagnose(host: &str, port: u16, security: Security) -> Option<&'static st
 ///
 /// # Errors
 /// Where the server cannot be reached, speaks no TLS or is too slow.
-pub fn peer_certificate(host: &str, port: u16, deadline: Instant) -> io::Result<Vec<u8>> {
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+pub fn peer_certificate(address: &Address, deadline: Instant) -> io::Result<Vec<u8>> {
+    let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
     let config = Arc::new(tls::without_verification());
     let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, connect(host, port, deadline)?);
+    let mut stream = StreamOwned::new(connection, connect(address, deadline)?);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
@@ -56,8 +55,8 @@ pub fn peer_certificate(host: &str, port: u16, deadline: Instant) -> io::Result<
 }
 
 /// Whether an HTTP/2 preface in plaintext is answered with HTTP of any version.
-fn speaks_plaintext(host: &str, port: u16, deadline: Instant) -> io::Result<bool> {
-    let answer = answer_to_preface(host, port, deadline)?;
+fn speaks_plaintext(address: &Address, deadline: Instant) -> io::Result<bool> {
+    let answer = answer_to_preface(address, deadline)?;
     let is_settings_frame = answer[3] == 4 && answer[5..] == [0; 4];
     Ok(answer.starts_with(HTTP1) || is_settings_frame)
 }
@@ -65,13 +64,13 @@ fn speaks_plaintext(host: &str, port: u16, deadline: Instant) -> io::Result<bool
 /// Whether an HTTP/2 preface in plaintext is answered with HTTP/1, so that no gRPC is spoken there. Not
 /// where nothing is answered in time.
 #[cfg(feature = "grpc")]
-pub fn speaks_http1(host: &str, port: u16) -> bool {
-    let answer = answer_to_preface(host, port, Instant::now() + LIMIT);
+pub fn speaks_http1(address: &Address) -> bool {
+    let answer = answer_to_preface(address, Instant::now() + LIMIT);
     answer.is_ok_and(|answer| answer.starts_with(HTTP1))
 }
 
-fn answer_to_preface(host: &str, port: u16, deadline: Instant) -> io::Result<[u8; 9]> {
-    let mut stream = connect(host, port, deadline)?;
+fn answer_to_preface(address: &Address, deadline: Instant) -> io::Result<[u8; 9]> {
+    let mut stream = connect(address, deadline)?;
     stream.write_all(HTTP2_PREFACE)?;
     let mut answer = [0; 9];
     stream.read_exact(&mut answer)?;
@@ -113,9 +112,9 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 }
 
 /// Connects to the first address that takes a connection; each has its share of the time.
-fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<Limited> {
+fn connect(address: &Address, deadline: Instant) -> io::Result<Limited> {
     let mut failure = io::Error::other("the name has no address");
-    let name = (host.to_owned(), port);
+    let name = (address.host.clone(), address.port);
     let look_up = move || (name.0.as_str(), name.1).to_socket_addrs();
     let mut addresses = done_by("look-up", deadline, look_up)??;
     while let Some(address) = addresses.next() {

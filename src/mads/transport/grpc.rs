@@ -133,7 +133,7 @@ impl Stream {
     /// attempt, and queues the first request. Fails where C-core refuses the call itself; what the network
     /// says comes from `poll`.
     fn open(opening: Opening) -> grpcio::Result<Self> {
-        let authority = opening.endpoint.authority();
+        let authority = opening.address.authority();
         let channel = ChannelBuilder::new(opening.runtime.environment())
             .use_local_subchannel_pool(true)
             .set_resource_quota(ResourceQuota::new(None).resize_memory(BUFFER_LIMIT))

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::io::{self, Read as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 use ureq::http::{self, HeaderMap};
-use ureq::{Body, Timeout};
+use ureq::{Agent, Body, Timeout};
 
 use super::background::{Background, BackgroundDied, Events};
 use super::{RESPONSE_LIMIT, RESPONSE_LIMIT_TEXT};
@@ -18,11 +18,13 @@ use crate::common::json::{Bounded, Object};
 use crate::common::sanitize::sanitize;
 use crate::mads::assignment::Resource;
 use crate::mads::connection::Event;
-use crate::mads::endpoint::{Endpoint, is_tls_expected};
+use crate::mads::endpoint::is_tls_expected;
 use crate::mads::negotiation::{End, EndKind};
 use crate::mads::session::{Request, Response};
-use crate::mads::transport::address::{Security, TLS_IS_SPOKEN};
-use crate::mads::transport::http_client::{Client, ERROR_BODY_LIMIT, describe, is_not_http};
+use crate::mads::transport::address::{Address, TLS_IS_SPOKEN};
+use crate::mads::transport::http_client::{
+    ERROR_BODY_LIMIT, HttpSettings, SetupError, describe, is_not_http,
+};
 
 /// The longest time from the end of a hold until the answer begins.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -30,11 +32,16 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// More resources do not fit into the longest answer, as each has to name its type.
 const RESOURCES_LIMIT: usize = 4_000_000;
 
+/// Makes the one connection that carries the polls; none before the first of them. Where the server has
+/// announced that it closes the connection after an answer, another one is made for the next poll. Where
+/// it closes it otherwise, the polls are at their end.
+type SharedAgent = Arc<Mutex<Option<Agent>>>;
+
 /// Polls of one endpoint. Dropping it ends the poll that is under way.
 pub struct Poller {
     requests: Sender<Request>,
     background: Background,
-    client: Arc<Client>,
+    agent: SharedAgent,
 }
 
 impl Poller {
@@ -43,34 +50,28 @@ impl Poller {
     /// # Errors
     /// Where the system refuses a thread.
     pub fn open(
-        endpoint: &Endpoint,
-        client: Client,
+        settings: HttpSettings,
+        address: Address,
         request: Request,
         waker: Waker,
     ) -> io::Result<Self> {
-        let scheme = match endpoint.security {
-            Security::Plaintext => "http",
-            Security::Tls => "https",
-        };
-        let url = format!(
-            "{scheme}://{}{}/v3/discovery:monitoringassignments",
-            endpoint.authority(),
-            endpoint.base_path
-        );
-        let client = Arc::new(client);
+        let url = address.http_url("/v3/discovery:monitoringassignments");
+        let agent = SharedAgent::default();
         let (requests, receiver) = unbounded();
         let polling = Polling {
-            what: format!("POST {url}{}", client.way()),
+            what: format!("POST {url}{}", settings.way(&address)),
             url,
+            settings,
+            address,
+            agent: Arc::clone(&agent),
         };
-        let poll_client = Arc::clone(&client);
         let background = Background::spawn("http poll", waker, move |events| {
-            polling.poll_for_all(&receiver, &poll_client, events);
+            polling.poll_for_all(&receiver, events);
         })?;
         let poller = Self {
             requests,
             background,
-            client,
+            agent,
         };
         poller.send(request);
         Ok(poller)
@@ -93,7 +94,9 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        self.client.shutdown();
+        if let Some(agent) = lock(&self.agent).take() {
+            agent.shutdown();
+        }
     }
 }
 
@@ -120,29 +123,43 @@ struct ErrorBody {
 
 /// What the thread polls.
 struct Polling {
+    settings: HttpSettings,
+    address: Address,
+    agent: SharedAgent,
     url: String,
     /// The act, as errors name it.
     what: String,
 }
 
 impl Polling {
-    fn poll_for_all(&self, requests: &Receiver<Request>, client: &Client, events: &Events) {
+    fn poll_for_all(&self, requests: &Receiver<Request>, events: &Events) {
         for request in requests {
-            let event = self.poll(client, &request, events);
+            let event = self.poll(&request, events);
             if !events.send(event.unwrap_or_else(Event::Ended)) {
                 return;
             }
         }
     }
 
-    fn poll(&self, client: &Client, request: &Request, events: &Events) -> Result<Event, End> {
+    /// The agent for the next poll.
+    fn agent(&self) -> Result<Agent, SetupError> {
+        if let Some(agent) = &*lock(&self.agent) {
+            return Ok(agent.clone());
+        }
+        // Not under the lock: files may be slow, and the polls may be given up meanwhile.
+        let agent = self.settings.agent_of_one_connection(&self.address)?;
+        *lock(&self.agent) = Some(agent.clone());
+        Ok(agent)
+    }
+
+    fn poll(&self, request: &Request, events: &Events) -> Result<Event, End> {
         // Kuma parses it strictly: an unknown field is an error.
         let body = json!({
             "version_info": request.version,
             "node": {"id": request.node_id},
             "type_url": request.api_version.type_url(),
         });
-        let agent = client
+        let agent = self
             .agent()
             .map_err(|error| self.outage(&error.to_string()))?;
         // A Go duration.
@@ -170,7 +187,9 @@ impl Polling {
         // What is left unread of an error would be taken for the next answer.
         let closes = is_last_on_its_connection(&response) || response.status().as_u16() >= 400;
         let result = self.judge(response);
-        client.answered(closes);
+        if closes {
+            *lock(&self.agent) = None;
+        }
         result
     }
 
@@ -233,6 +252,11 @@ impl Polling {
             reason: format!("{}: {reason}", self.what),
         }
     }
+}
+
+fn lock(agent: &SharedAgent) -> MutexGuard<'_, Option<Agent>> {
+    // It is whole at any time, so a panic elsewhere does not spoil it.
+    agent.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the server has announced that it closes the connection after this answer.

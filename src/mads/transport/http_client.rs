@@ -8,7 +8,7 @@ mod tls_connector;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ureq::config::Config;
@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnecto
 use ureq::{Agent, Error, Timeout};
 
 use crate::common::sanitize::sanitize;
-use crate::mads::transport::address::Security;
+use crate::mads::transport::address::{Address, Security};
 use crate::mads::transport::proxy::{Proxies, Proxy, ProxyError};
 use crate::mads::transport::tls::{self, TlsFileError, TlsSettings};
 use tls_connector::TlsConnector;
@@ -76,8 +76,8 @@ pub struct HttpSettings {
 impl HttpSettings {
     /// How a server is reached, in words to follow its URL; empty for the direct way.
     #[must_use]
-    pub fn way(&self, host: &str, port: u16, security: Security) -> String {
-        match self.proxies.on_the_way_to(host, port, security) {
+    pub fn way(&self, address: &Address) -> String {
+        match self.proxies.on_the_way_to(address) {
             Ok(Some(proxy)) => format!(" through {proxy}"),
             // There will be no connection where no proxy is usable.
             Ok(None) | Err(_) => String::new(),
@@ -88,9 +88,9 @@ impl HttpSettings {
     ///
     /// # Errors
     /// Where TLS is needed and one of its files cannot be used, or a proxy and there is none.
-    pub fn agent(&self, host: &str, port: u16, security: Security) -> Result<Agent, SetupError> {
-        let connector = DefaultConnector::new().chain(self.tls_connector(security)?);
-        let config = self.config(host, port, security)?;
+    pub fn agent(&self, address: &Address) -> Result<Agent, SetupError> {
+        let connector = DefaultConnector::new().chain(self.tls_connector(address.security())?);
+        let config = self.config(address)?;
         Ok(Agent::with_parts(
             config,
             connector,
@@ -98,15 +98,14 @@ impl HttpSettings {
         ))
     }
 
-    /// A client that makes one connection.
-    fn agent_of_one_connection(
-        &self,
-        host: &str,
-        port: u16,
-        security: Security,
-    ) -> Result<Agent, SetupError> {
-        let tls = self.tls_connector(security)?;
-        let config = self.config(host, port, security)?;
+    /// A client that makes one connection. Whoever wants another one is to find out anew where and how
+    /// to connect, and reads the files for TLS again.
+    ///
+    /// # Errors
+    /// As for `agent`.
+    pub fn agent_of_one_connection(&self, address: &Address) -> Result<Agent, SetupError> {
+        let tls = self.tls_connector(address.security())?;
+        let config = self.config(address)?;
         // Through a proxy the chain of connectors runs twice: to the proxy, and through it.
         let runs = if config.proxy().is_some() { 2 } else { 1 };
         let limit = ConnectLimit {
@@ -123,8 +122,8 @@ impl HttpSettings {
         }))
     }
 
-    fn config(&self, host: &str, port: u16, security: Security) -> Result<Config, SetupError> {
-        let proxy = self.proxies.on_the_way_to(host, port, security);
+    fn config(&self, address: &Address) -> Result<Config, SetupError> {
+        let proxy = self.proxies.on_the_way_to(address);
         let proxy = proxy.map_err(SetupError::Proxy)?;
         Ok(Agent::config_builder()
             .user_agent(crate::USER_AGENT)
@@ -138,95 +137,6 @@ impl HttpSettings {
             .timeout_recv_body(Some(BODY_LIMIT))
             .timeout_per_read(Some(SILENCE_LIMIT))
             .build())
-    }
-}
-
-/// A client of one server with one connection. When that is closed, so is the client: whoever
-/// wants another one is to find out anew where and how to connect, and reads the files for TLS
-/// again.
-///
-/// Where a server closes the connection by its own announcement after each answer, the client goes
-/// on with a new one.
-#[derive(Debug)]
-pub struct Client {
-    settings: HttpSettings,
-    host: String,
-    port: u16,
-    security: Security,
-    connection: Mutex<Connection>,
-}
-
-#[derive(Debug)]
-enum Connection {
-    /// To be made with the next request.
-    Wanted,
-    /// Made, or being made.
-    Made(Agent),
-    /// No more.
-    Ended,
-}
-
-impl Client {
-    /// A client without a connection yet. It reads no file before it makes one.
-    #[must_use]
-    pub fn new(settings: &HttpSettings, host: &str, port: u16, security: Security) -> Self {
-        Self {
-            settings: settings.clone(),
-            host: host.to_owned(),
-            port,
-            security,
-            connection: Mutex::new(Connection::Wanted),
-        }
-    }
-
-    /// The agent for the next request.
-    ///
-    /// # Errors
-    /// Where TLS is needed and one of its files cannot be used, or a proxy and there is none.
-    pub fn agent(&self) -> Result<Agent, SetupError> {
-        if let Connection::Made(agent) = &*self.lock() {
-            return Ok(agent.clone());
-        }
-        // Not under the lock: files may be slow, and the client may be shut down meanwhile.
-        let agent = self
-            .settings
-            .agent_of_one_connection(&self.host, self.port, self.security)?;
-        let mut connection = self.lock();
-        if let Connection::Ended = *connection {
-            agent.clone().shutdown();
-        } else {
-            *connection = Connection::Made(agent.clone());
-        }
-        Ok(agent)
-    }
-
-    /// Takes notice of an answer that has been read: whether its connection is at its end.
-    pub fn answered(&self, closes: bool) {
-        let mut connection = self.lock();
-        if closes && let Connection::Made(_) = *connection {
-            *connection = Connection::Wanted;
-        }
-    }
-
-    /// How the server is reached, in words to follow its URL; empty for the direct way.
-    #[must_use]
-    pub fn way(&self) -> String {
-        self.settings.way(&self.host, self.port, self.security)
-    }
-
-    /// Ends what is under way.
-    pub fn shutdown(&self) {
-        let connection = std::mem::replace(&mut *self.lock(), Connection::Ended);
-        if let Connection::Made(agent) = connection {
-            agent.shutdown();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        // It is whole at any time, so a panic elsewhere does not spoil it.
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,16 +8,14 @@ use std::task::{Wake, Waker};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::mads::connection::{Event, NetworkAction};
-use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{End, Protocol};
 use crate::mads::session::Request;
-use crate::mads::transport::address::Security;
+use crate::mads::transport::address::Address;
 use crate::mads::transport::background::{Background, BackgroundDied, Events};
 use crate::mads::transport::diagnosis::diagnose;
 #[cfg(feature = "grpc")]
 use crate::mads::transport::grpc;
 use crate::mads::transport::http;
-use crate::mads::transport::http_client::Client;
 use crate::mads::transport::resolver::{ResolveError, Resolver};
 
 /// Does one thing after the other on behalf of the connection.
@@ -85,9 +83,9 @@ impl Network {
     pub fn perform(&mut self, action: NetworkAction) -> Option<Event> {
         match action {
             NetworkAction::Resolve => self.resolve(),
-            NetworkAction::Diagnose(endpoint) => self.diagnose(endpoint),
+            NetworkAction::Diagnose(endpoint) => self.diagnose(endpoint.address),
             NetworkAction::Open(endpoint, protocol, request) => {
-                self.open(&endpoint, protocol, request)
+                self.open(endpoint.address, protocol, request)
             }
             NetworkAction::Send(request) => {
                 match &mut self.under_way {
@@ -117,14 +115,12 @@ impl Network {
         Some(Event::Resolved(Err(ResolveError::Thread(error))))
     }
 
-    fn diagnose(&mut self, endpoint: Endpoint) -> Option<Event> {
-        let is_started = self.is_direct(&endpoint.host, endpoint.port, endpoint.security)
-            && self
-                .look_up("diagnosis", move |events| {
-                    let diagnosis = diagnose(&endpoint.host, endpoint.port, endpoint.security);
-                    events.send(Event::Diagnosed(diagnosis));
-                })
-                .is_ok();
+    fn diagnose(&mut self, address: Address) -> Option<Event> {
+        let is_direct = self.resolver.http.proxies.is_direct(&address);
+        let look = move |events: &Events| {
+            events.send(Event::Diagnosed(diagnose(&address)));
+        };
+        let is_started = is_direct && self.look_up("diagnosis", look).is_ok();
         (!is_started).then_some(Event::Diagnosed(None))
     }
 
@@ -138,14 +134,8 @@ impl Network {
         Ok(())
     }
 
-    /// Whether a server is reached without a proxy, so that it can be looked at directly.
-    fn is_direct(&self, host: &str, port: u16, security: Security) -> bool {
-        let proxies = &self.resolver.http.proxies;
-        matches!(proxies.on_the_way_to(host, port, security), Ok(None))
-    }
-
-    fn open(&mut self, endpoint: &Endpoint, protocol: Protocol, request: Request) -> Option<Event> {
-        match self.open_source(endpoint, protocol, request) {
+    fn open(&mut self, address: Address, protocol: Protocol, request: Request) -> Option<Event> {
+        match self.open_source(address, protocol, request) {
             Ok(source) => {
                 self.under_way = source;
                 None
@@ -156,21 +146,20 @@ impl Network {
 
     fn open_source(
         &mut self,
-        endpoint: &Endpoint,
+        address: Address,
         protocol: Protocol,
         request: Request,
     ) -> Result<UnderWay, End> {
         let waker = self.waker.clone();
         let http = &self.resolver.http;
-        let (host, port, security) = (&endpoint.host, endpoint.port, endpoint.security);
         match protocol {
             #[cfg(feature = "grpc")]
             Protocol::Grpc(_) => {
-                let proxy = http.proxies.on_the_way_to(host, port, security);
+                let proxy = http.proxies.on_the_way_to(&address);
                 let proxy = proxy.map_err(|error| End::outage(error.to_string()))?;
                 let opening = grpc::Opening {
                     runtime: self.grpc.clone(),
-                    endpoint: endpoint.clone(),
+                    address,
                     proxy: proxy.cloned(),
                     request,
                     waker,
@@ -179,12 +168,9 @@ impl Network {
             }
             #[cfg(not(feature = "grpc"))]
             Protocol::Grpc(_) => unreachable!("gRPC is not negotiated where it is not built in"),
-            Protocol::Http => {
-                let client = Client::new(http, host, port, security);
-                http::Poller::open(endpoint, client, request, waker)
-                    .map(UnderWay::Http)
-                    .map_err(|error| End::outage(format!("cannot start a thread: {error}")))
-            }
+            Protocol::Http => http::Poller::open(http.clone(), address, request, waker)
+                .map(UnderWay::Http)
+                .map_err(|error| End::outage(format!("cannot start a thread: {error}"))),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::mads::transport::address::{Security, authority};
+use crate::mads::transport::address::{Address, Security, authority};
 
 /// What the environment says about proxies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,28 +78,29 @@ impl Proxies {
         }
     }
 
-    /// The proxy by which `host` is reached; `None` for the direct way.
+    /// Whether an address is reached without a proxy, so that it can be looked at directly.
+    #[must_use]
+    pub fn is_direct(&self, address: &Address) -> bool {
+        matches!(self.on_the_way_to(address), Ok(None))
+    }
+
+    /// The proxy by which an address is reached; `None` for the direct way.
     ///
     /// # Errors
-    /// Where the variable that counts for `host` names no usable proxy.
-    pub fn on_the_way_to(
-        &self,
-        host: &str,
-        port: u16,
-        security: Security,
-    ) -> Result<Option<&Proxy>, ProxyError> {
-        let host = host.to_ascii_lowercase();
+    /// Where the variable that counts for the address names no usable proxy.
+    pub fn on_the_way_to(&self, address: &Address) -> Result<Option<&Proxy>, ProxyError> {
+        let host = address.host.to_ascii_lowercase();
         let ip: Option<IpAddr> = host.parse().ok();
         let is_local = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
         let is_exception = || {
             self.exceptions
                 .iter()
-                .any(|entry| covers(entry, &host, ip, port))
+                .any(|entry| covers(entry, &host, ip, address.port))
         };
         if is_local || is_exception() {
             return Ok(None);
         }
-        let variable = match security {
+        let variable = match address.security() {
             Security::Plaintext => &self.http,
             Security::Tls => &self.https,
         };
@@ -202,7 +203,7 @@ fn contains(network: IpAddr, length: u32, ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Proxies, Proxy};
-    use crate::mads::transport::address::Security::{self, Plaintext, Tls};
+    use crate::mads::transport::address::{Address, Scheme};
     use std::ffi::OsString;
 
     fn proxies(variables: &[(&str, &str)]) -> Proxies {
@@ -210,6 +211,15 @@ mod tests {
             let value = variables.iter().find(|(variable, _)| *variable == name);
             value.map(|(_, value)| OsString::from(value))
         })
+    }
+
+    fn at(scheme: Scheme, host: &str, port: u16) -> Address {
+        Address {
+            scheme,
+            host: host.to_owned(),
+            port,
+            path: String::new(),
+        }
     }
 
     #[test]
@@ -224,20 +234,20 @@ mod tests {
         ];
         for variables in [upper, lower] {
             let proxies = proxies(&variables);
-            let authority = |security: Security| {
-                let proxy = proxies.on_the_way_to("cp", 5676, security).unwrap();
+            let authority = |scheme| {
+                let proxy = proxies.on_the_way_to(&at(scheme, "cp", 5676)).unwrap();
                 proxy.map(Proxy::authority)
             };
-            assert_eq!(authority(Plaintext).as_deref(), Some("plain:3128"));
-            assert_eq!(authority(Tls).as_deref(), Some("secure:3129"));
+            assert_eq!(authority(Scheme::Http).as_deref(), Some("plain:3128"));
+            assert_eq!(authority(Scheme::Https).as_deref(), Some("secure:3129"));
         }
     }
 
     #[test]
     fn an_empty_variable_counts_as_unset() {
         let proxies = proxies(&[("HTTP_PROXY", ""), ("http_proxy", "http://p:1")]);
-        let proxy = proxies.on_the_way_to("cp", 5676, Plaintext).unwrap();
-        assert!(proxy.is_some());
+        let proxy = proxies.on_the_way_to(&at(Scheme::Http, "cp", 5676));
+        assert!(proxy.unwrap().is_some());
     }
 
     #[test]
@@ -268,10 +278,9 @@ mod tests {
         for (exceptions, host, is_proxied) in rows {
             let variables = [("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", exceptions)];
             let proxies = proxies(&variables);
-            let proxy = proxies.on_the_way_to(host, 5676, Plaintext).unwrap();
             assert_eq!(
-                proxy.is_some(),
-                is_proxied,
+                proxies.is_direct(&at(Scheme::Grpc, host, 5676)),
+                !is_proxied,
                 "NO_PROXY={exceptions:?}, host {host}"
             );
         }
@@ -281,14 +290,15 @@ mod tests {
     fn what_is_no_http_proxy_is_an_error_where_it_counts_that_does_not_show_a_password() {
         for url in ["socks5://u:secret@p:1080", "http://", "https://u:secret@p"] {
             let proxies = proxies(&[("HTTPS_PROXY", url), ("NO_PROXY", "no.example")]);
-            let error = proxies.on_the_way_to("cp", 5682, Tls).unwrap_err();
+            let error = proxies.on_the_way_to(&at(Scheme::Https, "cp", 5682));
+            let error = error.unwrap_err();
             assert_eq!(
                 error.to_string(),
                 "$HTTPS_PROXY: not the address of a proxy of the form http://HOST:PORT"
             );
-            assert_eq!(proxies.on_the_way_to("cp", 5681, Plaintext), Ok(None));
+            assert!(proxies.is_direct(&at(Scheme::Http, "cp", 5681)));
             for host in ["localhost", "127.0.0.1", "no.example"] {
-                assert_eq!(proxies.on_the_way_to(host, 5682, Tls), Ok(None), "{host}");
+                assert!(proxies.is_direct(&at(Scheme::Https, host, 5682)), "{host}");
             }
         }
     }
@@ -307,7 +317,8 @@ mod tests {
         ];
         for (url, expected) in rows {
             let proxies = proxies(&[("HTTP_PROXY", url)]);
-            let proxy = proxies.on_the_way_to("cp", 1, Plaintext).unwrap().unwrap();
+            let proxy = proxies.on_the_way_to(&at(Scheme::Http, "cp", 1));
+            let proxy = proxy.unwrap().unwrap();
             assert_eq!(proxy.authorization().as_deref(), expected, "{url}");
         }
     }

@@ -106,16 +106,11 @@ impl Resolver {
         if !address.may_be_api_server() {
             return Ok(address.as_mads());
         }
-        let agent = self
-            .http
-            .agent(&address.host, address.port, address.security())
-            .map_err(ResolveError::Setup)?;
+        let agent = self.http.agent(address).map_err(ResolveError::Setup)?;
         let prober = Prober {
             agent,
             address,
-            route: self
-                .http
-                .way(&address.host, address.port, address.security()),
+            route: self.http.way(address),
             deadline: Instant::now() + RESOLVE_LIMIT,
         };
         match prober.probe("/catalog", None, &mut report, from_catalog)? {
@@ -173,7 +168,7 @@ impl Prober<'_> {
         report: &mut impl FnMut(Probe),
         read: impl FnOnce(&Address, &Answer) -> Result<T, AnswerError>,
     ) -> Result<Option<T>, ResolveError> {
-        let url = self.address.url(self.address.scheme.text(), path);
+        let url = self.address.http_url(path);
         let result = self.get(&url, token);
         let url = format!("{url}{}", self.route);
         let outcome = match &result {
@@ -193,12 +188,9 @@ impl Prober<'_> {
                 .transpose()
                 .map_err(|source| ResolveError::Answer { url, source }),
             Err(source) => {
-                let Address { host, port, .. } = self.address;
                 let is_tls = self.address.security() == Security::Tls;
                 let may_be_looked_at = is_tls && is_not_http(&source) && self.route.is_empty();
-                let diagnosis = may_be_looked_at
-                    .then(|| diagnose(host, *port, Security::Tls))
-                    .flatten();
+                let diagnosis = may_be_looked_at.then(|| diagnose(self.address)).flatten();
                 Err(ResolveError::Request {
                     url,
                     source,

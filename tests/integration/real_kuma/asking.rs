@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use kuma_prometheus_sd::mads::transport::address::Security;
+use kuma_prometheus_sd::mads::transport::address::Address;
 use kuma_prometheus_sd::mads::transport::http_client::HttpSettings;
 use serde_json::Value;
 use ureq::http::{Request, Response};
@@ -78,14 +78,12 @@ impl Question {
         let mut settings = HttpSettings::default();
         // Whose certificate it is, is not the question.
         settings.tls.skip_verify = true;
-        let (scheme, security) = match self.is_tls {
-            true => ("https", Security::Tls),
-            false => ("http", Security::Plaintext),
-        };
-        let agent = settings
-            .agent("127.0.0.1", self.port, security)
-            .expect("no file and no proxy is needed");
-        let url = format!("{scheme}://127.0.0.1:{}{}", self.port, self.target);
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let server = format!("{scheme}://127.0.0.1:{}", self.port);
+        let address: Address = server.parse().expect("an address");
+        let agent = settings.agent(&address);
+        let agent = agent.expect("no file and no proxy is needed");
+        let url = address.http_url(&self.target);
         let mut request = Request::builder().method(self.method).uri(url);
         if !self.accept.is_empty() {
             request = request.header("accept", self.accept);

@@ -95,9 +95,8 @@ fn where_mads_is_not_reached_the_kind_of_control_plane_is_logged() {
 #[test]
 fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
     let tls = |origin| Endpoint {
-        security: Security::Tls,
         origin,
-        ..endpoint()
+        ..at("grpcs://cp:5676")
     };
     let refused = tls(Origin::Guess(LocationUnknown::Refused(403)));
     let silent = tls(Origin::Guess(LocationUnknown::NoSection));

@@ -146,19 +146,11 @@ fn pins_leave_only_what_they_name() {
 
 #[test]
 fn tls_and_a_base_path_mean_http() {
-    let tls = Endpoint {
-        security: Security::Tls,
-        ..endpoint()
-    };
-    let base_path = Endpoint {
-        base_path: "/kuma".to_owned(),
-        ..endpoint()
-    };
-    for endpoint in [tls, base_path] {
+    for address in ["https://cp:5676", "http://cp:5676/kuma"] {
         let mut story = new_story(Pins::default());
         story.step(0.0, Event::Time);
         assert_eq!(
-            story.step(0.0, Event::Resolved(Ok(endpoint.clone()))),
+            story.step(0.0, Event::Resolved(Ok(at(address)))),
             [OPEN_HTTP]
         );
         let mut story = new_story(Pins {
@@ -166,7 +158,7 @@ fn tls_and_a_base_path_mean_http() {
             ..Pins::default()
         });
         story.step(0.0, Event::Time);
-        assert_eq!(story.step(0.0, Event::Resolved(Ok(endpoint))), ["close"]);
+        assert_eq!(story.step(0.0, Event::Resolved(Ok(at(address)))), ["close"]);
         story.assert_logged(&[
             "no connection to the control plane: nothing left to try at cp:5676: over TLS, or below \
              a path, only HTTP v1 can be spoken, which --api-version or --transport excludes; the \

@@ -12,9 +12,9 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use super::{Runtime, Stream};
 use crate::mads::connection::Event;
-use crate::mads::endpoint::Endpoint;
 use crate::mads::negotiation::{End, EndKind};
 use crate::mads::session::Request;
+use crate::mads::transport::address::Address;
 use crate::mads::transport::diagnosis::speaks_http1;
 use crate::mads::transport::proxy::Proxy;
 
@@ -23,7 +23,7 @@ pub struct Opening {
     /// What C-core's channels share.
     pub runtime: Runtime,
     /// Where.
-    pub endpoint: Endpoint,
+    pub address: Address,
     /// Through whom.
     pub proxy: Option<Proxy>,
     /// The first request, which says what the stream is about.
@@ -58,11 +58,11 @@ impl Opening {
 
     fn ask(&self) -> io::Result<Receiver<bool>> {
         let (sender, answer) = bounded(1);
-        let (host, port) = (self.endpoint.host.clone(), self.endpoint.port);
+        let address = self.address.clone();
         let waker = self.waker.clone();
         let ask = move || {
             // Nobody may be waiting any more.
-            let _ = sender.send(speaks_http1(&host, port));
+            let _ = sender.send(speaks_http1(&address));
             waker.wake();
         };
         thread::Builder::new()
@@ -72,7 +72,7 @@ impl Opening {
     }
 
     fn open(self) -> Result<GrpcSource, End> {
-        let authority = self.endpoint.authority();
+        let authority = self.address.authority();
         let stream = Stream::open(self);
         stream
             .map(|stream| GrpcSource::Stream(Box::new(stream)))
@@ -99,7 +99,7 @@ impl GrpcSource {
         }
         let opening = opening.take()?;
         if answer == Ok(true) {
-            let reason = format!("{} answers in HTTP/1", opening.endpoint.authority());
+            let reason = format!("{} answers in HTTP/1", opening.address.authority());
             let kind = EndKind::UnknownTransport;
             return Some(Event::Ended(End { kind, reason }));
         }

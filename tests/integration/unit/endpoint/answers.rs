@@ -211,7 +211,7 @@ fn tls_that_the_config_names_is_used_even_where_the_address_is_plaintext() {
         &address("http://cp"),
         &config(r#"{"port":1,"tlsEnabled":true}"#),
     );
-    assert_eq!(found.unwrap().security, Security::Tls);
+    assert_eq!(found.unwrap().address.security(), Security::Tls);
 }
 
 #[test]

@@ -14,11 +14,8 @@ pub(crate) fn address(text: &str) -> Address {
 /// The endpoint as one line: its security, authority and base path, and who says so.
 pub(crate) fn line(endpoint: &Endpoint) -> String {
     let Endpoint {
-        security,
-        base_path,
-        origin,
-        ..
+        address, origin, ..
     } = endpoint;
-    let authority = endpoint.authority();
-    format!("{security:?} {authority}{base_path} by {origin:?}")
+    let (security, authority) = (address.security(), address.authority());
+    format!("{security:?} {authority}{} by {origin:?}", address.path)
 }
