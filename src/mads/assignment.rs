@@ -91,43 +91,27 @@ pub struct Assignments {
 
 /// Why a resource makes its whole response unacceptable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ResourceError {
-    /// A resource has another type than the one asked for.
-    UnexpectedType {
-        /// Its place in the response, from 0.
-        index: usize,
-        /// The type it has.
-        type_url: String,
-    },
-    /// The bytes or the JSON of a resource are not an assignment.
-    Undecodable {
-        /// Its place in the response, from 0.
-        index: usize,
-        /// What the decoder says.
-        reason: String,
-    },
-    /// With this resource, the response would become too much.
-    OverLimit {
-        /// Its place in the response, from 0.
-        index: usize,
-        /// Which bound is exceeded.
-        limit: OverLimit,
-    },
+pub struct ResourceError {
+    /// Its place in the response, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub problem: Problem,
 }
 
 impl fmt::Display for ResourceError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnexpectedType { index, type_url } => {
+        let Self { index, problem } = self;
+        match problem {
+            Problem::UnexpectedType(type_url) => {
                 write!(
                     formatter,
                     "resource {index} has the unexpected type {type_url:?}"
                 )
             }
-            Self::Undecodable { index, reason } => {
+            Problem::Undecodable(reason) => {
                 write!(formatter, "resource {index} cannot be decoded: {reason}")
             }
-            Self::OverLimit { index, limit } => {
+            Problem::OverLimit(limit) => {
                 write!(formatter, "resource {index} is too much: {limit}")
             }
         }
@@ -135,6 +119,29 @@ impl fmt::Display for ResourceError {
 }
 
 impl std::error::Error for ResourceError {}
+
+/// What is wrong with a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// It has another type than the one asked for: this one.
+    UnexpectedType(String),
+    /// Its bytes or its JSON are not an assignment, as the decoder says.
+    Undecodable(String),
+    /// With it, the response would become too much.
+    OverLimit(OverLimit),
+}
+
+impl From<OverLimit> for Problem {
+    fn from(limit: OverLimit) -> Self {
+        Self::OverLimit(limit)
+    }
+}
+
+impl From<ListTooLong> for Problem {
+    fn from(_: ListTooLong) -> Self {
+        Self::OverLimit(OverLimit::List)
+    }
+}
 
 /// The parts of a response: labels, those of an assignment for each target that gets them, and targets for
 /// twelve of them each. A part of two bytes takes a hundred in memory, or much time, so what counts is
@@ -156,36 +163,6 @@ impl fmt::Display for OverLimit {
             Self::List => ListTooLong.fmt(formatter),
             Self::Fields => write!(formatter, "there are more than {FIELD_LIMIT} fields"),
         }
-    }
-}
-
-/// What is wrong with one resource.
-enum Problem {
-    Type(String),
-    Content(String),
-    Size(OverLimit),
-}
-
-impl Problem {
-    /// The same with the resource's place in the response.
-    fn of(self, index: usize) -> ResourceError {
-        match self {
-            Self::Type(type_url) => ResourceError::UnexpectedType { index, type_url },
-            Self::Content(reason) => ResourceError::Undecodable { index, reason },
-            Self::Size(limit) => ResourceError::OverLimit { index, limit },
-        }
-    }
-}
-
-impl From<OverLimit> for Problem {
-    fn from(limit: OverLimit) -> Self {
-        Self::Size(limit)
-    }
-}
-
-impl From<ListTooLong> for Problem {
-    fn from(_: ListTooLong) -> Self {
-        Self::Size(OverLimit::List)
     }
 }
 
@@ -298,7 +275,7 @@ impl Decoder {
                 Some(known) => self.keep(known, targets),
                 None => decode_resource(api_version, resource, targets),
             };
-            result.map_err(|problem| problem.of(index))?;
+            result.map_err(|problem| ResourceError { index, problem })?;
             let is_whole = targets.skipped.len() == skipped;
             decoded.push(is_whole.then_some(Decoded {
                 groups: first as u32..targets.builder.arrived() as u32,
@@ -324,9 +301,9 @@ fn decode_resource<'a>(
     targets: &mut Targets<'a, '_>,
 ) -> Result<(), Problem> {
     match resource {
-        Resource::Foreign(type_url) => Err(Problem::Type(type_url.clone())),
+        Resource::Foreign(type_url) => Err(Problem::UnexpectedType(type_url.clone())),
         Resource::Protobuf(of, _) if *of != api_version => {
-            Err(Problem::Type(of.type_url().to_owned()))
+            Err(Problem::UnexpectedType(of.type_url().to_owned()))
         }
         Resource::Protobuf(ApiVersion::V1, bytes) => protobuf::decode_v1(bytes, targets),
         Resource::Protobuf(ApiVersion::V1alpha1, bytes) => {

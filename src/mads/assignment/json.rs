@@ -71,9 +71,10 @@ pub(super) fn decode(
     targets: &mut Targets<'_, '_>,
 ) -> Result<(), Problem> {
     targets.take_fields(fields(resource))?;
-    let undecodable = |error: serde_json::Error| Problem::Content(error.to_string());
+    let undecodable = |error: serde_json::Error| Problem::Undecodable(error.to_string());
     let foreign = |type_url: &JsonText<'_>| {
-        (type_url.0 != api_version.type_url()).then(|| Problem::Type(type_url.0.to_string()))
+        (type_url.0 != api_version.type_url())
+            .then(|| Problem::UnexpectedType(type_url.0.to_string()))
     };
     let assignment =
         serde_json::from_slice(resource).map_err(|error| {

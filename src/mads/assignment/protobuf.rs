@@ -13,7 +13,7 @@ use crate::snapshot::Text;
 
 impl From<WireError> for Problem {
     fn from(error: WireError) -> Self {
-        Self::Content(error.to_string())
+        Self::Undecodable(error.to_string())
     }
 }
 

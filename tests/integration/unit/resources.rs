@@ -3,7 +3,7 @@
 
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::{
-    Decoder, OverLimit, Resource, ResourceError, SkippedTarget,
+    Decoder, OverLimit, Problem, Resource, ResourceError, SkippedTarget,
 };
 use kuma_prometheus_sd::mads::envelope;
 use kuma_prometheus_sd::mads::labels::LabelStyle;
@@ -138,19 +138,14 @@ fn a_resource_of_another_type_spoils_the_response_and_is_named() {
         (json_resource("{}"), ""),
     ] {
         let error = decode(ApiVersion::V1, &[v1.resource(), resource]).unwrap_err();
-        let expected = ResourceError::UnexpectedType {
-            index: 1,
-            type_url: type_url.to_owned(),
-        };
-        assert_eq!(error, expected);
+        let problem = Problem::UnexpectedType(type_url.to_owned());
+        assert_eq!(error, ResourceError { index: 1, problem });
         let text = format!("resource 1 has the unexpected type {type_url:?}");
         assert_eq!(error.to_string(), text);
     }
     let error = decode(ApiVersion::V1alpha1, &[v1.resource()]).unwrap_err();
-    assert!(matches!(
-        error,
-        ResourceError::UnexpectedType { index: 0, .. }
-    ));
+    assert_eq!(error.index, 0);
+    assert!(matches!(error.problem, Problem::UnexpectedType(_)));
 }
 
 #[test]
@@ -174,15 +169,17 @@ fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
             ApiVersion::V1,
             &[good.resource(), good.resource(), bad.clone()],
         );
-        let Err(ResourceError::Undecodable { index: 2, reason }) = &error else {
+        let error = error.unwrap_err();
+        let Problem::Undecodable(reason) = &error.problem else {
             panic!("{bad:?}: {error:?}");
         };
         let text = format!("resource 2 cannot be decoded: {reason}");
-        assert_eq!(error.unwrap_err().to_string(), text);
+        assert_eq!(error.to_string(), text);
     }
     let bad = protobuf(ApiVersion::V1alpha1, &[1 << 3 | 2, 9, b'a']);
     let error = decode(ApiVersion::V1alpha1, &[bad]).unwrap_err();
-    assert!(matches!(error, ResourceError::Undecodable { index: 0, .. }));
+    assert_eq!(error.index, 0);
+    assert!(matches!(error.problem, Problem::Undecodable(_)));
 }
 
 /// A protobuf message of these fields, and of unknown ones, as a Kuma to come may add them.
@@ -281,6 +278,11 @@ fn a_target_may_have_more_labels_than_are_sorted_as_integers() {
     assert_eq!(only_labels(found), labels);
 }
 
+fn over_limit(index: usize, limit: OverLimit) -> ResourceError {
+    let problem = Problem::OverLimit(limit);
+    ResourceError { index, problem }
+}
+
 #[test]
 fn what_several_resources_would_become_counts_together() {
     let long = "x".repeat(200_000);
@@ -292,8 +294,7 @@ fn what_several_resources_would_become_counts_together() {
     let good = || skipping.resource();
     assert!(decode(ApiVersion::V1, &[good()]).is_ok());
     let error = decode(ApiVersion::V1, &[good(), good()]).unwrap_err();
-    let limit = OverLimit::List;
-    assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
+    assert_eq!(error, over_limit(1, OverLimit::List));
     // Labels of two bytes for each of many targets.
     let copied = V1 {
         targets: vec![V1Target::default(); 10_000],
@@ -301,8 +302,7 @@ fn what_several_resources_would_become_counts_together() {
         ..V1::default()
     };
     let error = decode(ApiVersion::V1, &[copied.resource()]).unwrap_err();
-    let limit = OverLimit::Fields;
-    assert_eq!(error, ResourceError::OverLimit { index: 0, limit });
+    assert_eq!(error, over_limit(0, OverLimit::Fields));
     // Once a resource is known, it counts as before.
     let fields = |name: &str| V1 {
         mesh: name.to_owned(),
@@ -321,7 +321,7 @@ fn what_several_resources_would_become_counts_together() {
         .unwrap();
     let both = vec![with_targets.resource(), other.resource()];
     let error = decoder.decode(ApiVersion::V1, both).unwrap_err();
-    assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
+    assert_eq!(error, over_limit(1, OverLimit::Fields));
 }
 
 #[test]
@@ -367,12 +367,9 @@ fn a_resource_that_would_become_too_much_is_rejected_before_it_is_built() {
             ApiVersion::V1alpha1 => V1alpha1::default().resource(),
         };
         let error = decode(api_version, &[small, resource]).unwrap_err();
-        assert_eq!(error, ResourceError::OverLimit { index: 1, limit });
+        assert_eq!(error, over_limit(1, limit));
     }
-    let error = ResourceError::OverLimit {
-        index: 1,
-        limit: OverLimit::List,
-    };
+    let error = over_limit(1, OverLimit::List);
     let text = "resource 1 is too much: the list would take more than 512 MiB";
     assert_eq!(error.to_string(), text);
 }
