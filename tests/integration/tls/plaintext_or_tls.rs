@@ -1,13 +1,12 @@
 //! TLS where plaintext was asked for, and the reverse: the log says which it is and what to give
 //! instead, whether the server answers the wrong language or closes the connection without an answer.
 
-use kuma_stand_in::{Authority, ControlPlane, KumaVersion, Plan};
+use kuma_stand_in::{Authority, ControlPlane, KumaVersion};
 
 use crate::support::following::at_once;
 use crate::support::foreign_servers::ForeignServer;
-use crate::support::harness::{Launch, SOON, on_its_port};
-use crate::support::mesh::EMPTY;
-use crate::support::secure::{api_url, plane, server_of, trusting};
+use crate::support::harness::Launch;
+use crate::support::secure::{api_url, plane, server_of};
 
 const TLS_IS_SPOKEN: &str = "TLS is spoken there; give an address with https:// or grpcs://";
 const NO_TLS_IS_SPOKEN: &str = "no TLS is spoken there; give an address with http:// or grpc://";
@@ -109,28 +108,4 @@ fn what_speaks_neither_http_nor_tls_is_no_control_plane() {
         let line = daemon.wait_for_trouble();
         assert!(line.contains(NO_TLS_IS_SPOKEN), "{line}");
     }
-}
-
-#[test]
-fn a_control_plane_that_turns_tls_on_and_off_again_is_followed() {
-    let authority = Authority::new("the authority");
-    let before = ControlPlane::start(KumaVersion::V2_12);
-    let port = before.port();
-    let daemon = trusting(&authority, &before.http_url()).start();
-    daemon.wait_for_file(EMPTY);
-    drop(before);
-
-    let plan = Plan {
-        port: Some(port),
-        tls: Some(server_of(&authority)),
-        ..Plan::new(KumaVersion::V2_12)
-    };
-    let during = on_its_port(|| plan.clone().start());
-    daemon.wait_for_log(TLS_IS_SPOKEN);
-    drop(during);
-    let after = Plan { tls: None, ..plan };
-    let after = on_its_port(|| after.clone().start());
-    after.events().expect_request(SOON);
-    daemon.wait_for_log_count("connected to MADS", 2);
-    assert_eq!(daemon.file().as_deref(), Some(EMPTY));
 }
