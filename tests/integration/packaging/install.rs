@@ -92,18 +92,7 @@ impl Place {
 }
 
 #[test]
-fn everything_goes_where_an_administrator_looks_for_it() {
-    let place = Place::new();
-    let mut make = place.make("install");
-    run(make.env("BINARY", program())).successfully();
-    assert_eq!(files(&place.root()), TREE);
-    for folder in folders(&place.root()) {
-        assert!(folder.starts_with("755 "), "{folder}");
-    }
-}
-
-#[test]
-fn a_strict_umask_of_whoever_installs_changes_nothing() {
+fn everything_goes_where_an_administrator_looks_for_it_whatever_the_umask() {
     let place = Place::new();
     let make = place.make("install");
     let mut strict = command("sh");
@@ -111,9 +100,12 @@ fn a_strict_umask_of_whoever_installs_changes_nothing() {
         .args(["-c", "umask 077; exec \"$@\"", "sh"])
         .arg(make.get_program())
         .args(make.get_args())
-        .env("BINARY", place.folder.path().join("program"));
+        .env("BINARY", program());
     run(&mut strict).successfully();
     assert_eq!(files(&place.root()), TREE);
+    for folder in folders(&place.root()) {
+        assert!(folder.starts_with("755 "), "{folder}");
+    }
 }
 
 #[test]
@@ -231,6 +223,8 @@ fn uninstalling_leaves_the_list_and_nothing_else() {
     place.put("etc/sv/another/run", "");
     place.install();
     let ended = place.uninstall();
+    // Twice is no failure.
+    place.uninstall();
     let left = [
         "644 etc/sv/another/run",
         "644 var/lib/kuma-prometheus-sd/kuma.file_sd.json",
@@ -251,14 +245,6 @@ fn uninstalling_leaves_the_list_and_nothing_else() {
         "{}",
         ended.output
     );
-}
-
-#[test]
-fn uninstalling_twice_is_no_failure() {
-    let place = Place::new();
-    place.install();
-    place.uninstall();
-    assert_eq!(place.uninstall().output, "");
 }
 
 #[test]
@@ -298,12 +284,11 @@ fn the_old_program_stays_whole_for_whoever_runs_it() {
 fn where_nothing_is_built_the_command_is_named_and_nothing_is_installed() {
     let place = Place::new();
     fs::remove_file(place.folder.path().join("program")).expect("it is there");
-    let script = repository().join("packaging/install.sh");
-    let mut direct = command(&script);
-    direct
-        .arg("install")
-        .env("DESTDIR", place.root())
-        .env("BINARY", place.folder.path().join("program"));
+    let binary = place.folder.path().join("program");
+    let direct = tree::installer(
+        "install",
+        &[("DESTDIR", &place.root()), ("BINARY", &binary)],
+    );
     let mut make = place.make("install");
     make.env_remove("BINARY")
         .env("CARGO_TARGET_DIR", place.folder.path());
@@ -335,14 +320,13 @@ fn a_path_that_sh_would_read_as_more_than_a_path_is_refused() {
 fn the_next_steps_are_printed_after_a_real_installation() {
     let folder = tree::folder();
     let prefix = folder.path().display();
-    let mut install = command(repository().join("packaging/install.sh"));
-    install
-        .arg("install")
-        .env("BINARY", tree::program(folder.path()))
-        .env("prefix", folder.path())
-        .env("sysconfdir", folder.path().join("etc"))
-        .env("localstatedir", folder.path().join("var"));
-    let ended = run(&mut install).successfully();
+    let variables = [
+        ("BINARY", &*tree::program(folder.path())),
+        ("prefix", folder.path()),
+        ("sysconfdir", &folder.path().join("etc")),
+        ("localstatedir", &folder.path().join("var")),
+    ];
+    let ended = run(&mut tree::installer("install", &variables)).successfully();
     for step in [
         format!("{prefix}/etc/default/kuma-prometheus-sd"),
         format!("{prefix}/var/lib/kuma-prometheus-sd/kuma.file_sd.json"),

@@ -1,27 +1,33 @@
 //! Several control planes on one host: the template unit, and copies of the runit directory.
 
 use std::fs;
+use std::path::Path;
 
 use kuma_stand_in::{ControlPlane, KumaVersion};
 
 use crate::packaging::supervised::Supervised;
-use crate::packaging::systemd::installed;
 use crate::packaging::tree;
-use crate::support::command::{command, has, repository, run};
+use crate::support::command::{Ended, has, run};
 use crate::support::mesh;
 
 /// Long enough for `sv` to see that a service is ready.
 const PATIENTLY: u32 = 7;
 
-/// The text of both units, installed to the usual paths.
+/// Installs to the usual paths below a folder, or uninstalls.
+#[track_caller]
+fn install(folder: &Path, word: &str) -> Ended {
+    let program = tree::program(folder);
+    run(&mut tree::installer(
+        word,
+        &[("BINARY", &program), ("DESTDIR", folder)],
+    ))
+    .successfully()
+}
+
+/// The text of both units.
 fn units() -> [String; 2] {
     let folder = tree::folder();
-    let mut install = command(repository().join("packaging/install.sh"));
-    install
-        .arg("install")
-        .env("BINARY", tree::program(folder.path()))
-        .env("DESTDIR", folder.path());
-    run(&mut install).successfully();
+    install(folder.path(), "install");
     ["kuma-prometheus-sd.service", "kuma-prometheus-sd@.service"].map(|unit| {
         let units = folder.path().join("usr/local/lib/systemd/system");
         fs::read_to_string(units.join(unit)).expect("it is installed")
@@ -60,17 +66,6 @@ fn the_template_differs_from_the_plain_unit_in_names_only() {
             "EnvironmentFile=-/etc/default/kuma-prometheus-sd-%i",
         ]
     );
-}
-
-#[test]
-fn systemd_finds_no_fault_with_the_template() {
-    if !has("systemd-analyze") {
-        return;
-    }
-    let (_folder, template) = installed("kuma-prometheus-sd@.service");
-    let mut verify = command("systemd-analyze");
-    verify.args(["verify", "--man=no"]).arg(template);
-    assert_eq!(run(&mut verify).successfully().output, "");
 }
 
 /// A control plane with a number of targets.
@@ -131,18 +126,10 @@ fn a_copy_without_settings_says_which_file_is_missing() {
 #[test]
 fn uninstalling_names_the_copies_that_it_leaves() {
     let folder = tree::folder();
-    let installer = |word| {
-        let mut install = command(repository().join("packaging/install.sh"));
-        install
-            .arg(word)
-            .env("BINARY", tree::program(folder.path()))
-            .env("DESTDIR", folder.path());
-        run(&mut install).successfully()
-    };
-    installer("install");
+    install(folder.path(), "install");
     let copy = folder.path().join("etc/sv/kuma-prometheus-sd-east");
     fs::create_dir(&copy).expect("a folder can be made");
-    let said = installer("uninstall").output;
+    let said = install(folder.path(), "uninstall").output;
     let expected = format!("kept {}", copy.display());
     assert!(said.contains(&expected), "{said}");
     assert!(copy.exists());

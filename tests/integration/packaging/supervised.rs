@@ -28,15 +28,15 @@ impl Supervised {
     pub(crate) fn install() -> Supervised {
         let folder = tree::folder();
         let user = run(command("id").arg("-un")).successfully().output;
-        let mut install = command(repository().join("packaging/install.sh"));
-        install
-            .arg("install")
-            .env("BINARY", program())
-            .env("user", user.trim())
-            .env("prefix", folder.path())
-            .env("sysconfdir", folder.path().join("etc"))
-            .env("localstatedir", folder.path().join("var"));
-        run(&mut install).successfully();
+        let program = program();
+        let variables = [
+            ("BINARY", program.as_ref()),
+            ("user", user.trim().as_ref()),
+            ("prefix", folder.path()),
+            ("sysconfdir", &folder.path().join("etc")),
+            ("localstatedir", &folder.path().join("var")),
+        ];
+        run(&mut tree::installer("install", &variables)).successfully();
         Supervised {
             folder: Arc::new(folder),
             name: "kuma-prometheus-sd".to_owned(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::packaging::tree;
-use crate::support::command::{command, has, repository, run};
+use crate::support::command::{command, has, run};
 
 /// What `systemd-analyze security` may say at most; 10 is the worst.
 const EXPOSURE: f64 = 1.5;
@@ -14,29 +14,30 @@ const EXPOSURE: f64 = 1.5;
 const UNIT: &str = "kuma-prometheus-sd.service";
 
 /// One of the units, installed with the program that it names.
-pub(crate) fn installed(unit: &str) -> (TempDir, PathBuf) {
+fn installed(unit: &str) -> (TempDir, PathBuf) {
     let folder = tree::folder();
-    let mut install = command(repository().join("packaging/install.sh"));
-    install
-        .arg("install")
-        .env("BINARY", tree::program(folder.path()))
-        .env("prefix", folder.path())
-        .env("sysconfdir", folder.path().join("etc"));
-    run(&mut install).successfully();
+    let variables = [
+        ("BINARY", &*tree::program(folder.path())),
+        ("prefix", folder.path()),
+        ("sysconfdir", &folder.path().join("etc")),
+    ];
+    run(&mut tree::installer("install", &variables)).successfully();
     let unit = folder.path().join("etc/systemd/system").join(unit);
     (folder, unit)
 }
 
 #[test]
-fn systemd_finds_no_fault_with_the_unit() {
+fn systemd_finds_no_fault_with_the_unit_or_the_template() {
     if !has("systemd-analyze") {
         return;
     }
-    let (_folder, unit) = installed(UNIT);
-    // Its manual page is not where `man` looks.
-    let mut verify = command("systemd-analyze");
-    let ended = run(verify.args(["verify", "--man=no"]).arg(unit)).successfully();
-    assert_eq!(ended.output, "");
+    for unit in [UNIT, "kuma-prometheus-sd@.service"] {
+        let (_folder, unit) = installed(unit);
+        // Its manual page is not where `man` looks.
+        let mut verify = command("systemd-analyze");
+        let ended = run(verify.args(["verify", "--man=no"]).arg(unit)).successfully();
+        assert_eq!(ended.output, "");
+    }
 }
 
 #[test]

@@ -4,9 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::support::command::{command, repository};
 use crate::support::files::entries;
 
 /// A folder of its own for a test.
@@ -19,6 +21,13 @@ pub(crate) fn program(folder: &Path) -> PathBuf {
     let path = folder.join("program");
     fs::write(&path, "#!/bin/sh\n").expect("a file can be written");
     path
+}
+
+/// `packaging/install.sh WORD`, with these variables.
+pub(crate) fn installer(word: &str, variables: &[(&str, &Path)]) -> Command {
+    let mut install = command(repository().join("packaging/install.sh"));
+    install.arg(word).envs(variables.iter().copied());
+    install
 }
 
 /// Every file in a folder, as `MODE PATH`, in the order of their paths.
