@@ -48,14 +48,8 @@ pub(crate) enum Fault {
     HastyReplacements,
     /// The file is written in place.
     WrittenInPlace,
-    /// The targets are rendered in another order.
-    RenderedInAnyOrder,
-    /// A target is rendered twice.
-    RenderedTwice,
     /// A label is lost when the file is rendered.
     RenderedWithoutALabel,
-    /// What JSON has to escape is not escaped.
-    RenderedWithoutEscapes,
     /// Every failed attempt is logged.
     EveryFailureLogged,
     /// What was acknowledged is not written at the end.

@@ -57,10 +57,7 @@ found! {
     replacements_in_haste: HastyReplacements
         => TenReplacementsASecond | FirstReplacementIsAtOnce;
     a_file_written_in_place: WrittenInPlace => FileIsACompleteList;
-    targets_rendered_in_any_order: RenderedInAnyOrder => FileIsACompleteList;
-    a_target_rendered_twice: RenderedTwice => FileIsACompleteList;
     a_label_lost_in_rendering: RenderedWithoutALabel => FileIsACompleteList;
-    text_rendered_without_escapes: RenderedWithoutEscapes => FileIsACompleteList;
     every_failure_logged: EveryFailureLogged => LogIsBounded;
     nothing_written_at_the_end: NothingWrittenAtTheEnd => WrittenBeforeTheEnd;
 }
