@@ -2,9 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
-use tempfile::TempDir;
+use std::path::PathBuf;
 
 use crate::support::command::shell;
 use crate::support::files::fill;
@@ -15,9 +13,9 @@ pub(crate) const BY_HAND: &str = "changed by hand";
 /// A fault of the disk or of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// No room is left; needs a disk of one's own.
+    /// No room is left.
     Full,
-    /// It is read-only; needs a disk of one's own.
+    /// It is read-only.
     ReadOnly,
     /// The file is deleted.
     Deleted,
@@ -31,42 +29,8 @@ pub(crate) enum Fault {
     FolderDeleted,
 }
 
-pub(crate) struct Disk {
-    path: PathBuf,
-    is_own: bool,
-    fault: Option<Fault>,
-    _folder: Option<TempDir>,
-}
-
-impl Disk {
-    /// A small disk of one's own.
-    pub(crate) fn small(path: &Path) -> Disk {
-        Disk {
-            path: path.to_owned(),
-            is_own: true,
-            fault: None,
-            _folder: None,
-        }
-    }
-
-    /// A folder like any other.
-    pub(crate) fn ordinary() -> Disk {
-        let folder = TempDir::new().expect("a temporary folder can be made");
-        Disk {
-            path: folder.path().to_owned(),
-            is_own: false,
-            fault: None,
-            _folder: Some(folder),
-        }
-    }
-
-    /// Where the output is.
-    pub(crate) fn output(&self) -> PathBuf {
-        self.path.join("sd/kuma.file_sd.json")
-    }
-
-    /// A fault that can be had here.
-    pub(crate) fn any_fault(&self, rng: &mut fastrand::Rng) -> Fault {
+impl Fault {
+    pub(crate) fn any(rng: &mut fastrand::Rng) -> Fault {
         let all = [
             Fault::Full,
             Fault::ReadOnly,
@@ -76,8 +40,24 @@ impl Disk {
             Fault::Folder,
             Fault::FolderDeleted,
         ];
-        let first = if self.is_own { 0 } else { 2 };
-        all[rng.usize(first..all.len())]
+        all[rng.usize(..all.len())]
+    }
+}
+
+/// A small disk of one's own.
+pub(crate) struct Disk {
+    path: PathBuf,
+    fault: Option<Fault>,
+}
+
+impl Disk {
+    pub(crate) fn new(path: PathBuf) -> Disk {
+        Disk { path, fault: None }
+    }
+
+    /// Where the output is.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.path.join("sd/kuma.file_sd.json")
     }
 
     /// Lets a fault happen, after the one before has been healed.

@@ -15,7 +15,7 @@ use disk::Disk;
 use story::Story;
 
 use crate::support::command::from_environment;
-use crate::support::own_process::{self, Side};
+use crate::support::own_process;
 
 /// So many random steps lie between two times of calm.
 const STEPS: u32 = 25;
@@ -24,19 +24,15 @@ const STEPS: u32 = 25;
 #[ignore = "it takes as long as it is told to: make soak MINUTES=…"]
 fn the_file_follows_the_control_plane_through_everything() {
     let test = the_file_follows_the_control_plane_through_everything;
-    let mount = own_process::mount("16m");
-    let disk = match own_process::in_namespaces(&["--mount"], &mount, test) {
-        Side::Inside(folder) => Disk::small(&folder.join("disk")),
-        Side::Passed => return,
-        // Without the faults that need a disk of one's own.
-        Side::Forbidden => Disk::ordinary(),
+    let Some(disk) = own_process::with_disk("16m", test) else {
+        return;
     };
     let minutes: f64 = from_environment("SOAK_MINUTES").unwrap_or(1.0);
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("SOAK_SEED={seed} SOAK_MINUTES={minutes}");
 
     let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
-    let mut story = Story::begin(seed, disk);
+    let mut story = Story::begin(seed, Disk::new(disk));
     while Instant::now() < end {
         for _ in 0..STEPS {
             story.step();

@@ -32,7 +32,6 @@ pub(crate) struct Table {
     pub(crate) calms: usize,
     pub(crate) slowest_calm: Duration,
     pub(crate) log_lines: usize,
-    pub(crate) contents_seen: usize,
     pub(crate) cpu: Duration,
     first: Option<Figures>,
     last: Option<Figures>,
@@ -79,37 +78,44 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, value: String| writeln!(formatter, "{name:<34} {value}");
-        row("time", format!("{:.0?}", self.duration))?;
-        row("lists published", self.lists.to_string())?;
         for (what, times) in &self.happened {
-            row(what, times.to_string())?;
+            writeln!(formatter, "{what:<34} {times}")?;
         }
-        row("lives of the daemon", self.lives.to_string())?;
-        row("contents seen in the file", self.contents_seen.to_string())?;
-        row("calms, each with the right file", self.calms.to_string())?;
-        let bound = format!("{:.1?} (at most {CALM_WITHIN:?})", self.slowest_calm);
-        row("slowest calm", bound)?;
-        let lines = format!("{} (at most {})", self.log_lines, self.most_lines());
-        row("lines of log, at info", lines)?;
-        row("processor time", format!("{:?}", self.cpu))?;
-        if let (Some(first), Some(last)) = (self.first, self.last) {
-            let memory = format!(
-                "{} KiB, {} KiB, {} KiB (at most {MEMORY_KIB} KiB)",
-                first.resident_kib, last.resident_kib, self.most_resident_kib
-            );
-            row("memory: first, last, most", memory)?;
-            let descriptors = format!(
-                "{}, {}, {} (at most {DESCRIPTORS})",
-                first.descriptors, last.descriptors, self.most_descriptors
-            );
-            row("descriptors: first, last, most", descriptors)?;
-            let threads = format!(
-                "{}, {}, {} (at most {THREADS})",
-                first.threads, last.threads, self.most_threads
-            );
-            row("threads: first, last, most", threads)?;
-        }
-        Ok(())
+        let Table {
+            duration,
+            lists,
+            lives,
+            calms,
+            slowest_calm,
+            cpu,
+            ..
+        } = self;
+        writeln!(
+            formatter,
+            "{duration:.0?}, {cpu:?} of processor time, {lives} lives of the daemon"
+        )?;
+        writeln!(
+            formatter,
+            "{lists} lists, {calms} calms with the right file, within {slowest_calm:.1?}"
+        )?;
+        let (lines, most_lines) = (self.log_lines, self.most_lines());
+        writeln!(
+            formatter,
+            "{lines} lines of log at info, of at most {most_lines}"
+        )?;
+        let (memory, descriptors, threads) = (
+            self.most_resident_kib,
+            self.most_descriptors,
+            self.most_threads,
+        );
+        writeln!(
+            formatter,
+            "at most {memory} KiB, {descriptors} descriptors, {threads} threads"
+        )?;
+        writeln!(
+            formatter,
+            "the first: {:?}\nthe last: {:?}",
+            self.first, self.last
+        )
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn with_disk<T: Fn()>(size: &str, test: T) -> Option<PathBuf> {
 }
 
 /// The script that mounts a disk of a size at `$folder/disk`.
-pub(crate) fn mount(size: &str) -> String {
+fn mount(size: &str) -> String {
     format!("mkdir \"$folder/disk\" && mount -t tmpfs -o size={size} tmpfs \"$folder/disk\"")
 }
 

@@ -25,8 +25,6 @@ pub(crate) struct Seen {
     pub(crate) lists: Vec<usize>,
     /// What was no complete list.
     pub(crate) wrong: BTreeSet<String>,
-    /// How often the file was read.
-    pub(crate) reads: u64,
 }
 
 impl Reader {
@@ -45,7 +43,6 @@ impl Reader {
             loop {
                 // What is there at the end is always seen.
                 let is_last = over.load(Ordering::Relaxed);
-                seen.reads += 1;
                 match fs::read(&path) {
                     Ok(bytes) if bytes == last => {}
                     Ok(bytes) => {
