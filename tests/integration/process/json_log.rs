@@ -1,12 +1,13 @@
 //! `--log-format=json`: one JSON object a line, whatever the message is, with the fields that the
 //! message is made of. The names of the fields are those of the guide.
 
-use kuma_stand_in::{Answers, ApiVersion, ControlPlane, KumaVersion, Resource, free_port};
+use kuma_stand_in::{ControlPlane, KumaVersion, free_port};
 use serde_json::{Map, Value, json};
 
+use crate::process::life_with;
 use crate::process::service_manager::AS_IN_THE_JOURNAL;
 use crate::repository::fields::names_in_the_guide;
-use crate::support::harness::{Finished, Launch, NOTHING_THERE, SOON};
+use crate::support::harness::{Finished, Launch, NOTHING_THERE};
 use crate::support::mesh::backends;
 
 type Object = Map<String, Value>;
@@ -143,24 +144,7 @@ fn an_outage_has_its_error_and_the_seconds_until_the_next_attempt() {
 #[test]
 fn what_comes_from_the_network_breaks_no_line() {
     let evil = "evil\u{1b}[2J\u{7}\n{\"level\":\"forged\"}\r\u{9b}31m\"}";
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.set_answers(Answers::Scripted);
-    let daemon = follow(&plane.grpc_url()).start();
-    let v1 = ApiVersion::V1.type_url();
-    plane.events().expect_request(SOON);
-    plane.respond(evil, evil, evil, Vec::new());
-    plane.events().expect_nack(SOON);
-    plane.respond(evil, evil, v1, vec![Resource::undecodable(ApiVersion::V1)]);
-    plane.events().expect_nack(SOON);
-    let mut homeless = backends(1);
-    homeless[0].name = evil.to_owned();
-    homeless[0].address.clear();
-    let homeless = homeless.into_iter().map(Resource::Dataplane).collect();
-    plane.respond(evil, evil, v1, homeless);
-    plane.events().expect_ack(SOON);
-    plane.close_streams(13, &evil.replace('\n', " "));
-    daemon.wait_for_log("no connection to the control plane");
-    let log = daemon.terminate().stderr;
+    let log = life_with(evil, follow).stderr;
     assert!(!log.chars().any(|c| c != '\n' && c.is_control()), "{log:?}");
     let objects = objects(&log);
     let received = with(&objects, "received version");

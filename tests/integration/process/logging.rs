@@ -1,9 +1,10 @@
 //! What the log says, and what it does not say: one event a line, a handful of lines in a normal
 //! life, nothing of what libraries have to tell, nothing that reaches a terminal's controls.
 
-use kuma_stand_in::{Answers, ApiVersion, ControlPlane, KumaVersion, Resource, free_port};
+use kuma_stand_in::{ApiVersion, ControlPlane, KumaVersion, free_port};
 
-use crate::support::harness::{Finished, Launch, SOON};
+use crate::process::life_with;
+use crate::support::harness::{Finished, Launch};
 use crate::support::mesh::{EMPTY, backends};
 
 /// The lines of a log without their time, `LEVEL] message`.
@@ -125,31 +126,7 @@ fn a_level_shows_what_is_as_grave_and_nothing_else() {
 #[test]
 fn what_comes_from_the_network_reaches_no_terminal_as_it_is() {
     let evil = "evil\u{1b}[2J\u{7}\nINFO ] forged\r\u{9b}31m";
-    let plane = ControlPlane::start(KumaVersion::V2_6);
-    plane.set_answers(Answers::Scripted);
-    let daemon = follow_at("debug", &plane.grpc_url()).start();
-    let v1 = ApiVersion::V1.type_url();
-    plane.events().expect_request(SOON);
-    plane.respond(evil, evil, evil, Vec::new());
-    plane.events().expect_nack(SOON);
-    plane.respond(evil, evil, v1, vec![Resource::undecodable(ApiVersion::V1)]);
-    plane.events().expect_nack(SOON);
-    let mut homeless = backends(1);
-    homeless[0].name = evil.to_owned();
-    homeless[0].address.clear();
-    plane.respond(
-        evil,
-        evil,
-        v1,
-        homeless
-            .into_iter()
-            .map(kuma_stand_in::Resource::Dataplane)
-            .collect(),
-    );
-    plane.events().expect_ack(SOON);
-    plane.close_streams(13, &evil.replace('\n', " "));
-    daemon.wait_for_log("no connection to the control plane");
-    let finished = daemon.terminate();
+    let finished = life_with(evil, |address| follow_at("debug", address));
     assert!(finished.stderr.contains("evil"));
     assert!(
         messages(&finished)
