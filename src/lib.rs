@@ -10,7 +10,7 @@ pub mod common;
 pub mod daemon;
 pub mod mads;
 pub mod output;
-pub mod single_attempt;
+mod single_attempt;
 pub mod snapshot;
 
 /// The version of this program.

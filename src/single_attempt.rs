@@ -70,11 +70,8 @@ struct SingleAttempt<F> {
 }
 
 /// A list that comes within `timeout` of `start`: the first one, or over gRPC one that comes within
-/// `newer_within` of it. All reports but that of the failure go to `observe`.
-///
-/// # Errors
-/// Why there is none. Nothing is tried again.
-pub fn receive_list(
+/// `newer_within` of it. All reports but that of the failure go to `observe`. Nothing is tried again.
+pub(crate) fn receive_list(
     config: Config,
     start: Instant,
     timeout: Duration,

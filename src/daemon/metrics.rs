@@ -34,7 +34,7 @@ const WRITE_BUCKETS: [f64; 8] = [0.001, 0.004, 0.016, 0.064, 0.25, 1.0, 4.0, 16.
 
 /// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// OpenMetrics 1.0.0.
     OpenMetrics,
     /// Version 0.0.4 of Prometheus' own.
@@ -43,7 +43,7 @@ pub enum Format {
 
 /// Everything that is counted. A time is `None` before the first.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub(super) struct Metrics {
     start: Timestamp,
     /// `None` while there is no connection.
     protocol: Option<Protocol>,
@@ -74,7 +74,7 @@ struct Outcomes {
 
 impl Metrics {
     /// Of a daemon that starts at `start`.
-    pub fn new(start: Timestamp) -> Self {
+    pub(super) fn new(start: Timestamp) -> Self {
         Self {
             start,
             protocol: None,
@@ -95,7 +95,7 @@ impl Metrics {
     }
 
     /// The connection reported something at `now`.
-    pub fn connection(&mut self, now: Timestamp, report: &Report) {
+    pub(super) fn connection(&mut self, now: Timestamp, report: &Report) {
         match report {
             Report::Connected { protocol, .. } => {
                 self.attempts.count(true);
@@ -127,7 +127,7 @@ impl Metrics {
     }
 
     /// A list was accepted at `now`. It `is_changed` where it is another one than before, or the first.
-    pub fn list(&mut self, now: Timestamp, targets: usize, is_changed: bool) {
+    pub(super) fn list(&mut self, now: Timestamp, targets: usize, is_changed: bool) {
         self.targets = Some(targets);
         if is_changed {
             self.last_change = Some(now);
@@ -135,7 +135,13 @@ impl Metrics {
     }
 
     /// An attempt to get so many bytes into the file, and the file to the disk, ended at `now`.
-    pub fn replaced(&mut self, now: Timestamp, bytes: usize, took: Duration, is_success: bool) {
+    pub(super) fn replaced(
+        &mut self,
+        now: Timestamp,
+        bytes: usize,
+        took: Duration,
+        is_success: bool,
+    ) {
         self.write_duration.observe(took.as_secs_f64());
         self.writes.count(is_success);
         if is_success {
@@ -145,7 +151,7 @@ impl Metrics {
     }
 
     /// All metrics as they are now.
-    pub fn encode(&self, format: Format) -> String {
+    pub(super) fn encode(&self, format: Format) -> String {
         let mut own = Registry::with_prefix(PREFIX);
         own.register_collector(Box::new(Scrape(self.clone())));
         let mut process = Registry::default();

@@ -3,13 +3,13 @@
 //! Nothing here decides about the connection or the file: a thread performs what its state machine
 //! says, and tells it what happened.
 
-pub mod listener;
-pub mod metrics;
-pub mod observed;
+mod listener;
+mod metrics;
+mod observed;
 pub mod once;
 pub mod receiver;
-pub mod service_manager;
-pub mod status;
+mod service_manager;
+mod status;
 pub mod supervise;
-pub mod watchdog;
+mod watchdog;
 pub mod writer;

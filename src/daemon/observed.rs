@@ -24,7 +24,7 @@ const KEPT: usize = 10;
 
 /// What a thread observes.
 #[derive(Debug)]
-pub enum Observation {
+pub(super) enum Observation {
     /// The connection reports something.
     Connection(mads::report::Report),
     /// A list was accepted.
@@ -44,7 +44,7 @@ pub enum Observation {
 
 /// Something that was logged.
 #[derive(Debug, Clone)]
-pub struct Logged {
+pub(super) struct Logged {
     /// When.
     pub time: Timestamp,
     /// How important it is.
@@ -55,7 +55,7 @@ pub struct Logged {
 
 /// All that is known.
 #[derive(Debug, Clone)]
-pub struct Observed {
+pub(super) struct Observed {
     /// How the daemon is doing.
     pub status: Status,
     /// What was counted.
@@ -74,12 +74,12 @@ pub struct Observed {
 
 /// The same, shared by the main thread and the listener.
 #[derive(Debug, Clone)]
-pub struct SharedObserved(Arc<Mutex<Observed>>);
+pub(super) struct SharedObserved(Arc<Mutex<Observed>>);
 
 impl SharedObserved {
     /// Of a daemon that starts at `start` and is to follow `address` and to write `output`.
     #[must_use]
-    pub fn new(address: String, output: String, start: Timestamp) -> Self {
+    pub(super) fn new(address: String, output: String, start: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(Observed {
             status: Status::new(address, start),
             metrics: Metrics::new(start),
@@ -92,19 +92,19 @@ impl SharedObserved {
     }
 
     /// Takes in what threads observed until now.
-    pub fn take(&self, observations: impl Iterator<Item = Observation>) {
+    pub(super) fn take(&self, observations: impl Iterator<Item = Observation>) {
         let mut observed = self.lock();
         observations.for_each(|observation| observed.take(Timestamp::now(), observation));
     }
 
     /// How the daemon is doing, in one line.
     #[must_use]
-    pub fn status(&self) -> String {
+    pub(super) fn status(&self) -> String {
         self.lock().status.to_string()
     }
 
     /// To read or change it; whoever holds it does nothing that waits.
-    pub fn lock(&self) -> MutexGuard<'_, Observed> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Observed> {
         // Whoever panicked has left each value whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +112,7 @@ impl SharedObserved {
 
 impl Observed {
     /// Takes in what a thread observed at `now`.
-    pub fn take(&mut self, now: Timestamp, observation: Observation) {
+    pub(super) fn take(&mut self, now: Timestamp, observation: Observation) {
         match observation {
             Observation::Connection(report) => {
                 self.metrics.connection(now, &report);

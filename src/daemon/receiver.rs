@@ -21,7 +21,7 @@ use crate::snapshot::Snapshot;
 
 /// What the main thread asks of the receiver: to connect anew. It ends when the channel is closed.
 #[derive(Debug)]
-pub struct Reconnect;
+pub(super) struct Reconnect;
 
 /// Hands snapshots to the writer without ever waiting for it: only the newest one is kept.
 #[derive(Debug)]
@@ -61,22 +61,19 @@ fn size(response: &Response) -> usize {
 }
 
 /// What the connection's actions are done with.
-pub struct ReceiverEffects {
+pub(super) struct ReceiverEffects {
     /// Everything but the list and the reports.
-    pub network: Network,
+    pub(super) network: Network,
     /// The channel to the writer.
-    pub snapshots: SnapshotSender,
+    pub(super) snapshots: SnapshotSender,
     /// What the main thread is to know.
-    pub observations: Sender<Observation>,
+    pub(super) observations: Sender<Observation>,
     /// By when the thread will be back.
-    pub heartbeat: Heartbeat,
+    pub(super) heartbeat: Heartbeat,
 }
 
-/// The receiver thread. It runs until `commands` is disconnected.
-///
-/// # Errors
-/// Where a thread that this one depends on is no more.
-pub fn run(
+/// The receiver thread. It runs until `commands` is disconnected, or a thread that it depends on is no more.
+pub(super) fn run(
     mut connection: Connection,
     mut effects: ReceiverEffects,
     commands: &Receiver<Reconnect>,

@@ -23,7 +23,7 @@ use crate::common::logging;
 const SEND_LIMIT: Duration = Duration::from_millis(100);
 
 /// The service manager, as far as the environment names one.
-pub struct ServiceManager {
+pub(super) struct ServiceManager {
     /// `None` where there is nobody to tell.
     connection: Option<Connection>,
     watchdog: Option<Duration>,
@@ -44,7 +44,7 @@ impl ServiceManager {
     /// The one that `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` name; nobody where they are
     /// unset, or are meant for another process.
     #[must_use]
-    pub fn from_environment() -> Self {
+    pub(super) fn from_environment() -> Self {
         let name = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let connection = name.and_then(Connection::new);
         let watchdog = watchdog(
@@ -63,19 +63,19 @@ impl ServiceManager {
     /// How often it wants to hear that the daemon lives; `None` where it does not. Half the time after
     /// which it would act, as `sd_watchdog_enabled(3)` recommends.
     #[must_use]
-    pub fn ping_interval(&self) -> Option<Duration> {
+    pub(super) fn ping_interval(&self) -> Option<Duration> {
         const SHORTEST: Duration = Duration::from_millis(1);
         self.watchdog.map(|watchdog| SHORTEST.max(watchdog / 2))
     }
 
     /// The start-up checks have passed. To be said until it has been told: a manager that misses it
     /// takes the start for failed.
-    pub fn ready(&mut self) {
+    pub(super) fn ready(&mut self) {
         self.is_ready_told = self.is_ready_told || self.notify("READY=1");
     }
 
     /// How the daemon is doing, in words.
-    pub fn status(&mut self, status: String) {
+    pub(super) fn status(&mut self, status: String) {
         if self.status != status {
             // Each line would be a message of its own.
             if self.notify(&format!("STATUS={}", status.replace('\n', " "))) {
@@ -85,14 +85,14 @@ impl ServiceManager {
     }
 
     /// The daemon lives, and all its threads meet their deadlines.
-    pub fn ping(&mut self) {
+    pub(super) fn ping(&mut self) {
         if self.watchdog.is_some() {
             self.notify("WATCHDOG=1");
         }
     }
 
     /// The daemon ends, as it was asked to.
-    pub fn stopping(&mut self) {
+    pub(super) fn stopping(&mut self) {
         self.notify("STOPPING=1");
     }
 

@@ -16,7 +16,7 @@ use crate::output::file::WriteError;
 
 /// All that is known.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub(super) struct Status {
     /// `--cp-address`.
     pub(super) address: String,
     pub(super) start: Timestamp,
@@ -44,7 +44,7 @@ pub(super) struct List {
 impl Status {
     /// The status of a daemon that starts at `start` and is to follow `address`.
     #[must_use]
-    pub fn new(address: String, start: Timestamp) -> Self {
+    pub(super) fn new(address: String, start: Timestamp) -> Self {
         Self {
             address,
             start,
@@ -57,7 +57,7 @@ impl Status {
     }
 
     /// The connection reported something at `now`.
-    pub fn connection(&mut self, now: Timestamp, report: &Report) {
+    pub(super) fn connection(&mut self, now: Timestamp, report: &Report) {
         match report {
             Report::Connected {
                 protocol, endpoint, ..
@@ -85,7 +85,7 @@ impl Status {
     }
 
     /// The output reported something at `now`.
-    pub fn output(&mut self, now: Timestamp, report: &output::report::Report) {
+    pub(super) fn output(&mut self, now: Timestamp, report: &output::report::Report) {
         use output::report::Report;
         match report {
             Report::Written { targets, .. } => self.holds(*targets, Some(now)),
@@ -99,7 +99,7 @@ impl Status {
     }
 
     /// The file could not be written at `now`.
-    pub fn cannot_write(&mut self, now: Timestamp, error: &WriteError) {
+    pub(super) fn cannot_write(&mut self, now: Timestamp, error: &WriteError) {
         lasting(&mut self.write_trouble, now, error.to_string());
     }
 

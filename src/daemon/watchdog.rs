@@ -13,7 +13,7 @@ use crate::common::logging;
 use crate::common::wording::Rounded;
 
 /// Looks whether the threads meet their deadlines, and logs where one does not.
-pub struct Watchdog {
+pub(super) struct Watchdog {
     /// Of the receiver.
     pub receiver: Heartbeat,
     /// Of the writer.
@@ -24,7 +24,7 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// For threads that are about to start; the writer's is to write `output`.
-    pub fn new(start: Instant, output: &Path) -> Self {
+    pub(super) fn new(start: Instant, output: &Path) -> Self {
         Self {
             receiver: Heartbeat::new(start),
             writer: Heartbeat::new(start),
@@ -34,7 +34,7 @@ impl Watchdog {
     }
 
     /// Whether all threads meet their deadlines.
-    pub fn look(&mut self, now: Instant) -> bool {
+    pub(super) fn look(&mut self, now: Instant) -> bool {
         let (thread, overdue, hang) = match (self.writer.overdue(now), self.receiver.overdue(now)) {
             (Some(overdue), _) => (
                 "writer",

@@ -18,15 +18,15 @@ use crate::output::state_machine::{Action, Event, Failure, Output};
 use crate::snapshot::Snapshot;
 
 /// What the output's actions are done with.
-pub struct WriterEffects {
+pub(super) struct WriterEffects {
     /// Everything but the reports.
-    pub file: OutputFile,
+    pub(super) file: OutputFile,
     /// What the main thread is to know.
-    pub observations: Sender<Observation>,
+    pub(super) observations: Sender<Observation>,
     /// By when the thread will be back.
-    pub heartbeat: Heartbeat,
+    pub(super) heartbeat: Heartbeat,
     /// How many bytes were last written.
-    pub written: usize,
+    pub(super) written: usize,
 }
 
 /// One turn of the writer, which waits for nothing but the file: the newest snapshot, or a deadline.
@@ -52,7 +52,7 @@ where
 }
 
 /// The writer thread. It runs until `snapshots` is disconnected or `stop` is.
-pub fn run(
+pub(super) fn run(
     mut output: Output,
     mut effects: WriterEffects,
     snapshots: &Receiver<Arc<Snapshot>>,

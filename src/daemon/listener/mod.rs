@@ -13,15 +13,12 @@ mod server;
 use std::io;
 use std::thread;
 
-pub use server::{BindError, Server};
+pub(super) use server::{BindError, Server};
 
 use crate::daemon::observed::SharedObserved;
 
 /// Starts the thread that answers requests. It ends with the process.
-///
-/// # Errors
-/// Where the system refuses a thread.
-pub fn start(server: Server, observed: SharedObserved) -> io::Result<()> {
+pub(super) fn start(server: Server, observed: SharedObserved) -> io::Result<()> {
     let mut routes = routes::Routes::new(observed, server.checks_host());
     let work = move || server.run(|request| routes.answer(request));
     thread::Builder::new()

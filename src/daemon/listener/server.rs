@@ -56,7 +56,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A socket that listens.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     socket: OwnedFd,
     address: ListenAddress,
 }
@@ -85,10 +85,7 @@ impl std::error::Error for BindError {}
 
 impl Server {
     /// Listens at an address. A Unix socket that nobody listens at any more is replaced.
-    ///
-    /// # Errors
-    /// Where that is not possible.
-    pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
+    pub(crate) fn bind(address: &ListenAddress) -> Result<Self, BindError> {
         let bound = match address {
             ListenAddress::Tcp(address) => bind_tcp(*address),
             ListenAddress::Unix(path) => bind_unix(path).map(|socket| (socket, address.clone())),
@@ -104,7 +101,7 @@ impl Server {
 
     /// Where it listens, with the port that the system has chosen.
     #[must_use]
-    pub fn address(&self) -> &ListenAddress {
+    pub(crate) fn address(&self) -> &ListenAddress {
         &self.address
     }
 
