@@ -3,17 +3,15 @@
 //! It is a file beside the output, not the output itself, which is replaced by a rename. Only its owner
 //! may open it: whoever can open a file can lock it too, and keep the daemon from starting.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::{ClaimError, WriteError};
-
-const MODE: u32 = 0o600;
 
 /// What a file system without locks answers.
 const NO_LOCKS: [Errno; 4] = [Errno::NOLCK, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS];
@@ -30,7 +28,6 @@ impl Lock {
     /// Takes the lock.
     pub(super) fn take(path: &Path) -> Result<Self, ClaimError> {
         let file = open(path)?;
-        tighten(&file);
         let is_effective = match file.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => return Err(held(path, process_that_holds(path))),
@@ -72,18 +69,14 @@ fn held(path: &Path, process: Option<u32>) -> ClaimError {
     }
 }
 
-/// Opens the lock file, or makes it. Another user's, as an earlier version has left it, can be read.
+/// Opens the lock file, or makes it.
 fn open(path: &Path) -> Result<File, ClaimError> {
     OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(MODE)
+        .mode(0o600)
         .open(path)
-        .or_else(|error| match error.kind() {
-            ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
-            _ => Err(error),
-        })
         .map_err(|error| unopened(path, error))
 }
 
@@ -104,14 +97,6 @@ fn unopened(path: &Path, error: io::Error) -> ClaimError {
         };
     }
     ClaimError::Failed(WriteError::new("open the lock file", path)(error))
-}
-
-/// Earlier versions made the file readable for all. Where it is another user's, it stays as it is.
-fn tighten(file: &File) {
-    let is_open_to_others = |metadata: Metadata| metadata.mode() & 0o7777 & !MODE != 0;
-    if file.metadata().is_ok_and(is_open_to_others) {
-        let _ = file.set_permissions(Permissions::from_mode(MODE));
-    }
 }
 
 fn has_no_locks(error: &io::Error) -> bool {
