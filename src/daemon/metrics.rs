@@ -98,14 +98,14 @@ impl Metrics {
     pub(super) fn connection(&mut self, now: Timestamp, report: &Report) {
         match report {
             Report::Connected { protocol, .. } => {
-                self.attempts.count(true);
+                self.attempts.success += 1;
                 self.protocol = Some(*protocol);
                 self.next_attempt = None;
             }
             Report::Disconnected { retry_in, .. } => {
                 // The end of a connection is no attempt to connect.
                 if self.protocol.take().is_none() {
-                    self.attempts.count(false);
+                    self.attempts.failure += 1;
                 }
                 self.next_attempt = Some(Instant::now() + *retry_in);
             }
@@ -143,10 +143,12 @@ impl Metrics {
         is_success: bool,
     ) {
         self.write_duration.observe(took.as_secs_f64());
-        self.writes.count(is_success);
         if is_success {
+            self.writes.success += 1;
             self.file_size = Some(bytes);
             self.last_write = Some(now);
+        } else {
+            self.writes.failure += 1;
         }
     }
 
@@ -169,15 +171,6 @@ impl Metrics {
 }
 
 impl Outcomes {
-    fn count(&mut self, is_success: bool) {
-        let counter = if is_success {
-            &mut self.success
-        } else {
-            &mut self.failure
-        };
-        *counter += 1;
-    }
-
     fn named(self) -> [(&'static str, u64); 2] {
         [("success", self.success), ("failure", self.failure)]
     }

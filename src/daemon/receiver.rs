@@ -14,7 +14,6 @@ use crate::daemon::observed::Observation;
 use crate::mads::assignment::Resource;
 use crate::mads::connection::{Action, Connection, Event};
 use crate::mads::report::Report;
-use crate::mads::session::Response;
 use crate::mads::transport::background::BackgroundDied;
 use crate::mads::transport::network::Network;
 use crate::snapshot::Snapshot;
@@ -53,11 +52,6 @@ impl SnapshotSender {
             snapshot = unsent;
         }
     }
-}
-
-/// The bytes of a response that are still to be decoded.
-fn size(response: &Response) -> usize {
-    response.resources.iter().map(Resource::length).sum()
 }
 
 /// What the connection's actions are done with.
@@ -122,7 +116,10 @@ impl Effects<Connection> for ReceiverEffects {
 
     fn begin(&mut self, event: &Event) {
         match event {
-            Event::Response(response) => self.heartbeat.decoding(Instant::now(), size(response)),
+            Event::Response(response) => {
+                let bytes = response.resources.iter().map(Resource::length).sum();
+                self.heartbeat.decoding(Instant::now(), bytes);
+            }
             _ => self.heartbeat.working(Instant::now()),
         }
     }
