@@ -1,11 +1,9 @@
 //! Assignments in the form of either wire, by encoders that share no code with the program.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use kuma_prometheus_sd::mads::api_version::ApiVersion;
 use kuma_prometheus_sd::mads::assignment::Resource;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Labels in the order in which they go on the wire.
 pub(crate) type Pairs = Vec<(String, String)>;
@@ -62,36 +60,8 @@ impl V1 {
         message
     }
 
-    /// The JSON that Kuma sends over HTTP, which leaves out what is empty.
-    pub(crate) fn json(&self) -> Value {
-        let object = |fields: Vec<(&str, Value)>| -> Value {
-            let is_set = |value: &Value| *value != json!("") && *value != json!({});
-            let fields = fields.into_iter().filter(|(_, value)| is_set(value));
-            fields
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect()
-        };
-        let labels = |labels: &Pairs| json!(labels.iter().cloned().collect::<BTreeMap<_, _>>());
-        let target = |target: &V1Target| {
-            object(vec![
-                ("name", json!(target.name)),
-                ("scheme", json!(target.scheme)),
-                ("address", json!(target.address)),
-                ("metrics_path", json!(target.metrics_path)),
-                ("labels", labels(&target.labels)),
-            ])
-        };
-        object(vec![
-            ("@type", json!(ApiVersion::V1.type_url())),
-            ("mesh", json!(self.mesh)),
-            ("service", json!(self.service)),
-            ("targets", self.targets.iter().map(target).collect()),
-            ("labels", labels(&self.labels)),
-        ])
-    }
-
     /// JSON that says everything, also a name that comes twice.
-    fn json_text(&self) -> String {
+    pub(crate) fn json_text(&self) -> String {
         let quoted = |text: &String| json!(text).to_string();
         let labels = |labels: &Pairs| {
             let labels = labels.iter();
