@@ -62,93 +62,65 @@ fn the_file_may_hold_the_certificates_of_several_control_planes() {
 /// A certificate that a server is not trusted with.
 struct Refused {
     certificate: Identity,
+    validity: Validity,
     /// What is given as `--ca-cert-file`.
     given: String,
-    /// What `check` shows of the certificate: by whom it is issued, and when it ends.
+    /// By whom it is issued, as `check` has it.
     issuer: &'static str,
-    year: &'static str,
     /// What is logged, and shown by `check`.
     told: &'static str,
 }
 
 fn refusals() -> Vec<Refused> {
+    use Validity::{Expired, NotYet, Valid};
     const UNKNOWN: &str = "the server's certificate is of an unknown issuer; \
                            give the issuer's certificate as --ca-cert-file";
+    const NOT_IN_FILE: &str = "the server shows an issuer's certificate (CA:TRUE) as its own, and it \
+                               is not in --ca-cert-file; put exactly this certificate there";
+    const OTHER_NAMES: &str = "the server's certificate is for another name (other.invalid, \
+                               10.1.2.3, not 127.0.0.1)";
     const EXPIRED: &str =
         "the server's certificate has expired (on 2001-01-01T00:00:00Z); renew it there";
     const NOT_YET: &str = "the server's certificate is not valid yet (until 2998-01-01T00:00:00Z); \
                            check both clocks";
-    let own = |names: &[&str], validity, year, told| {
+    let others = ["other.invalid", "10.1.2.3"];
+    let own = |names: &[&str], validity, told| {
         let certificate = Identity::self_signed(names, validity);
         Refused {
             given: certificate.certificate_pem.clone(),
             certificate,
+            validity,
             issuer: "itself",
-            year,
             told,
         }
     };
-    let issued = |issuer, authority: &Authority, names: &[&str], validity, year, told| Refused {
+    let issued = |authority: &Authority, issuer, names: &[&str], validity, told| Refused {
         certificate: authority.server(names, validity),
+        validity,
         given: authority.pem(),
         issuer,
-        year,
         told,
     };
-    let authority = Authority::new("the authority");
-    let good = |names: &[&str], validity, year, told| {
-        issued(
-            "\"CN=the authority\"",
-            &authority,
-            names,
-            validity,
-            year,
-            told,
-        )
-    };
+    let (good, called) = (Authority::new("good"), "\"CN=good\"");
     let none = Authority::that_is_none("none");
-    let may_not = Authority::that_may_not_sign("not to sign");
-    let valid = Validity::Valid;
+    let may_not = Authority::that_may_not_sign("may not");
     vec![
         Refused {
-            given: Identity::self_signed(&NAMES, valid).certificate_pem,
-            ..own(
-                &NAMES,
-                valid,
-                "2999",
-                "the server shows an issuer's certificate (CA:TRUE) as its own, and it is not in \
-                 --ca-cert-file; put exactly this certificate there",
-            )
+            given: Identity::self_signed(&NAMES, Valid).certificate_pem,
+            ..own(&NAMES, Valid, NOT_IN_FILE)
         },
-        own(
-            &["other.invalid", "10.1.2.3"],
-            valid,
-            "2999",
-            "the server's certificate is for another name (other.invalid, 10.1.2.3, not 127.0.0.1)",
-        ),
-        own(&NAMES, Validity::Expired, "2001", EXPIRED),
-        own(&NAMES, Validity::NotYet, "2999", NOT_YET),
-        issued("\"CN=none\"", &none, &NAMES, valid, "2999", UNKNOWN),
-        issued(
-            "\"CN=not to sign\"",
-            &may_not,
-            &NAMES,
-            valid,
-            "2999",
-            UNKNOWN,
-        ),
+        own(&others, Valid, OTHER_NAMES),
+        own(&NAMES, Expired, EXPIRED),
+        own(&NAMES, NotYet, NOT_YET),
+        issued(&none, "\"CN=none\"", &NAMES, Valid, UNKNOWN),
+        issued(&may_not, "\"CN=may not\"", &NAMES, Valid, UNKNOWN),
         Refused {
             given: Authority::new("another").pem(),
-            ..good(&NAMES, valid, "2999", UNKNOWN)
+            ..issued(&good, called, &NAMES, Valid, UNKNOWN)
         },
-        good(
-            &["other.invalid"],
-            valid,
-            "2999",
-            "the server's certificate is for another name (other.invalid, not 127.0.0.1)",
-        ),
-        good(&NAMES, Validity::Expired, "2001", EXPIRED),
-        good(&NAMES, Validity::NotYet, "2999", NOT_YET),
+        issued(&good, called, &others, Valid, OTHER_NAMES),
+        issued(&good, called, &NAMES, Expired, EXPIRED),
+        issued(&good, called, &NAMES, NotYet, NOT_YET),
     ]
 }
 
@@ -165,9 +137,14 @@ fn anything_else_is_refused_in_plain_words() {
 
             let told = failed(&checked_with(&launch, &address));
             assert!(told.contains(refused.told), "{}: {told}", refused.told);
+            let year = if refused.validity == Validity::Expired {
+                2001
+            } else {
+                2999
+            };
             let shown = format!(
-                "the certificate of 127.0.0.1 is issued by {} and valid until Jan  1 00:00:00 {}",
-                refused.issuer, refused.year
+                "the certificate of 127.0.0.1 is issued by {} and valid until Jan  1 00:00:00 {year}",
+                refused.issuer
             );
             assert!(told.contains(&shown), "{shown}: {told}");
         }
