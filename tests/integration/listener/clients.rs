@@ -49,7 +49,7 @@ fn a_thousand_slow_clients_change_nothing() {
 }
 
 /// What two lists of 20,000 targets take, the message of one, and what debug builds and the C library keep.
-const MORE_MEMORY_KIB: u64 = 64 << 10;
+const MORE_MEMORY_KIB: u64 = 48 << 10;
 
 #[test]
 fn clients_that_never_read_hold_no_more_than_two_lists() {
