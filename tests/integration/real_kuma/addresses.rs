@@ -60,7 +60,7 @@ fn follow(plane: &ControlPlane, another: &[u8], table: &mut Table) {
         .iter()
         .filter(|form| !another.is_empty() || !form.name().contains("another"))
         .collect();
-    let expected = list(plane.version, Source::Mesh, &mesh);
+    let expected = list(plane.version, Source::Enabled, &mesh);
     let tried: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = forms
             .iter()
@@ -86,7 +86,7 @@ fn follow(plane: &ControlPlane, another: &[u8], table: &mut Table) {
     }
 
     let mut step = |told: &str, mesh: &[Dataplane]| {
-        let expected = list(plane.version, Source::Mesh, mesh);
+        let expected = list(plane.version, Source::Enabled, mesh);
         for (what, daemon) in &daemons {
             let outcome = wait_for_list(daemon, &expected, CHANGED_WITHIN);
             if let Err(reason) = outcome {

@@ -115,6 +115,7 @@ impl ControlPlane {
             .current_dir(home.path())
             .env_clear()
             .env("HOME", home.path())
+            .env("TMPDIR", home.path())
             .env("PATH", "/usr/bin:/bin")
             .env("KUMA_ENVIRONMENT", "universal")
             .env("KUMA_STORE_TYPE", "memory")
@@ -176,9 +177,13 @@ impl ControlPlane {
         assert!(ended, "Kuma {} does not end", self.version);
     }
 
-    /// The certificate that it made for itself. Kuma 0.7 makes none.
+    /// The certificate that it made for itself: Kuma 0.7 makes none, 1.0 a temporary file.
     pub(crate) fn certificate(&self) -> PathBuf {
-        self.home.path().join(".kuma/kuma-cp.crt")
+        let folders = [self.home.path(), &self.home.path().join(".kuma")];
+        let files = folders.into_iter().flat_map(fs::read_dir).flatten();
+        let mut paths = files.map(|entry| entry.expect("a folder can be read").path());
+        let certificate = paths.find(|path| path.extension().is_some_and(|end| end == "crt"));
+        certificate.expect("it has made a certificate for itself")
     }
 
     /// What its API server answers to a path.
@@ -238,6 +243,6 @@ impl Drop for ControlPlane {
 /// Copies the certificate of a control plane to where the daemon looks for it, as its operator does.
 pub(crate) fn hand_out_certificate(plane: &ControlPlane, to: &Path) {
     if plane.version.has_api_tls() {
-        fs::copy(plane.certificate(), to).expect("it has made a certificate for itself");
+        fs::copy(plane.certificate(), to).expect("a certificate can be copied");
     }
 }

@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kuma_stand_in::{Authority, Plan, Role, Tls, Validity};
+use kuma_stand_in::{Authority, KumaVersion, Plan, Role, Tls, Validity};
 
 use crate::real_kuma::addresses::CHANGED_WITHIN;
 use crate::real_kuma::asking::{Question, send};
@@ -88,13 +88,20 @@ fn the_stand_in_answers_as_the_real_control_plane_does() {
     };
     let mut table = Table::default();
     for version in folder.versions() {
+        let Some(kuma) = version.stand_in() else {
+            table.row(
+                &version.to_string(),
+                Ok("not played by the stand-in".to_owned()),
+            );
+            continue;
+        };
         for kind in [Kind::Plaintext, Kind::MadsTls, Kind::Global] {
             if kind == Kind::MadsTls && !version.has_mads_tls() {
                 continue;
             }
             let ports = Ports::free();
             let real = ask_real(&folder, version, kind, ports);
-            let played = ask_stand_in(version, kind, ports);
+            let played = ask_stand_in(kuma, version, kind, ports);
             compare(&format!("{version} {kind:?}"), &real, &played, &mut table);
         }
     }
@@ -144,7 +151,7 @@ fn wait_for_the_dataplane(ports: &Ports) {
     assert!(wait_until(CHANGED_WITHIN, has_it), "{}", daemon.log());
 }
 
-fn ask_stand_in(version: Version, kind: Kind, ports: Ports) -> Answers {
+fn ask_stand_in(kuma: KumaVersion, version: Version, kind: Kind, ports: Ports) -> Answers {
     let tls = || {
         let authority = Authority::new("an authority");
         Tls::new(&authority.server(&["127.0.0.1"], Validity::Valid))
@@ -158,7 +165,7 @@ fn ask_stand_in(version: Version, kind: Kind, ports: Ports) -> Answers {
         } else {
             Role::Zone
         },
-        ..Plan::new(version.stand_in())
+        ..Plan::new(kuma)
     };
     let start = |plan: Plan| {
         let plane = plan

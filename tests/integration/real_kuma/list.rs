@@ -64,20 +64,26 @@ impl Dataplane {
     /// Its group of the list.
     fn group(&self, version: Version, source: Source) -> Group {
         let (port, path) = source.metrics();
+        // From 3.0 on it is what the label `kuma.io/workload` says, and nothing says it here.
+        let service = if version < Version::V3 {
+            "app"
+        } else {
+            "unknown"
+        };
         let mut labels: BTreeMap<String, String> = [
             ("__metrics_path__", path),
             ("__scheme__", "http"),
             ("dataplane", &self.name),
             ("instance", &self.name),
-            ("job", "app"),
+            ("job", service),
             ("mesh", &self.mesh),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         if version >= Version::V1 {
-            labels.insert("service".to_owned(), "app".to_owned());
+            labels.insert("service".to_owned(), service.to_owned());
         }
-        if source == Source::Mesh || version < Version(2, 7) {
+        if version < Version(2, 7) || source == Source::Enabled && version < Version::V3 {
             for (tag, value) in [
                 ("env", &*self.env),
                 ("kuma_io_service", "app"),
@@ -97,8 +103,8 @@ impl Dataplane {
 /// What makes targets of dataplanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// `metrics` of a Mesh.
-    Mesh,
+    /// What `enable_metrics` puts there.
+    Enabled,
     /// A MeshMetric with this port, and the path `/mesh-metric`. From 2.7 on its targets have no
     /// tags.
     MeshMetric(u16),
@@ -107,7 +113,7 @@ pub(crate) enum Source {
 impl Source {
     fn metrics(self) -> (u16, &'static str) {
         match self {
-            Source::Mesh => METRICS,
+            Source::Enabled => METRICS,
             Source::MeshMetric(port) => (port, "/mesh-metric"),
         }
     }
@@ -123,14 +129,17 @@ pub(crate) fn list(version: Version, source: Source, dataplanes: &[Dataplane]) -
 /// Makes a mesh whose dataplanes have metrics, or turns them on in one that is there.
 pub(crate) fn enable_metrics(plane: &ControlPlane, mesh: &str) {
     let (port, path) = METRICS;
-    let backend = json!({
-        "name": "prometheus",
-        "type": "prometheus",
-        "conf": {"port": port, "path": path, "skipMTLS": true},
-    });
-    let metrics = json!({"enabledBackend": "prometheus", "backends": [backend]});
-    let resource = json!({"type": "Mesh", "name": mesh, "metrics": metrics});
+    let mut resource = json!({"type": "Mesh", "name": mesh});
+    if plane.version.has_metrics_of_mesh() {
+        let conf = json!({"port": port, "path": path, "skipMTLS": true});
+        let backend = json!({"name": "prometheus", "type": "prometheus", "conf": conf});
+        resource["metrics"] = json!({"enabledBackend": "prometheus", "backends": [backend]});
+    }
     plane.put(&format!("/meshes/{mesh}"), &resource);
+    if !plane.version.has_metrics_of_mesh() {
+        let prometheus = json!({"port": port, "path": path});
+        put_policy(plane, mesh, "enabled", &prometheus);
+    }
 }
 
 /// Puts a MeshMetric for all dataplanes of a mesh, for one client or for each that has no other.
@@ -145,7 +154,11 @@ pub(crate) fn put_mesh_metric(
     if let Some(client) = client {
         prometheus["clientId"] = client.into();
     }
-    let backend: Value = json!({"type": "Prometheus", "prometheus": prometheus});
+    put_policy(plane, mesh, name, &prometheus);
+}
+
+fn put_policy(plane: &ControlPlane, mesh: &str, name: &str, prometheus: &Value) {
+    let backend = json!({"type": "Prometheus", "prometheus": prometheus});
     let spec = json!({"targetRef": {"kind": "Mesh"}, "default": {"backends": [backend]}});
     let resource = json!({"type": "MeshMetric", "name": name, "mesh": mesh, "spec": spec});
     plane.put(&mesh_metric(mesh, name), &resource);

@@ -32,7 +32,7 @@ fn mesh_metric_is_followed_and_its_traps_are_as_documented() {
     let versions = folder.versions();
     for version in versions
         .into_iter()
-        .filter(|version| version.has_mesh_metric())
+        .filter(|version| version.has_mesh_metric() && version.has_metrics_of_mesh())
     {
         tell(&folder, version, &mut table);
     }
@@ -86,8 +86,8 @@ fn steps(plane: &ControlPlane, first: &Dataplane, second: &Dataplane) -> Vec<Ste
         let dataplanes: Vec<_> = dataplanes.iter().copied().cloned().collect();
         list(version, source, &dataplanes)
     };
-    let mesh = lists(Source::Mesh, &[first, second]);
-    let mesh_of_3 = lists(Source::Mesh, &[first, second, &third]);
+    let mesh = lists(Source::Enabled, &[first, second]);
+    let mesh_of_3 = lists(Source::Enabled, &[first, second, &third]);
     let for_all = lists(Source::MeshMetric(FOR_ALL), &[first]);
     let for_other = lists(Source::MeshMetric(FOR_OTHER), &[first]);
     let for_other_of_3 = lists(Source::MeshMetric(FOR_OTHER), &[first, &third]);

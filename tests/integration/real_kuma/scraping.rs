@@ -1,6 +1,8 @@
 //! What the guide's section on scraping says of control planes: the scheme of targets, the zone proxies
 //! in the list, and where a control plane's own metrics are.
 
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
 use crate::real_kuma::control_plane::{ControlPlane, Ports};
@@ -23,7 +25,7 @@ fn what_is_scraped_is_as_documented() {
         put_zone_proxies(&plane);
         let run = Launch::follow(&format!("http://127.0.0.1:{}", plane.ports.api)).start();
         for (what, change, mut expected) in steps() {
-            if version < what.since {
+            if !what.versions.contains(&version) {
                 continue;
             }
             change(&plane);
@@ -64,11 +66,11 @@ fn put_zone_proxies(plane: &ControlPlane) {
         return;
     }
     let kinds = [
-        ("ZoneIngress", "zone-ingresses", Version(1, 2)),
-        ("ZoneEgress", "zoneegresses", Version(1, 6)),
+        ("ZoneIngress", "zone-ingresses", Version(1, 2)..Version::V3),
+        ("ZoneEgress", "zoneegresses", Version(1, 6)..Version::V3),
     ];
-    for (kind, path, since) in kinds {
-        if plane.version >= since {
+    for (kind, path, versions) in kinds {
+        if versions.contains(&plane.version) {
             let networking = json!({"address": "10.0.0.2", "port": 10001});
             let resource = json!({"type": kind, "name": "proxy", "networking": networking});
             plane.put(&format!("/{path}/proxy"), &resource);
@@ -76,10 +78,10 @@ fn put_zone_proxies(plane: &ControlPlane) {
     }
 }
 
-/// What is done to a control plane, and since when that is possible.
+/// What is done to a control plane, and which versions know it.
 struct What {
     name: &'static str,
-    since: Version,
+    versions: Range<Version>,
 }
 
 /// What is done, in words and in fact, and the targets then.
@@ -88,12 +90,13 @@ type Step = (What, Box<dyn Fn(&ControlPlane)>, Vec<&'static str>);
 fn steps() -> Vec<Step> {
     let mesh = |name, since, conf: Value, target| -> Step {
         let change = move |plane: &ControlPlane| put_mesh(plane, &conf);
-        (What { name, since }, Box::new(change), vec![target])
+        let versions = since..Version::V3;
+        (What { name, versions }, Box::new(change), vec![target])
     };
     let policy = |name, mode: &'static str, target| -> Step {
-        let since = Version(2, 6);
+        let versions = Version(2, 6)..Version(u32::MAX, 0);
         let change = move |plane: &ControlPlane| put_mesh_metric(plane, mode);
-        (What { name, since }, Box::new(change), vec![target])
+        (What { name, versions }, Box::new(change), vec![target])
     };
     let (http, https) = (
         "http://10.0.0.1:5670/metrics",

@@ -28,7 +28,7 @@ fn a_single_run_does_not_get_the_list_of_the_last_one() {
             );
             dataplane.put(&plane);
             mesh.push(dataplane);
-            let expected = list(version, Source::Mesh, &mesh);
+            let expected = list(version, Source::Enabled, &mesh);
             let mut last = None;
             let is_right = wait_until(SOON, || {
                 let finished = launch.run_to_its_end();

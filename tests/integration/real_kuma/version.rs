@@ -23,6 +23,9 @@ impl Version {
     /// MADS of API version v1, and the port as `port` in `/config`.
     pub(crate) const V1: Version = Version(1, 2);
 
+    /// No `metrics` of a Mesh, no tags, and zone proxies that are dataplanes.
+    pub(crate) const V3: Version = Version(3, 0);
+
     /// HTTPS of the API server.
     pub(crate) fn has_api_tls(self) -> bool {
         self >= Version(1, 0)
@@ -38,13 +41,15 @@ impl Version {
         self >= Version(2, 6)
     }
 
-    /// The version that the stand-in plays for it.
-    pub(crate) fn stand_in(self) -> KumaVersion {
-        let of = |kuma: &KumaVersion| parse(kuma.name()).expect("the stand-in has versions");
-        KumaVersion::ALL
-            .into_iter()
-            .find(|kuma| self <= of(kuma))
-            .unwrap_or(KumaVersion::ALL[KumaVersion::ALL.len() - 1])
+    /// `metrics` of a Mesh.
+    pub(crate) fn has_metrics_of_mesh(self) -> bool {
+        self < Version::V3
+    }
+
+    /// Itself, where the stand-in plays it.
+    pub(crate) fn stand_in(self) -> Option<KumaVersion> {
+        let is_this = |kuma: &KumaVersion| parse(kuma.name()) == Some(self);
+        KumaVersion::ALL.into_iter().find(is_this)
     }
 }
 

@@ -64,7 +64,7 @@ fn each_upgrade_and_rollback_is_followed_under_a_running_daemon() {
             )
         });
         mesh.iter().for_each(|dataplane| dataplane.put(&plane));
-        let expected = list(version, Source::Mesh, &mesh);
+        let expected = list(version, Source::Enabled, &mesh);
         let mads = if mads_tls { ", TLS for MADS" } else { "" };
         thread::scope(|scope| {
             let waits: Vec<_> = daemons
