@@ -39,7 +39,8 @@ fn a_thousand_slow_clients_change_nothing() {
         after.descriptors <= before.descriptors + MORE_DESCRIPTORS,
         "{after:?}"
     );
-    assert_eq!(after.threads, before.threads);
+    // C-core may start one of its own at any time.
+    assert!(after.threads <= before.threads + 2, "{after:?}");
 
     // Those that were kept are closed as well, soon.
     for mut client in clients {
