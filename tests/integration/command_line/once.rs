@@ -159,9 +159,9 @@ fn it_ends_where_the_control_plane_has_nothing_new() {
     }
     let polled = once(&unchanging.http_url());
     at_once([silent, polled], |launch| {
-        let launch = launch.argument("--timeout=3s");
+        let launch = launch.argument("--timeout=6s");
         launch.put("kuma.file_sd.json", "old");
-        let reason = "no list has come within 3.0 s; with named MeshMetric backends";
+        let reason = "no list has come within 6.0 s; with named MeshMetric backends";
         let finished = fails(&launch, reason);
         finished.told("see --name");
         assert_eq!(fs::read(launch.output_path()).unwrap(), b"old");
