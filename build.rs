@@ -31,13 +31,7 @@ fn note_how_it_is_built() {
         |_| "unknown".to_owned(),
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     );
-    println!(
-        "cargo::rustc-env=KUMA_PROMETHEUS_SD_TARGET={}",
-        variable("TARGET")
-    );
-    println!(
-        "cargo::rustc-env=KUMA_PROMETHEUS_SD_PROFILE={}",
-        variable("PROFILE")
-    );
+    println!("cargo::rustc-env=KUMA_PROMETHEUS_SD_TARGET={}", variable("TARGET"));
+    println!("cargo::rustc-env=KUMA_PROMETHEUS_SD_PROFILE={}", variable("PROFILE"));
     println!("cargo::rustc-env=KUMA_PROMETHEUS_SD_COMPILER={compiler}");
 }

@@ -173,9 +173,7 @@ fn obey(plane: &ControlPlane, command: &str) -> io::Result<()> {
             plane.come_back()?;
             say("back again")
         }
-        _ => complain(&format!(
-            "`{command}` is none of kuma VERSION, cut, away, back"
-        )),
+        _ => complain(&format!("`{command}` is none of kuma VERSION, cut, away, back")),
     }
 }
 
@@ -216,36 +214,21 @@ fn story(step: usize) -> (Vec<Dataplane>, &'static str) {
     let gateway =
         || Dataplane::new("edge", "gw-04", "192.168.0.4:5670").tag("kuma.io/region", "eu");
     let orders = || {
-        Dataplane::new("orders", "orders-01", "10.0.0.1:5670")
-            .in_mesh("shop")
-            .tag("env", "prod")
+        Dataplane::new("orders", "orders-01", "10.0.0.1:5670").in_mesh("shop").tag("env", "prod")
     };
     match step % 7 {
         0 => (vec![], "an empty mesh"),
-        1 => (
-            vec![backend_01(), backend_02(), web_prod()],
-            "backend-01, backend-02 and web-03 come",
-        ),
-        2 => (
-            vec![backend_01(), backend_02(), web_canary()],
-            "web-03 has other tags",
-        ),
-        3 => (
-            vec![backend_01(), backend_02(), web_canary(), gateway()],
-            "the gateway gw-04 comes",
-        ),
-        4 => (
-            vec![backend_01(), web_canary(), gateway()],
-            "backend-02 goes",
-        ),
+        1 => {
+            (vec![backend_01(), backend_02(), web_prod()], "backend-01, backend-02 and web-03 come")
+        }
+        2 => (vec![backend_01(), backend_02(), web_canary()], "web-03 has other tags"),
+        3 => (vec![backend_01(), backend_02(), web_canary(), gateway()], "the gateway gw-04 comes"),
+        4 => (vec![backend_01(), web_canary(), gateway()], "backend-02 goes"),
         5 => (
             vec![backend_01(), web_canary(), gateway(), orders()],
             "orders-01 comes, in another mesh",
         ),
-        _ => (
-            vec![orders()],
-            "the default mesh is emptied, orders-01 stays",
-        ),
+        _ => (vec![orders()], "the default mesh is emptied, orders-01 stays"),
     }
 }
 
@@ -258,10 +241,7 @@ struct MeshFile {
 
 impl MeshFile {
     fn new(path: &Path) -> MeshFile {
-        MeshFile {
-            path: path.to_owned(),
-            last: None,
-        }
+        MeshFile { path: path.to_owned(), last: None }
     }
 
     fn next(&mut self) -> Option<(Vec<Dataplane>, String)> {

@@ -24,16 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let servers = [
         ("dataplane", "/metrics", None),
         ("https dataplane", "/metrics", tls(&authority, NAME)),
-        (
-            "https dataplane of another issuer",
-            "/metrics",
-            tls(&unknown, NAME),
-        ),
-        (
-            "https dataplane of another name",
-            "/metrics",
-            tls(&authority, "other.internal"),
-        ),
+        ("https dataplane of another issuer", "/metrics", tls(&unknown, NAME)),
+        ("https dataplane of another name", "/metrics", tls(&authority, "other.internal")),
         ("zone ingress", "/stats/prometheus", None),
         ("zone egress", "/stats/prometheus", None),
         ("control plane", "/metrics", None),

@@ -77,9 +77,7 @@ fn connect(config: Config, out: &mut impl Write) -> bool {
     }
     let start = Instant::now();
     let settings = config.clone();
-    let warning = done_by("tls-files", start + LOOK_LIMIT, move || {
-        settings.tls_files_warning()
-    });
+    let warning = done_by("tls-files", start + LOOK_LIMIT, move || settings.tls_files_warning());
     if let Ok(Some(warning)) = warning {
         show!(out, "{warning}");
     }
@@ -114,18 +112,11 @@ impl<W: Write> Check<'_, W> {
             Report::ProbeFinished(probe) if !probe.is_answered => {}
             Report::Opening { ref endpoint, .. } => {
                 show!(self.out, "{report}");
-                self.is_token_refused |= matches!(
-                    endpoint.origin,
-                    Origin::Guess(LocationUnknown::TokenRefused { .. })
-                );
+                self.is_token_refused |=
+                    matches!(endpoint.origin, Origin::Guess(LocationUnknown::TokenRefused { .. }));
                 self.show_certificate(&endpoint.address);
             }
-            Report::Accepted {
-                assignments,
-                targets,
-                skipped,
-                ..
-            } => {
+            Report::Accepted { assignments, targets, skipped, .. } => {
                 show!(
                     self.out,
                     "a list has come: {assignments} assignments with {}, {skipped} skipped",
@@ -154,11 +145,7 @@ impl<W: Write> Check<'_, W> {
         // Where there is no handshake at all, the steps that follow say why.
         let deadline = self.deadline.min(Instant::now() + diagnosis::LIMIT);
         if let Ok(certificate) = peer_certificate(address, deadline) {
-            show!(
-                self.out,
-                "{}",
-                describe_certificate(&address.host, &certificate)
-            );
+            show!(self.out, "{}", describe_certificate(&address.host, &certificate));
         }
     }
 }

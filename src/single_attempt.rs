@@ -88,10 +88,7 @@ pub(crate) fn receive_list(
         timeout,
         newer_within,
         is_grpc: false,
-        result: Err(NoList::NoAnswer(
-            format!("the API server at {address}"),
-            timeout,
-        )),
+        result: Err(NoList::NoAnswer(format!("the API server at {address}"), timeout)),
         end: start.checked_add(timeout),
     };
     loop {

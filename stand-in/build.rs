@@ -3,11 +3,8 @@
 use protobuf_codegen::Codegen;
 
 fn main() {
-    let protos = [
-        "../proto/discovery.proto",
-        "../proto/mads_v1.proto",
-        "../proto/mads_v1alpha1.proto",
-    ];
+    let protos =
+        ["../proto/discovery.proto", "../proto/mads_v1.proto", "../proto/mads_v1alpha1.proto"];
     for proto in protos {
         println!("cargo::rerun-if-changed={proto}");
     }

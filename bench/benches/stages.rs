@@ -52,7 +52,5 @@ fn compared(bencher: Bencher<'_, '_>, targets: usize) {
     let list = List::new(targets);
     let [before, after] = [list, List { first: 1, ..list }]
         .map(|list| Decoder::default().decode(list.to_protobuf(1)));
-    bencher
-        .counter(BytesCount::of_slice(after.bytes()))
-        .bench(|| compare(&before, &after));
+    bencher.counter(BytesCount::of_slice(after.bytes())).bench(|| compare(&before, &after));
 }

@@ -81,23 +81,13 @@ fn panels(pushes: &[Pushes]) -> [Panel; 3] {
     };
     let latency = vec![
         series("gRPC", "line a", &|p| Some(milliseconds(p.latency))),
-        series("floors: receive and write", "line floor", &|p| {
-            Some(milliseconds(p.floor()))
-        }),
-        series("goal", "goal", &|p| {
-            Some(milliseconds(p.floor()) * Goals::of(p).ratio?)
-        }),
+        series("floors: receive and write", "line floor", &|p| Some(milliseconds(p.floor()))),
+        series("goal", "goal", &|p| Some(milliseconds(p.floor()) * Goals::of(p).ratio?)),
     ];
     let cpu = vec![
-        series("gRPC, all targets changed", "line a", &|p| {
-            Some(milliseconds(p.all))
-        }),
-        series("gRPC, one target changed", "line b", &|p| {
-            Some(milliseconds(p.one))
-        }),
-        series("gRPC, another version only", "line c", &|p| {
-            Some(milliseconds(p.same))
-        }),
+        series("gRPC, all targets changed", "line a", &|p| Some(milliseconds(p.all))),
+        series("gRPC, one target changed", "line b", &|p| Some(milliseconds(p.one))),
+        series("gRPC, another version only", "line c", &|p| Some(milliseconds(p.same))),
         series("HTTP, all targets changed", "line d", &|p| {
             Some(milliseconds(p.http.as_ref()?.all))
         }),
@@ -108,30 +98,15 @@ fn panels(pushes: &[Pushes]) -> [Panel; 3] {
     ];
     let memory = vec![
         series("gRPC, peak", "line a", &|p| Some(megabytes(p.memory.peak))),
-        series("gRPC, afterwards", "line b", &|p| {
-            Some(megabytes(p.memory.resident))
-        }),
-        series("HTTP, peak", "line d", &|p| {
-            Some(megabytes(p.http.as_ref()?.memory.peak))
-        }),
-        series("the message", "line floor", &|p| {
-            Some(megabytes(p.message as u64))
-        }),
+        series("gRPC, afterwards", "line b", &|p| Some(megabytes(p.memory.resident))),
+        series("HTTP, peak", "line d", &|p| Some(megabytes(p.http.as_ref()?.memory.peak))),
+        series("the message", "line floor", &|p| Some(megabytes(p.message as u64))),
         series("goal for the peak", "goal", &|p| Goals::of(p).peak),
     ];
     [
-        Panel {
-            title: "Push → durable file (ms)",
-            series: latency,
-        },
-        Panel {
-            title: "Processor time for a push (ms)",
-            series: cpu,
-        },
-        Panel {
-            title: "Memory (MB)",
-            series: memory,
-        },
+        Panel { title: "Push → durable file (ms)", series: latency },
+        Panel { title: "Processor time for a push (ms)", series: cpu },
+        Panel { title: "Memory (MB)", series: memory },
     ]
 }
 
@@ -153,21 +128,12 @@ impl Axis {
         }
         // One value alone has a decade to stand in.
         let to = to.max(from + 1.0);
-        Self {
-            from,
-            to,
-            start,
-            length,
-        }
+        Self { from, to, start, length }
     }
 
     /// The same with whole decades at both ends.
     fn in_whole_decades(self) -> Self {
-        Self {
-            from: self.from.floor(),
-            to: self.to.ceil(),
-            ..self
-        }
+        Self { from: self.from.floor(), to: self.to.ceil(), ..self }
     }
 
     fn place(&self, value: f64) -> f64 {
@@ -236,15 +202,8 @@ impl Series {
             }
             return;
         }
-        let points: Vec<String> = places
-            .iter()
-            .map(|(x, y)| format!("{x:.1},{y:.1}"))
-            .collect();
-        let _ = writeln!(
-            svg,
-            "<polyline class=\"{class}\" points=\"{}\"/>",
-            points.join(" ")
-        );
+        let points: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let _ = writeln!(svg, "<polyline class=\"{class}\" points=\"{}\"/>", points.join(" "));
     }
 }
 
@@ -257,17 +216,12 @@ fn line(from: (f64, f64), to: (f64, f64), svg: &mut String) {
 }
 
 fn text(x: f64, y: f64, class: &str, content: &str, svg: &mut String) {
-    let _ = writeln!(
-        svg,
-        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>"
-    );
+    let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>");
 }
 
 fn anchored(x: f64, y: f64, anchor: &str, content: &str, svg: &mut String) {
-    let _ = writeln!(
-        svg,
-        "<text text-anchor=\"{anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>"
-    );
+    let _ =
+        writeln!(svg, "<text text-anchor=\"{anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>");
 }
 
 fn escape(text: &str) -> String {

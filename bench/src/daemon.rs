@@ -44,22 +44,13 @@ impl Daemon {
         let process = Command::new(program)
             .arg("run")
             .arg(format!("--cp-address={address}"))
-            .arg(format!(
-                "--output-file={}",
-                folder.path().join(FILE_NAME).display()
-            ))
+            .arg(format!("--output-file={}", folder.path().join(FILE_NAME).display()))
             .env_clear()
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
-        Self {
-            used: Used::by(process.id()),
-            process,
-            folder,
-            watch,
-            started,
-        }
+        Self { used: Used::by(process.id()), process, folder, watch, started }
     }
 
     /// The output file.
@@ -94,10 +85,7 @@ impl Daemon {
     pub(crate) fn memory(&self) -> Memory {
         let status = fs::read_to_string(self.proc("status")).expect("the daemon is running");
         let bytes = |name| number_after(&status, name).expect("the kernel says so") * 1024;
-        Memory {
-            resident: bytes("VmRSS:"),
-            peak: bytes("VmHWM:"),
-        }
+        Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:") }
     }
 
     /// How many threads it has.

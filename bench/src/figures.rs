@@ -51,11 +51,7 @@ pub(crate) struct Goals {
 impl Goals {
     /// Those of pushes of this size.
     pub(crate) fn of(pushes: &Pushes) -> Self {
-        let goals = |ratio, all| Self {
-            ratio: Some(ratio),
-            all: Some(all),
-            ..Self::default()
-        };
+        let goals = |ratio, all| Self { ratio: Some(ratio), all: Some(all), ..Self::default() };
         // Of what it is for all targets: half where one changed, a quarter where none did.
         let and_for_few_changes = |goals: Self| Self {
             one: goals.all.map(|all| all / 2.0),
@@ -63,11 +59,7 @@ impl Goals {
             ..goals
         };
         match pushes.targets {
-            1_000 => Self {
-                peak: Some(10.0),
-                afterwards: Some(9.0),
-                ..goals(3.0, 4.0)
-            },
+            1_000 => Self { peak: Some(10.0), afterwards: Some(9.0), ..goals(3.0, 4.0) },
             10_000 => Self {
                 peak: Some(30.0),
                 afterwards: Some(20.0),
@@ -108,29 +100,14 @@ impl Pushes {
             figure("message", megabytes(self.message as u64), "MB", None),
             figure("file", megabytes(self.file as u64), "MB", None),
             figure("floor: receive", receive, "ms", None),
-            figure(
-                "floor: write, fsync, rename, fsync of the folder",
-                write,
-                "ms",
-                None,
-            ),
+            figure("floor: write, fsync, rename, fsync of the folder", write, "ms", None),
             figure("floor: CPU, receive", receive_cpu, "ms", None),
             figure("floor: CPU, write", write_cpu, "ms", None),
             figure("push → durable file", latency, "ms", None),
-            figure(
-                "push → durable file, over the floors",
-                ratio,
-                "",
-                goals.ratio,
-            ),
+            figure("push → durable file, over the floors", ratio, "", goals.ratio),
             figure("CPU, all targets changed", all, "ms", goals.all),
             figure("CPU, one target changed", one, "ms", goals.one),
-            figure(
-                "CPU, another version and order only",
-                same,
-                "ms",
-                goals.same,
-            ),
+            figure("CPU, another version and order only", same, "ms", goals.same),
             figure("peak memory", peak, "MB", goals.peak),
             figure("memory afterwards", resident, "MB", goals.afterwards),
         ];
@@ -142,12 +119,7 @@ impl Pushes {
                 figure("HTTP: CPU, all targets changed", cpu, "ms", None),
                 figure("HTTP: CPU over gRPC's", cpu / all, "", Some(3.0)),
                 figure("HTTP: peak memory", http_peak, "MB", None),
-                figure(
-                    "HTTP: peak memory over gRPC's",
-                    http_peak / peak,
-                    "",
-                    Some(1.5),
-                ),
+                figure("HTTP: peak memory over gRPC's", http_peak / peak, "", Some(1.5)),
                 figure("HTTP: memory afterwards", resident, "MB", None),
             ]);
         }
@@ -163,52 +135,27 @@ impl Results {
     pub(crate) fn figures(&self) -> Vec<Figure> {
         let mut figures: Vec<Figure> = self.pushes.iter().flat_map(Pushes::figures).collect();
         figures.extend(self.growth());
-        let plain = |name: String, value, unit, goal| Figure {
-            name,
-            targets: None,
-            value,
-            unit,
-            goal,
-        };
+        let plain =
+            |name: String, value, unit, goal| Figure { name, targets: None, value, unit, goal };
         let first_file = milliseconds(self.start.first_file);
         let beyond = milliseconds(self.start.beyond_connect);
         figures.extend([
-            plain(
-                "start → first file of 1,000 targets".to_owned(),
-                first_file,
-                "ms",
-                None,
-            ),
-            plain(
-                "start → first file, beyond connect".to_owned(),
-                beyond,
-                "ms",
-                Some(20.0),
-            ),
+            plain("start → first file of 1,000 targets".to_owned(), first_file, "ms", None),
+            plain("start → first file, beyond connect".to_owned(), beyond, "ms", Some(20.0)),
         ]);
         for idle in &self.idle {
             let transport = idle.transport;
             let switches = if transport == "HTTP" { 1.0 } else { 5.0 };
             let percent = idle.cpu * 100.0;
             figures.extend([
-                plain(
-                    format!("idle, {transport}: share of a core"),
-                    percent,
-                    "%",
-                    Some(0.01),
-                ),
+                plain(format!("idle, {transport}: share of a core"), percent, "%", Some(0.01)),
                 plain(
                     format!("idle, {transport}: context switches"),
                     idle.switches,
                     "/s",
                     Some(switches),
                 ),
-                plain(
-                    format!("idle, {transport}: threads"),
-                    idle.threads as f64,
-                    "",
-                    None,
-                ),
+                plain(format!("idle, {transport}: threads"), idle.threads as f64, "", None),
             ]);
         }
         let binary = megabytes(self.binary_bytes);
@@ -252,17 +199,13 @@ pub(crate) fn megabytes(bytes: u64) -> f64 {
 
 /// The table for people.
 pub(crate) fn table(figures: &[Figure]) -> String {
-    let mut table = format!(
-        "{:>8}  {:<48} {:>12} {:>12}  met\n",
-        "targets", "figure", "value", "goal"
-    );
+    let mut table =
+        format!("{:>8}  {:<48} {:>12} {:>12}  met\n", "targets", "figure", "value", "goal");
     for figure in figures {
         let targets = figure.targets.map(thousands).unwrap_or_default();
         let with_unit = |number| format!("{} {}", rounded(number), figure.unit);
         let goal = figure.goal.map(|goal| format!("≤ {}", with_unit(goal)));
-        let met = figure
-            .is_met()
-            .map_or("", |met| ["NO", "yes"][usize::from(met)]);
+        let met = figure.is_met().map_or("", |met| ["NO", "yes"][usize::from(met)]);
         let line = format!(
             "{targets:>8}  {:<48} {:>12} {:>12}  {met}",
             figure.name,
@@ -277,14 +220,7 @@ pub(crate) fn table(figures: &[Figure]) -> String {
 
 /// The figures for programs.
 pub(crate) fn json(results: &Results, figures: &[Figure]) -> String {
-    let Machine {
-        date,
-        processor,
-        processors,
-        memory,
-        kernel,
-        load,
-    } = &results.machine;
+    let Machine { date, processor, processors, memory, kernel, load } = &results.machine;
     let figure = |figure: &Figure| -> Value {
         json!({
             "figure": figure.name,

@@ -31,14 +31,8 @@ const REQUEST: [u8; 160] = {
 static STREAM: Method<Vec<u8>, Vec<u8>> = Method {
     ty: MethodType::Duplex,
     name: "/kuma.observability.v1.MonitoringAssignmentDiscoveryService/StreamMonitoringAssignments",
-    req_mar: Marshaller {
-        ser: write,
-        de: read,
-    },
-    resp_mar: Marshaller {
-        ser: write,
-        de: read,
-    },
+    req_mar: Marshaller { ser: write, de: read },
+    resp_mar: Marshaller { ser: write, de: read },
 };
 
 fn write(message: &Vec<u8>, slice: &mut GrpcSlice) -> grpcio::Result<()> {
@@ -48,31 +42,23 @@ fn write(message: &Vec<u8>, slice: &mut GrpcSlice) -> grpcio::Result<()> {
 
 fn read(mut reader: MessageReader) -> grpcio::Result<Vec<u8>> {
     let mut message = Vec::with_capacity(reader.len());
-    reader
-        .read_to_end(&mut message)
-        .map_err(|error| grpcio::Error::Codec(error.into()))?;
+    reader.read_to_end(&mut message).map_err(|error| grpcio::Error::Codec(error.into()))?;
     Ok(message)
 }
 
 /// Receives what comes from an address, says how long each message is and ACKs it, until the stream ends.
 pub(crate) fn receive(address: &str) -> Result<(), Box<dyn Error>> {
     let environment = Arc::new(EnvBuilder::new().cq_count(1).build());
-    let channel = ChannelBuilder::new(environment)
-        .max_receive_message_len(-1)
-        .connect(address);
+    let channel = ChannelBuilder::new(environment).max_receive_message_len(-1).connect(address);
     // With the last channel ends the thread that drives the stream.
     let client = Client::new(channel);
     let (mut requests, mut responses) = client.duplex_streaming(&STREAM, CallOption::default())?;
     block_on(async {
-        requests
-            .send((REQUEST.to_vec(), WriteFlags::default()))
-            .await?;
+        requests.send((REQUEST.to_vec(), WriteFlags::default())).await?;
         while let Some(message) = responses.next().await {
             println!("{}", message?.len());
             stdout().flush()?;
-            requests
-                .send((REQUEST.to_vec(), WriteFlags::default()))
-                .await?;
+            requests.send((REQUEST.to_vec(), WriteFlags::default())).await?;
         }
         Ok(())
     })
@@ -97,11 +83,7 @@ impl Receiver {
             .spawn()
             .expect("this program can be started again");
         let lengths = process.stdout.take().expect("its stdout is piped");
-        Self {
-            used: Used::by(process.id()),
-            process,
-            lengths: BufReader::new(lengths),
-        }
+        Self { used: Used::by(process.id()), process, lengths: BufReader::new(lengths) }
     }
 
     /// The processor time that it has taken, when it has nothing more to do.
@@ -112,9 +94,7 @@ impl Receiver {
     /// When it had all of a message of so many bytes.
     pub(crate) fn wait_for(&mut self, length: usize) -> Instant {
         let mut line = String::new();
-        self.lengths
-            .read_line(&mut line)
-            .expect("a pipe can be read");
+        self.lengths.read_line(&mut line).expect("a pipe can be read");
         let received = Instant::now();
         assert_eq!(line.trim(), length.to_string(), "the bare client's message");
         received
@@ -151,9 +131,5 @@ pub(crate) fn replace(folder: &Path, bytes: &[u8]) -> Replaced {
     let in_place = start.elapsed();
     let folder = File::open(folder).expect("a folder can be opened");
     folder.sync_all().expect("a folder can be flushed");
-    Replaced {
-        in_place,
-        durable: start.elapsed(),
-        cpu: own_cpu() - cpu,
-    }
+    Replaced { in_place, durable: start.elapsed(), cpu: own_cpu() - cpu }
 }

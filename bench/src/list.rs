@@ -34,11 +34,7 @@ impl List {
     /// The first state of a mesh.
     #[must_use]
     pub fn new(targets: usize) -> Self {
-        Self {
-            targets,
-            number: 0,
-            first: 0,
-        }
+        Self { targets, number: 0, first: 0 }
     }
 
     /// A serialized `DiscoveryResponse`; the version is its nonce too, and decides on the order.
@@ -70,10 +66,7 @@ impl List {
             body.push_str(&self.assignment_json(index));
         }
         // Writing to a String cannot fail.
-        let _ = write!(
-            body,
-            "],\"type_url\":\"{TYPE_URL}\",\"version_info\":\"{version}\"}}"
-        );
+        let _ = write!(body, "],\"type_url\":\"{TYPE_URL}\",\"version_info\":\"{version}\"}}");
         body.into_bytes()
     }
 
@@ -136,9 +129,7 @@ impl List {
     #[must_use]
     pub fn assignment_json(&self, index: usize) -> String {
         let target = self.target(index);
-        let labels = target
-            .labels
-            .map(|(name, value)| format!("\"{name}\":\"{value}\""));
+        let labels = target.labels.map(|(name, value)| format!("\"{name}\":\"{value}\""));
         format!(
             "{{\"@type\":\"{TYPE_URL}\",\"mesh\":\"default\",\"service\":\"{}\",\"targets\":[{{\"name\":\"{}\",\
              \"scheme\":\"http\",\"address\":\"{}\",\"metrics_path\":\"/metrics\",\"labels\":{{{}}}}}]}}",
@@ -155,9 +146,7 @@ impl List {
     pub fn is_in(&self, file: &str) -> bool {
         let mut groups = file.lines().filter(|line| line.starts_with('{'));
         let has_number = |line: &str, number| line.contains(&format!("\"list\":\"{number}\""));
-        groups
-            .next()
-            .is_some_and(|line| has_number(line, self.first))
+        groups.next().is_some_and(|line| has_number(line, self.first))
             && groups.clone().count() == self.targets - 1
             && groups.all(|line| has_number(line, self.number))
     }
@@ -187,20 +176,11 @@ mod tests {
 
     #[test]
     fn a_list_is_what_the_daemon_makes_of_its_bytes() {
-        let list = List {
-            targets: 300,
-            number: 7,
-            first: 8,
-        };
+        let list = List { targets: 300, number: 7, first: 8 };
         assert!(list.is_in(&file(list, 1)));
-        for other in [
-            List { number: 6, ..list },
-            List { first: 7, ..list },
-            List {
-                targets: 301,
-                ..list
-            },
-        ] {
+        for other in
+            [List { number: 6, ..list }, List { first: 7, ..list }, List { targets: 301, ..list }]
+        {
             assert!(!other.is_in(&file(list, 1)), "{other:?}");
         }
     }

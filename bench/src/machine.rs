@@ -25,15 +25,8 @@ impl Machine {
     pub(crate) fn look() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let (cpuinfo, meminfo) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
-        let first = |text: &str| {
-            text.split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let kilobytes: u64 = first(value(&meminfo, "MemTotal"))
-            .parse()
-            .unwrap_or_default();
+        let first = |text: &str| text.split_whitespace().next().unwrap_or_default().to_owned();
+        let kilobytes: u64 = first(value(&meminfo, "MemTotal")).parse().unwrap_or_default();
         Self {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
             processor: value(&cpuinfo, "model name").to_owned(),
@@ -66,7 +59,5 @@ impl fmt::Display for Machine {
 /// What follows a name and a colon.
 fn value<'a>(text: &'a str, name: &str) -> &'a str {
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .find(|(found, _)| found.trim() == name)
-        .map_or("", |(_, value)| value.trim())
+    lines.find(|(found, _)| found.trim() == name).map_or("", |(_, value)| value.trim())
 }

@@ -56,10 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn bench(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&arguments.folder)?;
     let machine = Machine::look();
-    let bench = Bench {
-        program: &arguments.program,
-        folder: &arguments.folder,
-    };
+    let bench = Bench { program: &arguments.program, folder: &arguments.folder };
     eprintln!("{machine}");
     let mut pushes = Vec::new();
     for &targets in &arguments.sizes {

@@ -156,12 +156,10 @@ impl Bench<'_> {
             list.number += 1;
             list.first += 1;
             let answer = answer(list);
-            plane
-                .events()
-                .expect("the next poll", LIMIT, |event| match event {
-                    Event::Request(request) => (request.version_info == version).then_some(()),
-                    _ => None,
-                });
+            plane.events().expect("the next poll", LIMIT, |event| match event {
+                Event::Request(request) => (request.version_info == version).then_some(()),
+                _ => None,
+            });
             thread::sleep(pause_between_writes(targets));
             let before = daemon.usage_at_rest().cpu;
             let sent = Instant::now();
@@ -170,11 +168,7 @@ impl Bench<'_> {
             all.push(daemon.usage_at_rest().cpu - before);
             assert_holds(&daemon, list);
         }
-        OverHttp {
-            latency: median(latency),
-            all: median(all),
-            memory: daemon.memory(),
-        }
+        OverHttp { latency: median(latency), all: median(all), memory: daemon.memory() }
     }
 
     /// Starts with 1,000 targets over gRPC.
@@ -185,33 +179,22 @@ impl Bench<'_> {
             plane.events().discard();
             let daemon = Daemon::start(self.program, self.folder, &plane.grpc_url());
             let time = daemon.wait_for_file() - daemon.started;
-            let connected = plane
-                .events()
-                .expect("a connection", LIMIT, |event| match event {
-                    Event::Connected {
-                        server: Server::Mads,
-                        at,
-                    } => Some(*at),
-                    _ => None,
-                });
+            let connected = plane.events().expect("a connection", LIMIT, |event| match event {
+                Event::Connected { server: Server::Mads, at } => Some(*at),
+                _ => None,
+            });
             let request = plane.events().expect_request(LIMIT);
             first_file.push(time);
             beyond_connect.push(time.saturating_sub(request.at - connected));
             assert_holds(&daemon, List::new(FEW));
         }
-        Start {
-            first_file: median(first_file),
-            beyond_connect: median(beyond_connect),
-        }
+        Start { first_file: median(first_file), beyond_connect: median(beyond_connect) }
     }
 
     /// Daemons with 1,000 targets and an open stream, for so long.
     pub(crate) fn idle(&self, time: Duration) -> Vec<Idle> {
         let planes = [GRPC, HTTP].map(|kuma| faithful(kuma, List::new(FEW)));
-        let addresses = [
-            ("gRPC", planes[0].grpc_url()),
-            ("HTTP", planes[1].http_url()),
-        ];
+        let addresses = [("gRPC", planes[0].grpc_url()), ("HTTP", planes[1].http_url())];
         let mut daemons = addresses.map(|(transport, address)| {
             let daemon = Daemon::start(self.program, self.folder, &address);
             daemon.wait_for_file();
@@ -310,19 +293,11 @@ impl OverGrpc {
         assert_eq!(self.plane.send_frame(&frame), 1);
         let file = brings_a_file.then(|| self.daemon.wait_for_file() - start);
         let ack = self.plane.events().expect_request(LIMIT);
-        assert_eq!(
-            (ack.nonce, ack.error_detail),
-            (self.version.to_string(), None)
-        );
+        assert_eq!((ack.nonce, ack.error_detail), (self.version.to_string(), None));
         let cpu = self.daemon.usage_at_rest().cpu - before;
         assert!(!self.daemon.has_written(), "a file that nobody expects");
         assert_holds(&self.daemon, self.list);
-        Push {
-            receive,
-            receive_cpu,
-            file,
-            cpu,
-        }
+        Push { receive, receive_cpu, file, cpu }
     }
 
     /// Writes the daemon's file once more, without the daemon.

@@ -33,12 +33,7 @@ pub(crate) struct Used {
 impl Used {
     /// Of a process that has just been started.
     pub(crate) fn by(process: u32) -> Self {
-        Self {
-            process,
-            total: Usage::default(),
-            threads: HashMap::new(),
-            is_busy: true,
-        }
+        Self { process, total: Usage::default(), threads: HashMap::new(), is_busy: true }
     }
 
     /// What it has used when it has nothing more to do.

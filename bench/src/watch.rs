@@ -20,10 +20,7 @@ impl Watch {
     pub(crate) fn new(folder: &Path, name: &str) -> Self {
         let inotify = init(CreateFlags::CLOEXEC).expect("inotify is there");
         add_watch(&inotify, folder, WatchFlags::MOVED_TO).expect("a folder can be watched");
-        Self {
-            inotify,
-            name: CString::new(name).expect("a name has no zero byte"),
-        }
+        Self { inotify, name: CString::new(name).expect("a name has no zero byte") }
     }
 
     /// The time at which the file was seen in place; `None` where that takes too long.

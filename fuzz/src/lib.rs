@@ -42,9 +42,7 @@ fn to_file(api_version: ApiVersion, response: Response) {
             assert_eq!(groups.len(), snapshot.groups());
             // A fresh session, so that everything is decoded once more.
             let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
-            let again = session
-                .receive(api_version, reversed.clone())
-                .expect("the same");
+            let again = session.receive(api_version, reversed.clone()).expect("the same");
             assert_eq!(
                 again.assignments.snapshot, snapshot,
                 "the order of arrival shows in the file"
@@ -53,10 +51,7 @@ fn to_file(api_version: ApiVersion, response: Response) {
             assert!(kept.assignments.is_unchanged);
         }
         Err(rejected) => {
-            assert_eq!(
-                (rejected.nack.version, rejected.nack.nonce),
-                (String::new(), nonce)
-            );
+            assert_eq!((rejected.nack.version, rejected.nack.nonce), (String::new(), nonce));
             let reason = rejected.nack.rejection.expect("a NACK has a reason");
             assert!(!reason.is_empty() && reason.len() <= LONGEST_REASON);
         }

@@ -8,11 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {
     let address: Address = "http://cp:5681".parse().expect("an address");
-    let answer = Answer {
-        status: 200,
-        location: body.to_owned(),
-        body: body.to_owned(),
-    };
+    let answer = Answer { status: 200, location: body.to_owned(), body: body.to_owned() };
     let endpoints = [
         from_catalog(&address, &answer).map(Some),
         from_config(&address, &answer).map(|e| Some(Some(e))),

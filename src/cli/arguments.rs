@@ -36,11 +36,7 @@ impl Values {
     /// The value of a flag, if it was typed.
     #[must_use]
     pub fn get(&self, flag: &Flag) -> Option<&OsString> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(name, _)| *name == flag.name)
-            .map(|(_, value)| value)
+        self.0.iter().rev().find(|(name, _)| *name == flag.name).map(|(_, value)| value)
     }
 }
 
@@ -86,11 +82,7 @@ impl fmt::Display for CommandLineError {
                 write!(formatter, "unknown flag {flag}{}", did_you_mean(nearest))
             }
             Self::UnknownSubcommand { name, nearest } => {
-                write!(
-                    formatter,
-                    "unknown subcommand {name:?}{}",
-                    did_you_mean(nearest)
-                )
+                write!(formatter, "unknown subcommand {name:?}{}", did_you_mean(nearest))
             }
             Self::SuperfluousArgument(argument) => {
                 write!(formatter, "superfluous argument {argument:?}; see --help")
@@ -136,9 +128,7 @@ pub fn parse(
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     match parse_strictly(&arguments) {
         Err(_) if has("--help") || has("-h") => Ok(Invocation::Help),
-        Err(_) if has("--version") => Ok(Invocation::Version {
-            detailed: has("--detailed"),
-        }),
+        Err(_) if has("--version") => Ok(Invocation::Version { detailed: has("--detailed") }),
         result => result,
     }
 }
@@ -206,20 +196,14 @@ fn parse_strictly(arguments: &[OsString]) -> Result<Invocation, CommandLineError
 
 fn find_subcommand(word: &str) -> Result<&'static str, CommandLineError> {
     let names = SUBCOMMANDS.iter().map(|subcommand| subcommand.name);
-    names
-        .clone()
-        .find(|name| *name == word)
-        .ok_or_else(|| CommandLineError::UnknownSubcommand {
-            name: word.to_owned(),
-            nearest: nearest(word, names).map(|name| format!("{name:?}")),
-        })
+    names.clone().find(|name| *name == word).ok_or_else(|| CommandLineError::UnknownSubcommand {
+        name: word.to_owned(),
+        nearest: nearest(word, names).map(|name| format!("{name:?}")),
+    })
 }
 
 fn unknown_flag(name: &str) -> CommandLineError {
-    let names = FLAGS
-        .iter()
-        .map(|flag| flag.name)
-        .chain(SWITCHES.iter().map(|(name, _)| *name));
+    let names = FLAGS.iter().map(|flag| flag.name).chain(SWITCHES.iter().map(|(name, _)| *name));
     CommandLineError::UnknownFlag {
         flag: format!("--{name}"),
         nearest: nearest(name, names).map(|name| format!("--{name}")),
@@ -243,17 +227,9 @@ pub(crate) fn nearest(
 pub fn version(detailed: bool) -> String {
     let mut text = format!("kuma-prometheus-sd {}\n", crate::VERSION);
     if detailed {
-        let transports = if cfg!(feature = "grpc") {
-            "gRPC, HTTP"
-        } else {
-            "HTTP"
-        };
+        let transports = if cfg!(feature = "grpc") { "gRPC, HTTP" } else { "HTTP" };
         let _ = writeln!(text, "target:       {}", env!("KUMA_PROMETHEUS_SD_TARGET"));
-        let _ = writeln!(
-            text,
-            "compiler:     {}",
-            env!("KUMA_PROMETHEUS_SD_COMPILER")
-        );
+        let _ = writeln!(text, "compiler:     {}", env!("KUMA_PROMETHEUS_SD_COMPILER"));
         let _ = writeln!(text, "profile:      {}", env!("KUMA_PROMETHEUS_SD_PROFILE"));
         let _ = writeln!(text, "transports:   {transports}");
         let _ = writeln!(text, "API versions: v1, v1alpha1");

@@ -59,24 +59,16 @@ pub struct Once {
 }
 
 /// The words of `--api-version`; `None` leaves the API version to negotiation.
-const API_VERSIONS: [(&str, Option<ApiVersion>); 3] = [
-    ("auto", None),
-    ("v1", Some(ApiVersion::V1)),
-    ("v1alpha1", Some(ApiVersion::V1alpha1)),
-];
+const API_VERSIONS: [(&str, Option<ApiVersion>); 3] =
+    [("auto", None), ("v1", Some(ApiVersion::V1)), ("v1alpha1", Some(ApiVersion::V1alpha1))];
 
 /// The words of `--transport`; `None` leaves the transport to negotiation.
-const TRANSPORTS: [(&str, Option<Transport>); 3] = [
-    ("auto", None),
-    ("grpc", Some(Transport::Grpc)),
-    ("http", Some(Transport::Http)),
-];
+const TRANSPORTS: [(&str, Option<Transport>); 3] =
+    [("auto", None), ("grpc", Some(Transport::Grpc)), ("http", Some(Transport::Http))];
 
 /// The words of `--label-style`.
-const LABEL_STYLES: [(&str, LabelStyle); 2] = [
-    ("original", LabelStyle::Original),
-    ("kuma_sd", LabelStyle::KumaSd),
-];
+const LABEL_STYLES: [(&str, LabelStyle); 2] =
+    [("original", LabelStyle::Original), ("kuma_sd", LabelStyle::KumaSd)];
 
 /// The words of a switch.
 const TRUE_OR_FALSE: [(&str, bool); 2] = [("true", true), ("false", false)];
@@ -114,22 +106,13 @@ impl Config {
         let address = setting(&flags::CP_ADDRESS).address()?;
         let pins = pins(&setting, &address)?;
         let proxies = Proxies::new(&environment);
-        proxies
-            .on_the_way_to(&address)
-            .map_err(ConfigError::Proxy)?;
-        let http = HttpSettings {
-            tls: tls_settings(&setting)?,
-            proxies,
-        };
+        proxies.on_the_way_to(&address).map_err(ConfigError::Proxy)?;
+        let http = HttpSettings { tls: tls_settings(&setting)?, proxies };
         let token_file = setting(&flags::CP_TOKEN_FILE).optional_path();
         let output_file = setting(&flags::OUTPUT_FILE);
         let once = once(&setting, values, &output_file)?;
         Ok(Self {
-            resolver: Resolver {
-                address,
-                http,
-                token_file,
-            },
+            resolver: Resolver { address, http, token_file },
             name: setting(&flags::NAME).text()?.to_owned(),
             pins,
             output_file: output_file.path()?,
@@ -148,9 +131,8 @@ impl Config {
     /// all that are in the environment.
     #[must_use]
     pub fn warnings(&self, variables: impl Iterator<Item = OsString>) -> Vec<String> {
-        let mut warnings: Vec<String> = variables
-            .filter_map(|name| unknown_variable(&name))
-            .collect();
+        let mut warnings: Vec<String> =
+            variables.filter_map(|name| unknown_variable(&name)).collect();
         if self.resolver.http.tls.skip_verify {
             warnings.push(
                 "--tls-skip-verify: any server is trusted, so anyone on the way can say what is \
@@ -209,9 +191,7 @@ fn unknown_variable(name: &OsStr) -> Option<String> {
         Some(variable) => format!("; did you mean {variable}?"),
         None => format!("; give the flag --{}", flag.name),
     });
-    Some(format!(
-        "the environment variable {name:?} is unknown and has no effect{hint}"
-    ))
+    Some(format!("the environment variable {name:?} is unknown and has no effect{hint}"))
 }
 
 /// What is pinned, where it can be had at all.
@@ -227,16 +207,10 @@ fn pins(setting: &impl Fn(&Flag) -> Setting, address: &Address) -> Result<Pins, 
         |setting: &Setting, reason| Err(setting.error(Problem::Contradiction(reason)));
     let is_v1alpha1 = pins.api_version == Some(ApiVersion::V1alpha1);
     if is_v1alpha1 && pins.transport == Some(Transport::Http) {
-        return contradiction(
-            &api_version,
-            "v1alpha1 is served over gRPC only, not over HTTP",
-        );
+        return contradiction(&api_version, "v1alpha1 is served over gRPC only, not over HTTP");
     }
     if address.scheme == Scheme::Grpcs && is_v1alpha1 {
-        return contradiction(
-            &api_version,
-            "v1alpha1 is not served over TLS; give grpc://",
-        );
+        return contradiction(&api_version, "v1alpha1 is not served over TLS; give grpc://");
     }
     if address.scheme == Scheme::Grpcs && pins.transport == Some(Transport::Grpc) {
         return contradiction(
@@ -278,10 +252,7 @@ fn tls_settings(setting: &impl Fn(&Flag) -> Setting) -> Result<TlsSettings, Conf
     let cert_file = setting(&flags::CLIENT_CERT_FILE);
     let key_file = setting(&flags::CLIENT_KEY_FILE);
     let client = match (cert_file.optional_path(), key_file.optional_path()) {
-        (Some(cert_file), Some(key_file)) => Some(ClientFiles {
-            cert_file,
-            key_file,
-        }),
+        (Some(cert_file), Some(key_file)) => Some(ClientFiles { cert_file, key_file }),
         (None, None) => None,
         (Some(_), None) => {
             let reason = Problem::Contradiction("needs --client-key-file as well");

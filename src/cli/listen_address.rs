@@ -95,23 +95,15 @@ mod tests {
         ];
         for (text, shown, is_local) in rows {
             let address: ListenAddress = text.parse().unwrap();
-            assert_eq!(
-                (address.to_string().as_str(), address.is_local()),
-                (shown, is_local)
-            );
+            assert_eq!((address.to_string().as_str(), address.is_local()), (shown, is_local));
         }
     }
 
     #[test]
     fn what_is_neither_is_refused() {
-        for text in [
-            "9467",
-            "127.0.0.1",
-            "kuma:9467",
-            "unix:run/sd.sock",
-            "unix:",
-            "http://[::1]:1",
-        ] {
+        for text in
+            ["9467", "127.0.0.1", "kuma:9467", "unix:run/sd.sock", "unix:", "http://[::1]:1"]
+        {
             assert!(text.parse::<ListenAddress>().is_err(), "{text}");
         }
     }

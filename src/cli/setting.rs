@@ -60,13 +60,7 @@ impl fmt::Display for ValueError {
         if self.problem == Problem::Address(AddressError::Credentials) {
             return write!(formatter, "{}: {}", self.origin, self.problem);
         }
-        write!(
-            formatter,
-            "{} {:?}: {}",
-            self.origin,
-            self.value.to_string_lossy(),
-            self.problem
-        )
+        write!(formatter, "{} {:?}: {}", self.origin, self.value.to_string_lossy(), self.problem)
     }
 }
 
@@ -103,23 +97,14 @@ impl Setting {
         environment: &impl Fn(&str) -> Option<OsString>,
     ) -> Self {
         if let Some(value) = values.get(flag) {
-            return Self {
-                origin: format!("--{}", flag.name),
-                value: value.clone(),
-            };
+            return Self { origin: format!("--{}", flag.name), value: value.clone() };
         }
         for variable in flag.environment {
             if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
-                return Self {
-                    origin: format!("${variable}"),
-                    value,
-                };
+                return Self { origin: format!("${variable}"), value };
             }
         }
-        Self {
-            origin: format!("--{}", flag.name),
-            value: flag.default.into(),
-        }
+        Self { origin: format!("--{}", flag.name), value: flag.default.into() }
     }
 
     pub(super) fn error(&self, problem: Problem) -> ConfigError {
@@ -139,9 +124,7 @@ impl Setting {
     }
 
     pub(super) fn address(&self) -> Result<Address, ConfigError> {
-        self.text()?
-            .parse()
-            .map_err(|error| self.error(Problem::Address(error)))
+        self.text()?.parse().map_err(|error| self.error(Problem::Address(error)))
     }
 
     /// `None` where nothing was given.

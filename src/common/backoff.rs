@@ -71,13 +71,7 @@ impl Default for RateLimit {
 impl RateLimit {
     /// Nothing was logged yet. `at_once` is at least 1.
     pub const fn new(at_once: u32, interval: Duration) -> Self {
-        Self {
-            at_once,
-            interval,
-            full_at: None,
-            suppressed: 0,
-            has_logged: false,
-        }
+        Self { at_once, interval, full_at: None, suppressed: 0, has_logged: false }
     }
 
     /// For messages about what may last: several at once, then one a minute.
@@ -148,20 +142,8 @@ mod tests {
     #[test]
     fn pauses_grow_by_1_6_and_stay_at_30_seconds() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<f64> = (0..9)
-            .map(|_| backoff.next_pause(0.5).as_secs_f64())
-            .collect();
-        let expected = [
-            1.1,
-            1.6,
-            2.56,
-            4.096,
-            6.5536,
-            10.485_76,
-            16.777_216,
-            26.843_545_6,
-            30.0,
-        ];
+        let pauses: Vec<f64> = (0..9).map(|_| backoff.next_pause(0.5).as_secs_f64()).collect();
+        let expected = [1.1, 1.6, 2.56, 4.096, 6.5536, 10.485_76, 16.777_216, 26.843_545_6, 30.0];
         for (pause, expected) in pauses.iter().zip(expected) {
             assert!((pause - expected).abs() < 1e-6, "{pauses:?}");
         }
@@ -209,18 +191,8 @@ mod tests {
     fn several_messages_are_allowed_at_once_and_then_one_in_each_interval() {
         let mut limit = RateLimit::new(2, Duration::from_secs(10));
         let seconds = [100, 101, 102, 109, 110, 111, 120, 200, 201, 202];
-        let expected = [
-            Some(0),
-            Some(0),
-            None,
-            None,
-            Some(2),
-            None,
-            Some(1),
-            Some(0),
-            Some(0),
-            None,
-        ];
+        let expected =
+            [Some(0), Some(0), None, None, Some(2), None, Some(1), Some(0), Some(0), None];
         assert_eq!(allowed(&mut limit, &seconds), expected);
     }
 

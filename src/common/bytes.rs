@@ -85,9 +85,7 @@ pub(crate) fn leading_bytes(bytes: &[u8]) -> u128 {
         bytes.iter().fold(0, number)
     };
     // All sixteen are missing where there are no bytes.
-    number
-        .checked_shl(128 - 8 * u32::try_from(bytes.len()).unwrap_or(16))
-        .unwrap_or(0)
+    number.checked_shl(128 - 8 * u32::try_from(bytes.len()).unwrap_or(16)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -102,9 +100,8 @@ mod tests {
             })
             .chain([Vec::new(), b"b".to_vec()])
             .collect();
-        for (left, right) in texts
-            .iter()
-            .flat_map(|left| texts.iter().map(move |right| (left, right)))
+        for (left, right) in
+            texts.iter().flat_map(|left| texts.iter().map(move |right| (left, right)))
         {
             assert_eq!(compare(left, right), left.cmp(right), "{left:?} {right:?}");
             assert_eq!(are_equal(left, right), left == right, "{left:?} {right:?}");
@@ -119,14 +116,8 @@ mod tests {
             (b"\x01\x02\x03", 0x01_0203 << 104),
             (b"\x01\x02\x03\x04", 0x0102_0304 << 96),
             (b"\x01\x02\x03\x04\x05", 0x01_0203_0405 << 88),
-            (
-                b"\x01\x02\x03\x04\x05\x06\x07\x08",
-                0x0102_0304_0506_0708 << 64,
-            ),
-            (
-                b"\x01\x02\x03\x04\x05\x06\x07\x08\x09",
-                0x01_0203_0405_0607_0809 << 56,
-            ),
+            (b"\x01\x02\x03\x04\x05\x06\x07\x08", 0x0102_0304_0506_0708 << 64),
+            (b"\x01\x02\x03\x04\x05\x06\x07\x08\x09", 0x01_0203_0405_0607_0809 << 56),
             (&[0xff; 15], u128::MAX << 8),
             (&[0xff; 17], u128::MAX),
         ] {

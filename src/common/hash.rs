@@ -25,9 +25,7 @@ pub(crate) struct FirstBits(u64);
 
 impl Hasher for FirstBits {
     fn write(&mut self, hash: &[u8]) {
-        self.0 = hash
-            .first_chunk()
-            .map_or(0, |bits| u64::from_ne_bytes(*bits));
+        self.0 = hash.first_chunk().map_or(0, |bits| u64::from_ne_bytes(*bits));
     }
 
     fn finish(&self) -> u64 {

@@ -26,10 +26,7 @@ impl Heartbeat {
     /// A thread that is about to start.
     #[must_use]
     pub fn new(start: Instant) -> Self {
-        let heartbeat = Self {
-            start,
-            deadline: Arc::default(),
-        };
+        let heartbeat = Self { start, deadline: Arc::default() };
         heartbeat.working(start);
         heartbeat
     }
@@ -59,8 +56,7 @@ impl Heartbeat {
     #[must_use]
     pub fn overdue(&self, now: Instant) -> Option<Duration> {
         let deadline = Duration::from_millis(self.deadline.load(Ordering::Relaxed));
-        now.saturating_duration_since(self.start)
-            .checked_sub(deadline)
+        now.saturating_duration_since(self.start).checked_sub(deadline)
     }
 
     fn set_deadline(&self, deadline: Instant) {

@@ -88,10 +88,7 @@ mod tests {
         assert_eq!(point.0, Point { x: 1 });
         for other in ["[1]", "[]", "null", "1"] {
             let error = serde_json::from_str::<Object<Point>>(other).err().unwrap();
-            assert!(
-                error.to_string().contains("expected a JSON object"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("expected a JSON object"), "{error}");
         }
     }
 }

@@ -38,10 +38,7 @@ impl LogQueue {
     pub(crate) fn start(report: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
         let (entries, receiver) = bounded(CAPACITY);
         let dropped = Arc::new(AtomicU64::new(0));
-        let queue = Self {
-            entries,
-            dropped: Arc::clone(&dropped),
-        };
+        let queue = Self { entries, dropped: Arc::clone(&dropped) };
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write_lines(&receiver, &dropped, report))?;
@@ -51,10 +48,7 @@ impl LogQueue {
     /// Appends a line, unless the queue is full.
     pub(crate) fn append(&self, text: &[u8]) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        let line = Entry::Line {
-            text: text.to_owned(),
-            dropped,
-        };
+        let line = Entry::Line { text: text.to_owned(), dropped };
         if self.entries.try_send(line).is_err() {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
         }

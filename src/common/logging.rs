@@ -76,20 +76,14 @@ pub fn log(level: Level, fields: &[Field], message: fmt::Arguments<'_>) {
 /// Logs how many lines were dropped; not through the queue, which may be full again. It is a warning, or
 /// an error where only errors are logged: those dropped were errors, too.
 fn log_dropped(direct: &Logger, dropped: u64) {
-    let lines = if dropped == 1 {
-        "line was"
-    } else {
-        "lines were"
-    };
+    let lines = if dropped == 1 { "line was" } else { "lines were" };
     let finest = direct.filter().to_level();
     let level = finest.map_or(Level::Error, |finest| finest.min(Level::Warn));
     direct.log(
         &Record::builder()
             .level(level)
             .target(env!("CARGO_CRATE_NAME"))
-            .args(format_args!(
-                "{dropped} log {lines} dropped, as the log was not read"
-            ))
+            .args(format_args!("{dropped} log {lines} dropped, as the log was not read"))
             .build(),
     );
 }
@@ -105,11 +99,7 @@ fn builder(level: LevelFilter, timestamps: Option<bool>, format: Format) -> Buil
     // Libraries have their own idea of what is worth a line: to C-core a peer that is away is
     // worth a screen. What an operator needs of it stands in our own lines. And never more than
     // debug: at trace the HTTP library dumps what goes over the wire, tokens too.
-    let libraries = if level == LevelFilter::Trace {
-        LevelFilter::Debug
-    } else {
-        LevelFilter::Off
-    };
+    let libraries = if level == LevelFilter::Trace { LevelFilter::Debug } else { LevelFilter::Off };
     let is_journal = journal_reads_stderr();
     let mut builder = Builder::new();
     builder
@@ -241,9 +231,6 @@ mod tests {
         assert_eq!(line.lines().count(), 1, "{line:?}");
         assert!(!line.trim_end().chars().any(char::is_control), "{line:?}");
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(
-            (&object["level"], &object["message"]),
-            (&"info".into(), &message.into())
-        );
+        assert_eq!((&object["level"], &object["message"]), (&"info".into(), &message.into()));
     }
 }

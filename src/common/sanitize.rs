@@ -30,10 +30,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped_and_lines_are_joined() {
-        assert_eq!(
-            sanitize("a \"b\"\r\nc\u{1b}[2Jd\u{0}é"),
-            "a \"b\"  c\\u{1b}[2Jd\\0é"
-        );
+        assert_eq!(sanitize("a \"b\"\r\nc\u{1b}[2Jd\u{0}é"), "a \"b\"  c\\u{1b}[2Jd\\0é");
     }
 
     #[test]

@@ -42,9 +42,6 @@ pub(crate) fn write_suppressed(
     match suppressed {
         None | Some(0) => Ok(()),
         Some(1) => write!(formatter, "; 1 more {what} since the last such message"),
-        Some(count) => write!(
-            formatter,
-            "; {count} more {what}s since the last such message"
-        ),
+        Some(count) => write!(formatter, "; {count} more {what}s since the last such message"),
     }
 }

@@ -196,61 +196,38 @@ impl Collector for Scrape {
 impl Metrics {
     fn encode_connection(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Whether there is a connection to the control plane";
-        gauge(
-            encoder,
-            "connected",
-            help,
-            f64::from(self.protocol.is_some()),
-        )?;
+        gauge(encoder, "connected", help, f64::from(self.protocol.is_some()))?;
         let connection = self.protocol.map(|protocol| {
             let transport = match protocol {
                 Protocol::Grpc(_) => "grpc",
                 Protocol::Http => "http",
             };
             let api_version = protocol.api_version().to_string();
-            [
-                ("transport", transport.to_owned()),
-                ("api_version", api_version),
-            ]
+            [("transport", transport.to_owned()), ("api_version", api_version)]
         });
         let help = "Transport and API version in use, while connected";
         info(encoder, "connection", help, connection)?;
         let help = "Attempts to connect to the control plane, by outcome";
         outcomes(encoder, "connection_attempts", help, self.attempts.named())?;
-        let wait = self.next_attempt.map_or(Duration::ZERO, |next| {
-            next.saturating_duration_since(Instant::now())
-        });
+        let wait = self
+            .next_attempt
+            .map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()));
         let help = "Time until the next attempt to connect, 0 while connected or connecting";
         gauge(encoder, "next_attempt_seconds", help, wait.as_secs_f64())?;
         let help = "Responses of the control plane, by outcome";
         let responses = [("accepted", self.accepted), ("rejected", self.rejected)];
         outcomes(encoder, "responses", help, responses)?;
         let help = "Unix time of the last response";
-        gauge(
-            encoder,
-            "last_response_timestamp_seconds",
-            help,
-            seconds(self.last_response),
-        )
+        gauge(encoder, "last_response_timestamp_seconds", help, seconds(self.last_response))
     }
 
     fn encode_list(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Targets in the last accepted list";
         gauge(encoder, "targets", help, number(self.targets))?;
         let help = "Targets of the last accepted list that have no address and were left out";
-        gauge(
-            encoder,
-            "targets_skipped",
-            help,
-            number(Some(self.targets_skipped)),
-        )?;
+        gauge(encoder, "targets_skipped", help, number(Some(self.targets_skipped)))?;
         let help = "Unix time at which the list last changed";
-        gauge(
-            encoder,
-            "last_change_timestamp_seconds",
-            help,
-            seconds(self.last_change),
-        )
+        gauge(encoder, "last_change_timestamp_seconds", help, seconds(self.last_change))
     }
 
     fn encode_file(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -263,12 +240,7 @@ impl Metrics {
         let help = "Size of the file as it was last written";
         gauge(encoder, "file_size_bytes", help, number(self.file_size))?;
         let help = "Unix time at which the file was last written";
-        gauge(
-            encoder,
-            "last_write_timestamp_seconds",
-            help,
-            seconds(self.last_write),
-        )
+        gauge(encoder, "last_write_timestamp_seconds", help, seconds(self.last_write))
     }
 }
 
@@ -322,9 +294,8 @@ fn seconds(time: Option<Timestamp>) -> Option<f64> {
 /// The same in the older format: there the name of a counter has its suffix in all lines, an info is a
 /// gauge, and there is no end mark.
 fn prometheus_text(openmetrics: &str) -> String {
-    let types = openmetrics
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let types =
+        openmetrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let types: Vec<(&str, &str)> = types.collect();
     let is = |name, kind| types.contains(&(name, kind));
     let mut text = String::with_capacity(openmetrics.len());

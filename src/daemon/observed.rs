@@ -120,10 +120,7 @@ impl Observed {
                 self.status.connection(now, &report);
             }
             Observation::Output(report) => {
-                if let Report::Written {
-                    targets, changes, ..
-                } = &report
-                {
+                if let Report::Written { targets, changes, .. } = &report {
                     let targets = Targets(*targets);
                     self.last_change = Some((now, format!("wrote {targets}: {changes}")));
                 }
@@ -137,11 +134,7 @@ impl Observed {
                 self.metrics.list(now, list.groups(), is_changed);
                 self.list = Some(list);
             }
-            Observation::Replaced {
-                bytes,
-                took,
-                is_success,
-            } => {
+            Observation::Replaced { bytes, took, is_success } => {
                 self.metrics.replaced(now, bytes, took, is_success);
             }
         }
@@ -149,18 +142,11 @@ impl Observed {
 
     /// Keeps what an operator sees in the log by default.
     fn keep(&mut self, time: Timestamp, level: Level, report: &impl Display) {
-        let limits = [
-            (Level::Info, &mut self.events),
-            (Level::Warn, &mut self.errors),
-        ];
+        let limits = [(Level::Info, &mut self.events), (Level::Warn, &mut self.errors)];
         for (limit, list) in limits {
             if level <= limit {
                 list.truncate(KEPT - 1);
-                list.push_front(Logged {
-                    time,
-                    level,
-                    message: report.to_string(),
-                });
+                list.push_front(Logged { time, level, message: report.to_string() });
             }
         }
     }

@@ -156,10 +156,7 @@ fn print(list: &Snapshot) -> Result<(), WriteError> {
 /// when this returns.
 fn write(file: OutputFile, list: Arc<Snapshot>) -> Result<(), WriteError> {
     let mut output = Output::new(Instant::now(), log::log_enabled!(Level::Debug));
-    let mut effects = SingleWrite {
-        file,
-        failure: None,
-    };
+    let mut effects = SingleWrite { file, failure: None };
     machine::step(&mut output, &mut effects, Event::Wanted(list));
     effects.failure.map_or(Ok(()), Err)
 }

@@ -34,13 +34,7 @@ pub struct SnapshotSender {
 /// dropped.
 pub fn snapshot_channel() -> (SnapshotSender, Receiver<Arc<Snapshot>>) {
     let (sender, receiver) = bounded(1);
-    (
-        SnapshotSender {
-            sender,
-            receiver: receiver.clone(),
-        },
-        receiver,
-    )
+    (SnapshotSender { sender, receiver: receiver.clone() }, receiver)
 }
 
 impl SnapshotSender {

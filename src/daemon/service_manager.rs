@@ -113,12 +113,7 @@ impl Connection {
             Ok((socket, address))
         };
         match open() {
-            Ok((socket, address)) => Some(Self {
-                socket,
-                address,
-                name,
-                failure_is_told: false,
-            }),
+            Ok((socket, address)) => Some(Self { socket, address, name, failure_is_told: false }),
             Err(error) => {
                 warn(&name, &error);
                 None
@@ -171,10 +166,7 @@ mod tests {
     #[test]
     fn an_address_is_an_absolute_path_or_an_abstract_name() {
         let path = socket_address(OsStr::new("/run/systemd/notify")).unwrap();
-        assert!(
-            path.as_pathname()
-                .is_some_and(|path| path.ends_with("systemd/notify"))
-        );
+        assert!(path.as_pathname().is_some_and(|path| path.ends_with("systemd/notify")));
         assert!(!socket_address(OsStr::new("@notify")).unwrap().is_unnamed());
         assert!(socket_address(OsStr::new("run/notify")).is_err());
         assert!(socket_address(OsStr::new("vsock:2:1234")).is_err());

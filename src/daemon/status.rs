@@ -59,27 +59,18 @@ impl Status {
     /// The connection reported something at `now`.
     pub(super) fn connection(&mut self, now: Timestamp, report: &Report) {
         match report {
-            Report::Connected {
-                protocol, endpoint, ..
-            } => {
+            Report::Connected { protocol, endpoint, .. } => {
                 self.source = Some((now, source(*protocol, endpoint)));
                 self.outage = None;
             }
             Report::Reconnecting => self.source = None,
             Report::Disconnected { error, .. } => lasting(&mut self.outage, now, error.to_string()),
             // Those that are logged: only after one of them it is reported that they are over.
-            Report::Rejected {
-                reason,
-                suppressed: Some(_),
-                ..
-            } => lasting(&mut self.rejections, now, sanitize(&reason.to_string())),
-            Report::Accepted {
-                ends_rejections: true,
-                ..
+            Report::Rejected { reason, suppressed: Some(_), .. } => {
+                lasting(&mut self.rejections, now, sanitize(&reason.to_string()));
             }
-            | Report::Unchanged {
-                ends_rejections: true,
-            } => self.rejections = None,
+            Report::Accepted { ends_rejections: true, .. }
+            | Report::Unchanged { ends_rejections: true } => self.rejections = None,
             _ => {}
         }
     }
@@ -145,10 +136,7 @@ impl fmt::Display for Status {
         }
         if let Some((since, reason)) = &self.rejections {
             let since = Time(*since);
-            write!(
-                formatter,
-                "; responses are rejected since {since}: {reason}"
-            )?;
+            write!(formatter, "; responses are rejected since {since}: {reason}")?;
         }
         if let Some((since, reason)) = &self.outage {
             let since = Time(*since);
@@ -214,11 +202,7 @@ mod tests {
     }
 
     fn unchanged(targets: usize) -> Report {
-        Report::Unchanged {
-            targets,
-            failed_for: None,
-            should_log: false,
-        }
+        Report::Unchanged { targets, failed_for: None, should_log: false }
     }
 
     #[test]
@@ -257,10 +241,7 @@ mod tests {
                 unreachable,
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14; no connection since 22:13:28 UTC on 2023-11-14: kuma:5676: refused",
             ),
-            (
-                connected,
-                "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14",
-            ),
+            (connected, "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14"),
             (
                 |status, now| lasting(&mut status.rejections, now, "resource 0".to_owned()),
                 "1 target from grpc://kuma:5676 (v1), changed 22:13:24 UTC on 2023-11-14; responses are rejected since 22:13:30 UTC on 2023-11-14: resource 0",

@@ -246,12 +246,7 @@ impl Threads {
         spawn("receiver", ends, move || {
             receiver::run(connection, receiver_effects, &command_receiver)
         })?;
-        Ok(Self {
-            commands,
-            stop_writer,
-            ended,
-            observations,
-        })
+        Ok(Self { commands, stop_writer, ended, observations })
     }
 
     fn reconnect(&self) {
@@ -331,9 +326,7 @@ pub(super) fn forward_signals() -> io::Result<Receiver<i32>> {
             }
         }
     };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(forward)?;
+    thread::Builder::new().name("signals".to_owned()).spawn(forward)?;
     Ok(receiver)
 }
 

@@ -66,11 +66,7 @@ pub struct SkippedTarget {
 
 impl fmt::Display for SkippedTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "target {:?} of assignment {:?}",
-            self.target, self.assignment
-        )
+        write!(formatter, "target {:?} of assignment {:?}", self.target, self.assignment)
     }
 }
 
@@ -103,10 +99,7 @@ impl fmt::Display for ResourceError {
         let Self { index, problem } = self;
         match problem {
             Problem::UnexpectedType(type_url) => {
-                write!(
-                    formatter,
-                    "resource {index} has the unexpected type {type_url:?}"
-                )
+                write!(formatter, "resource {index} has the unexpected type {type_url:?}")
             }
             Problem::Undecodable(reason) => {
                 write!(formatter, "resource {index} cannot be decoded: {reason}")
@@ -211,16 +204,11 @@ impl Decoder {
         api_version: ApiVersion,
         resources: Vec<Resource>,
     ) -> Result<Assignments, ResourceError> {
-        let hashes: Vec<_> = resources
-            .iter()
-            .map(|resource| resource.hash(api_version))
-            .collect();
+        let hashes: Vec<_> = resources.iter().map(|resource| resource.hash(api_version)).collect();
         let known: Vec<_> = hashes.iter().map(|hash| self.resources.get(hash)).collect();
         let mut targets = Targets::new(self.builder(&resources, &known), self.label_style);
         let decoded = self.decode_each(api_version, &resources, &known, &mut targets)?;
-        let Targets {
-            builder, skipped, ..
-        } = targets;
+        let Targets { builder, skipped, .. } = targets;
         let (count, targets) = (resources.len(), builder.arrived());
         // A message may be large, and is not needed any more when the list is put together.
         drop(resources);
@@ -235,24 +223,15 @@ impl Decoder {
             resources,
             places,
         };
-        Ok(Assignments {
-            count,
-            targets,
-            snapshot,
-            is_unchanged,
-            skipped,
-        })
+        Ok(Assignments { count, targets, snapshot, is_unchanged, skipped })
     }
 
     /// A builder with room for what is to be decoded.
     fn builder(&self, resources: &[Resource], known: &[Option<&Decoded>]) -> Builder<'_> {
-        let lengths = resources
-            .iter()
-            .zip(known)
-            .map(|(resource, known)| match known {
-                Some(_) => 0,
-                None => resource.length(),
-            });
+        let lengths = resources.iter().zip(known).map(|(resource, known)| match known {
+            Some(_) => 0,
+            None => resource.length(),
+        });
         // A label takes four bytes more in JSON than in protobuf.
         let expected = lengths.sum::<usize>() / 4 * 5;
         Builder::new(&self.snapshot, resources.len(), expected)

@@ -209,10 +209,7 @@ impl Connection {
             State::Idle(until) => soon.min(*until),
             _ => soon,
         });
-        vec![
-            Action::Report(Report::Reconnecting),
-            NetworkAction::Close.into(),
-        ]
+        vec![Action::Report(Report::Reconnecting), NetworkAction::Close.into()]
     }
 
     fn unresolved(&mut self, now: Instant, random: f64, error: ConnectionError) -> Vec<Action> {
@@ -229,10 +226,8 @@ impl Connection {
             self.endpoint_warning = None;
         } else if warning != self.endpoint_warning && self.endpoint_warnings.allow(now).is_some() {
             self.endpoint_warning.clone_from(&warning);
-            let report = |warning| Report::EndpointWarning {
-                authority: authority.clone(),
-                warning,
-            };
+            let report =
+                |warning| Report::EndpointWarning { authority: authority.clone(), warning };
             actions.extend(warning.map(report).map(Action::Report));
         }
         match Negotiation::begin(endpoint, self.pins) {
@@ -255,10 +250,7 @@ impl Connection {
             due: None,
         }));
         vec![
-            Action::Report(Report::Opening {
-                protocol,
-                endpoint: endpoint.clone(),
-            }),
+            Action::Report(Report::Opening { protocol, endpoint: endpoint.clone() }),
             NetworkAction::Open(endpoint, protocol, request).into(),
         ]
     }
@@ -266,10 +258,7 @@ impl Connection {
     /// # Errors
     /// Where the source is given up.
     fn time(&mut self, now: Instant, open: &mut Open) -> Result<Vec<Action>, End> {
-        if open
-            .phase_deadline()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if open.phase_deadline().is_some_and(|deadline| deadline <= now) {
             return match open.phase {
                 Phase::Ready(since) => Ok(self.connected(now, open, Phase::Assumed(since))),
                 _ => Err(open.timed_out(now)),
@@ -314,9 +303,7 @@ impl Connection {
             skipped: assignments.skipped.len(),
             ends_rejections: self.rejections.end(),
         })];
-        let warnings = self
-            .target_warnings
-            .about(now, &assignments.snapshot, assignments.skipped);
+        let warnings = self.target_warnings.about(now, &assignments.snapshot, assignments.skipped);
         actions.extend(warnings.map(Action::Report));
         open.polls.accepted(assignments.is_unchanged);
         actions.push(Action::HandOver(assignments.snapshot));
@@ -350,14 +337,10 @@ impl Connection {
         if open.polls.elapsed(now) >= POLL_INTERVAL {
             self.backoff.reset();
         }
-        let poll = self
-            .session
-            .first_request(open.negotiation.protocol.api_version());
+        let poll = self.session.first_request(open.negotiation.protocol.api_version());
         open.polls.unchanged();
         open.due = Some((open.polls.next(now), poll));
-        actions.push(Action::Report(Report::Unchanged {
-            ends_rejections: self.rejections.end(),
-        }));
+        actions.push(Action::Report(Report::Unchanged { ends_rejections: self.rejections.end() }));
         actions
     }
 
@@ -405,15 +388,9 @@ impl Connection {
                 return self.fail(now, random, ConnectionError::NotServed { error, diagnosis });
             }
             self.state = State::Diagnosing(error, now);
-            return vec![
-                NetworkAction::Close.into(),
-                NetworkAction::Diagnose(endpoint).into(),
-            ];
+            return vec![NetworkAction::Close.into(), NetworkAction::Diagnose(endpoint).into()];
         }
-        let not_served = Report::NotServed {
-            protocol,
-            reason: end.reason,
-        };
+        let not_served = Report::NotServed { protocol, reason: end.reason };
         let mut actions = vec![NetworkAction::Close.into(), Action::Report(not_served)];
         actions.extend(self.open(now, open.negotiation));
         actions
@@ -423,11 +400,7 @@ impl Connection {
         let pause = self.backoff.next_pause(random);
         self.state = State::Idle(now + pause);
         let failure = self.outage.fail(now);
-        let report = Report::Disconnected {
-            error,
-            retry_in: pause,
-            failure,
-        };
+        let report = Report::Disconnected { error, retry_in: pause, failure };
         vec![NetworkAction::Close.into(), Action::Report(report)]
     }
 }

@@ -28,11 +28,7 @@ pub struct Endpoint {
 impl Address {
     /// This address taken as MADS itself.
     pub fn as_mads(&self) -> Endpoint {
-        Endpoint {
-            address: self.clone(),
-            origin: Origin::Address,
-            without_mads: None,
-        }
+        Endpoint { address: self.clone(), origin: Origin::Address, without_mads: None }
     }
 }
 
@@ -58,10 +54,9 @@ impl Endpoint {
             _ => return None,
         };
         let (why, remedy) = match why {
-            LocationUnknown::Refused(status) => (
-                format!("the API server refuses /config with status {status}"),
-                "",
-            ),
+            LocationUnknown::Refused(status) => {
+                (format!("the API server refuses /config with status {status}"), "")
+            }
             LocationUnknown::TokenRefused { status, path } => (
                 format!(
                     "the API server refuses the token in {} with status {status}",
@@ -69,10 +64,9 @@ impl Endpoint {
                 ),
                 "put a token there that it accepts, or ",
             ),
-            LocationUnknown::NoSection => (
-                "the API server's /config does not say where MADS is".to_owned(),
-                "",
-            ),
+            LocationUnknown::NoSection => {
+                ("the API server's /config does not say where MADS is".to_owned(), "")
+            }
         };
         Some(format!(
             "{why}, so MADS is taken to be at its usual port; {remedy}give \
@@ -171,11 +165,7 @@ impl fmt::Display for AnswerError {
                 "not the JSON of a Kuma control plane ({reason}); check --cp-address"
             ),
             Self::CatalogUrl(url) => {
-                write!(
-                    formatter,
-                    "the URL of MADS cannot be used: {:?}",
-                    sanitize(url)
-                )
+                write!(formatter, "the URL of MADS cannot be used: {:?}", sanitize(url))
             }
             Self::Disabled(without_mads) => {
                 formatter.write_str("the control plane has MADS disabled; ")?;
@@ -208,9 +198,7 @@ pub fn from_catalog(address: &Address, answer: &Answer) -> Result<Option<Endpoin
     let Some(url) = catalog_url(&answer.body) else {
         return Ok(None);
     };
-    let location: Address = url
-        .parse()
-        .map_err(|_| AnswerError::CatalogUrl(url.clone()))?;
+    let location: Address = url.parse().map_err(|_| AnswerError::CatalogUrl(url.clone()))?;
     let mut endpoint = location.as_mads();
     endpoint.origin = Origin::Catalog;
     if is_own_view(&endpoint.address.host) {
@@ -243,18 +231,12 @@ pub fn from_config(address: &Address, answer: &Answer) -> Result<Endpoint, Answe
     };
     let without_mads = config.without_mads();
     let Some(Object(server)) = config.monitoring_assignment_server else {
-        return Ok(Endpoint {
-            without_mads,
-            ..guess(address, LocationUnknown::NoSection)
-        });
+        return Ok(Endpoint { without_mads, ..guess(address, LocationUnknown::NoSection) });
     };
     if server.enabled == Some(false) {
         return Err(AnswerError::Disabled(without_mads));
     }
-    let port = [server.port, server.grpc_port]
-        .into_iter()
-        .flatten()
-        .find(|port| *port > 0);
+    let port = [server.port, server.grpc_port].into_iter().flatten().find(|port| *port > 0);
     let scheme = match server.tls_enabled {
         Some(true) => Scheme::Grpcs,
         _ => Scheme::Grpc,
@@ -287,20 +269,13 @@ fn guess(address: &Address, why: LocationUnknown) -> Endpoint {
 
 /// The address of MADS on the host of an API server.
 fn of_mads(api_server: &Address, scheme: Scheme, port: u16) -> Address {
-    Address {
-        scheme,
-        host: api_server.host.clone(),
-        port,
-        path: String::new(),
-    }
+    Address { scheme, host: api_server.host.clone(), port, path: String::new() }
 }
 
 /// Refuses the statuses that say nothing about where MADS is, whatever was asked.
 fn require_verdict(answer: &Answer) -> Result<(), AnswerError> {
     match answer.status {
-        300..=399 => Err(AnswerError::Redirect {
-            location: answer.location.clone(),
-        }),
+        300..=399 => Err(AnswerError::Redirect { location: answer.location.clone() }),
         status @ (408 | 429 | 500..) => Err(AnswerError::Status(status)),
         status if is_tls_expected(status, answer.body.as_bytes()) => Err(AnswerError::TlsExpected),
         _ => Ok(()),
@@ -327,9 +302,7 @@ pub(crate) fn is_tls_expected(status: u16, body: &[u8]) -> bool {
 fn catalog_url(body: &str) -> Option<String> {
     let catalog: Value = serde_json::from_str(body).ok()?;
     let url = catalog.pointer("/apis/monitoringAssignment/url")?;
-    url.as_str()
-        .filter(|url| !url.is_empty())
-        .map(str::to_owned)
+    url.as_str().filter(|url| !url.is_empty()).map(str::to_owned)
 }
 
 /// `/config`, as far as it speaks of MADS.

@@ -66,11 +66,7 @@ fn decode_any(message: &Bytes, any: &[u8]) -> Result<Resource, WireError> {
 pub fn encode(request: &Request) -> Vec<u8> {
     let mut message = DiscoveryRequest::new();
     message.version_info.clone_from(&request.version);
-    message
-        .node
-        .mut_or_insert_default()
-        .id
-        .clone_from(&request.node_id);
+    message.node.mut_or_insert_default().id.clone_from(&request.node_id);
     message.type_url = request.api_version.type_url().to_owned();
     message.response_nonce.clone_from(&request.nonce);
     if let Some(reason) = &request.rejection {

@@ -182,8 +182,7 @@ impl LabelOrder {
 
     /// The value of the label `instance`, which may be empty.
     pub(crate) fn instance<'a>(&self, labels: &TargetLabels<'a>) -> Text<'a> {
-        self.instance
-            .map_or(Text::EMPTY, |place| labels.labels[place].value)
+        self.instance.map_or(Text::EMPTY, |place| labels.labels[place].value)
     }
 
     /// Appends the group of a target to the list.
@@ -215,11 +214,7 @@ const ORDER_SIZE: usize = 512;
 impl LabelOrders {
     /// None yet, for labels of a style.
     pub(crate) fn new(style: LabelStyle) -> Self {
-        Self {
-            style,
-            orders: ByHash::default(),
-            size: 0,
-        }
+        Self { style, orders: ByHash::default(), size: 0 }
     }
 
     /// The order of a target's labels.

@@ -151,8 +151,7 @@ impl Negotiation {
             }
         };
         if only_http {
-            self.alternatives
-                .retain(|protocol| *protocol == Protocol::Http);
+            self.alternatives.retain(|protocol| *protocol == Protocol::Http);
         }
         let next = self.alternatives.pop_front();
         self.protocol = next.unwrap_or(self.protocol);
@@ -161,10 +160,7 @@ impl Negotiation {
 
     /// The attempt has failed, with this end of the source that was tried last.
     pub fn failed(self, end: End) -> NegotiationError {
-        NegotiationError {
-            negotiation: self,
-            end,
-        }
+        NegotiationError { negotiation: self, end }
     }
 }
 
@@ -210,19 +206,14 @@ fn protocols(endpoint: &Endpoint, pins: Pins) -> VecDeque<Protocol> {
     let grpc_is_possible = cfg!(feature = "grpc")
         && endpoint.address.security() == Security::Plaintext
         && endpoint.address.path.is_empty();
-    [
-        Protocol::Grpc(ApiVersion::V1),
-        Protocol::Grpc(ApiVersion::V1alpha1),
-        Protocol::Http,
-    ]
-    .into_iter()
-    .filter(|protocol| match protocol {
-        Protocol::Grpc(_) => grpc_is_possible && pins.transport != Some(Transport::Http),
-        Protocol::Http => pins.transport != Some(Transport::Grpc),
-    })
-    .filter(|protocol| {
-        pins.api_version
-            .is_none_or(|api_version| api_version == protocol.api_version())
-    })
-    .collect()
+    [Protocol::Grpc(ApiVersion::V1), Protocol::Grpc(ApiVersion::V1alpha1), Protocol::Http]
+        .into_iter()
+        .filter(|protocol| match protocol {
+            Protocol::Grpc(_) => grpc_is_possible && pins.transport != Some(Transport::Http),
+            Protocol::Http => pins.transport != Some(Transport::Grpc),
+        })
+        .filter(|protocol| {
+            pins.api_version.is_none_or(|api_version| api_version == protocol.api_version())
+        })
+        .collect()
 }

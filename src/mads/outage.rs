@@ -101,10 +101,7 @@ mod tests {
     #[test]
     fn a_first_connection_is_logged_and_ends_no_outage() {
         let start = Instant::now();
-        let logged = Recovery {
-            outage: None,
-            should_log: true,
-        };
+        let logged = Recovery { outage: None, should_log: true };
         assert_eq!(Outage::new(start).end(start + SECOND), logged);
     }
 
@@ -120,13 +117,7 @@ mod tests {
             .collect();
         assert_eq!(logged, [(0, Some(0)), (60, Some(59)), (120, Some(59))]);
         let end = outage.end(start + SECOND * 150);
-        assert_eq!(
-            end,
-            Recovery {
-                outage: Some(SECOND * 150),
-                should_log: true
-            }
-        );
+        assert_eq!(end, Recovery { outage: Some(SECOND * 150), should_log: true });
     }
 
     #[test]
@@ -140,11 +131,7 @@ mod tests {
             lines += u32::from(outage.fail(now).suppressed.is_some());
             lines += u32::from(outage.end(now + SECOND / 2).should_log);
         }
-        assert_eq!(
-            lines,
-            2 * (3 + 9),
-            "three at once, then one a minute, each with its end"
-        );
+        assert_eq!(lines, 2 * (3 + 9), "three at once, then one a minute, each with its end");
     }
 
     #[test]
@@ -166,21 +153,12 @@ mod tests {
         let mut outage = Outage::new(start);
         outage.end(start);
         outage.reload();
-        let connected = Recovery {
-            outage: None,
-            should_log: true,
-        };
+        let connected = Recovery { outage: None, should_log: true };
         assert_eq!(outage.end(start + 2 * SECOND), connected);
         outage.reload();
-        let failed = Failure {
-            lasting: Duration::ZERO,
-            suppressed: Some(0),
-        };
+        let failed = Failure { lasting: Duration::ZERO, suppressed: Some(0) };
         assert_eq!(outage.fail(start + 4 * SECOND), failed);
-        let connected = Recovery {
-            outage: Some(SECOND),
-            should_log: true,
-        };
+        let connected = Recovery { outage: Some(SECOND), should_log: true };
         assert_eq!(outage.end(start + 5 * SECOND), connected);
     }
 
@@ -202,10 +180,7 @@ mod tests {
         outage.end(start);
         for minute in 1..20 {
             let now = start + 61 * SECOND * minute;
-            let logged = Failure {
-                lasting: Duration::ZERO,
-                suppressed: Some(0),
-            };
+            let logged = Failure { lasting: Duration::ZERO, suppressed: Some(0) };
             assert_eq!(outage.fail(now), logged);
             assert!(outage.end(now + SECOND).should_log);
         }

@@ -74,11 +74,8 @@ impl PollSchedule {
     /// A list was accepted. Behind a load balancer each replica of a control plane has the same
     /// list under a version of its own, and answers each poll at once.
     pub fn accepted(&mut self, is_unchanged: bool) {
-        self.equal_lists = if is_unchanged && self.has_list {
-            self.equal_lists.saturating_add(1)
-        } else {
-            0
-        };
+        self.equal_lists =
+            if is_unchanged && self.has_list { self.equal_lists.saturating_add(1) } else { 0 };
         self.has_list = true;
     }
 
@@ -128,10 +125,8 @@ mod tests {
             (polls.next(start) - start).as_secs()
         };
         // The first one may be the last connection's.
-        let intervals = [
-            true, true, true, true, true, true, true, true, false, false, true,
-        ]
-        .map(&mut interval_after);
+        let intervals = [true, true, true, true, true, true, true, true, false, false, true]
+            .map(&mut interval_after);
         assert_eq!(intervals, [1, 1, 1, 2, 4, 8, 10, 10, 1, 1, 1]);
         for other_answer in [PollSchedule::rejected, PollSchedule::unchanged] {
             for _ in 0..4 {
@@ -157,18 +152,8 @@ mod tests {
             ("at once", milliseconds(10), false, 10 * SECOND),
             ("within the hold", milliseconds(5000), true, 4 * SECOND),
             ("soon", milliseconds(1200), true, FIRST_HOLD),
-            (
-                "by a proxy with the same limit",
-                milliseconds(10_100),
-                true,
-                milliseconds(9100),
-            ),
-            (
-                "after the whole hold",
-                milliseconds(10_600),
-                false,
-                10 * SECOND,
-            ),
+            ("by a proxy with the same limit", milliseconds(10_100), true, milliseconds(9100)),
+            ("after the whole hold", milliseconds(10_600), false, 10 * SECOND),
         ];
         for (what, elapsed, is_cut, later_hold) in rows {
             let start = Instant::now();

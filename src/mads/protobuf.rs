@@ -92,10 +92,7 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(WireError::Truncated)?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -171,19 +168,7 @@ mod tests {
             &[5 << 3 | 5, 1, 2, 3, 4],
             // Field 16, whose tag takes two bytes.
             &[0x82, 0x01, 0],
-            &[
-                1 << 3,
-                0xff,
-                0xff,
-                0xff,
-                0xff,
-                0xff,
-                0xff,
-                0xff,
-                0xff,
-                0xff,
-                1,
-            ],
+            &[1 << 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         ]
         .concat();
         let expected = [

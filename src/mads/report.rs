@@ -133,10 +133,9 @@ impl Report {
                 // What has begun with a warning ends with one.
                 Some(_) => (Level::Warn, recovery.should_log),
             },
-            Self::Accepted {
-                ends_rejections, ..
+            Self::Accepted { ends_rejections, .. } | Self::Unchanged { ends_rejections } => {
+                (Level::Warn, *ends_rejections)
             }
-            | Self::Unchanged { ends_rejections } => (Level::Warn, *ends_rejections),
             Self::EndpointWarning { .. } => (Level::Warn, true),
             Self::Disconnected { failure, .. } => (Level::Warn, failure.suppressed.is_some()),
             Self::Rejected { suppressed, .. } => (Level::Warn, suppressed.is_some()),
@@ -155,69 +154,43 @@ impl Report {
     pub fn fields(&self) -> Vec<Field> {
         match self {
             Self::ProbeFinished(probe) => vec![text("url", &probe.url)],
-            Self::Opening { protocol, endpoint } => vec![
-                text("mads", endpoint.authority()),
-                text("protocol", protocol),
-            ],
+            Self::Opening { protocol, endpoint } => {
+                vec![text("mads", endpoint.authority()), text("protocol", protocol)]
+            }
             Self::NotServed { protocol, reason } => {
                 vec![text("protocol", protocol), text("error", reason)]
             }
-            Self::Connected {
-                protocol,
-                endpoint,
-                recovery,
-            } => vec![
+            Self::Connected { protocol, endpoint, recovery } => vec![
                 text("mads", endpoint.authority()),
                 text("protocol", protocol),
                 seconds("outage_seconds", recovery.outage),
             ],
-            Self::Disconnected {
-                error,
-                retry_in,
-                failure,
-            } => vec![
+            Self::Disconnected { error, retry_in, failure } => vec![
                 text("error", error),
                 seconds("outage_seconds", failure.lasting),
                 field("suppressed", failure.suppressed),
                 seconds("retry_in_seconds", *retry_in),
             ],
-            Self::Received {
-                version,
-                nonce,
-                resources,
-            } => vec![
+            Self::Received { version, nonce, resources } => vec![
                 text("version", sanitize(version)),
                 text("nonce", sanitize(nonce)),
                 field("resources", *resources),
             ],
-            Self::Accepted {
-                version,
-                assignments,
-                targets,
-                skipped,
-                ..
-            } => vec![
+            Self::Accepted { version, assignments, targets, skipped, .. } => vec![
                 text("version", sanitize(version)),
                 field("assignments", *assignments),
                 field("targets", *targets),
                 field("skipped", *skipped),
             ],
-            Self::Rejected {
-                reason,
-                pause,
-                suppressed,
-            } => vec![
+            Self::Rejected { reason, pause, suppressed } => vec![
                 text("error", sanitize(&reason.to_string())),
                 field("suppressed", *suppressed),
                 seconds("retry_in_seconds", *pause),
             ],
             Self::Skipped { targets, .. } => vec![field("skipped", targets.len())],
-            Self::UnknownServices {
-                unknown, targets, ..
-            } => vec![
-                field("unknown_services", *unknown),
-                field("targets", *targets),
-            ],
+            Self::UnknownServices { unknown, targets, .. } => {
+                vec![field("unknown_services", *unknown), field("targets", *targets)]
+            }
             Self::EndpointWarning { authority, .. } => vec![text("mads", authority)],
             Self::Unchanged { .. } | Self::Reconnecting => Vec::new(),
         }
@@ -231,26 +204,16 @@ impl fmt::Display for Report {
                 write!(formatter, "GET {url}: {outcome}")
             }
             Self::Opening { protocol, endpoint } => {
-                write!(
-                    formatter,
-                    "asking for MADS at {} over {protocol}",
-                    endpoint.authority()
-                )
+                write!(formatter, "asking for MADS at {} over {protocol}", endpoint.authority())
             }
             Self::NotServed { protocol, reason } => {
                 write!(formatter, "{protocol} is not served here: {reason}")
             }
-            Self::Connected {
-                protocol,
-                endpoint,
-                recovery,
-            } => write_connected(formatter, *protocol, endpoint, recovery.outage),
+            Self::Connected { protocol, endpoint, recovery } => {
+                write_connected(formatter, *protocol, endpoint, recovery.outage)
+            }
             Self::EndpointWarning { warning, .. } => formatter.write_str(warning),
-            Self::Disconnected {
-                error,
-                retry_in,
-                failure,
-            } => {
+            Self::Disconnected { error, retry_in, failure } => {
                 write!(formatter, "no connection to the control plane: {error}")?;
                 if failure.lasting.as_secs() >= 1 {
                     write!(formatter, "; {} without one", Rounded(failure.lasting))?;
@@ -262,28 +225,14 @@ impl fmt::Display for Report {
                     Rounded(*retry_in)
                 )
             }
-            Self::Received {
-                version,
-                nonce,
-                resources,
-            } => write!(
+            Self::Received { version, nonce, resources } => write!(
                 formatter,
                 "received version {:?}, nonce {:?}, {resources} resources",
                 sanitize(version),
                 sanitize(nonce)
             ),
-            Self::Accepted {
-                version,
-                assignments,
-                targets,
-                ends_rejections,
-                ..
-            } => {
-                let again = if *ends_rejections {
-                    "responses are accepted again: "
-                } else {
-                    ""
-                };
+            Self::Accepted { version, assignments, targets, ends_rejections, .. } => {
+                let again = if *ends_rejections { "responses are accepted again: " } else { "" };
                 write!(
                     formatter,
                     "{again}accepted version {:?}: {assignments} assignments, {targets} targets",
@@ -297,23 +246,14 @@ impl fmt::Display for Report {
                      rejected any more"
                 }
             }),
-            Self::Rejected {
-                reason,
-                pause,
-                suppressed,
-            } => {
+            Self::Rejected { reason, pause, suppressed } => {
                 let reason = sanitize(&reason.to_string());
-                write!(
-                    formatter,
-                    "rejected a response, so the last good list stays: {reason}"
-                )?;
+                write!(formatter, "rejected a response, so the last good list stays: {reason}")?;
                 write_suppressed(formatter, *suppressed, "rejection")?;
                 write!(formatter, "; asking again in {}", Rounded(*pause))
             }
             Self::Skipped { targets, .. } => write_skipped(formatter, targets),
-            Self::UnknownServices {
-                unknown, targets, ..
-            } => write!(
+            Self::UnknownServices { unknown, targets, .. } => write!(
                 formatter,
                 "{unknown} of {} have the service `unknown`; label their Dataplanes with \
                  kuma.io/workload",
@@ -330,27 +270,15 @@ fn write_connected(
     endpoint: &Endpoint,
     outage: Option<Duration>,
 ) -> fmt::Result {
-    let tls = if endpoint.address.security() == Security::Tls {
-        " with TLS"
-    } else {
-        ""
-    };
-    write!(
-        formatter,
-        "connected to MADS at {} over {protocol}{tls}",
-        endpoint.authority()
-    )?;
+    let tls = if endpoint.address.security() == Security::Tls { " with TLS" } else { "" };
+    write!(formatter, "connected to MADS at {} over {protocol}{tls}", endpoint.authority())?;
     match endpoint.origin {
         Origin::Catalog => formatter.write_str(", as /catalog of the API server says")?,
         Origin::Config => formatter.write_str(", as /config of the API server says")?,
         Origin::Address | Origin::Guess(_) => {}
     }
     match outage {
-        Some(outage) => write!(
-            formatter,
-            ", after {} without a connection",
-            Rounded(outage)
-        ),
+        Some(outage) => write!(formatter, ", after {} without a connection", Rounded(outage)),
         None => Ok(()),
     }
 }

@@ -79,10 +79,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnexpectedType { type_url } => {
-                write!(
-                    formatter,
-                    "the response has the unexpected type {type_url:?}"
-                )
+                write!(formatter, "the response has the unexpected type {type_url:?}")
             }
             Self::Resource(error) => error.fmt(formatter),
         }
@@ -102,11 +99,7 @@ impl Session {
     /// A session in which nothing has been accepted yet. Targets get labels of a style.
     #[must_use]
     pub fn new(node_id: String, label_style: LabelStyle) -> Self {
-        Self {
-            node_id,
-            decoder: Decoder::new(label_style),
-            accepted: None,
-        }
+        Self { node_id, decoder: Decoder::new(label_style), accepted: None }
     }
 
     /// The first request of a stream.
@@ -125,12 +118,7 @@ impl Session {
         api_version: ApiVersion,
         response: Response,
     ) -> Result<Accepted, Box<Rejected>> {
-        let Response {
-            version,
-            nonce,
-            type_url,
-            resources,
-        } = response;
+        let Response { version, nonce, type_url, resources } = response;
         match self.judge(api_version, type_url, resources) {
             Ok(assignments) => {
                 self.accepted = Some((api_version, version));
@@ -153,9 +141,7 @@ impl Session {
         if type_url != api_version.type_url() {
             return Err(Rejection::UnexpectedType { type_url });
         }
-        self.decoder
-            .decode(api_version, resources)
-            .map_err(Rejection::Resource)
+        self.decoder.decode(api_version, resources).map_err(Rejection::Resource)
     }
 
     fn request(

@@ -97,11 +97,7 @@ impl<'a> Difference<'a> {
             true => Vec::new(),
             false => gone.into_iter().filter(take).collect(),
         };
-        Self {
-            added,
-            removed,
-            changed,
-        }
+        Self { added, removed, changed }
     }
 
     /// How many there are of each kind.
@@ -117,15 +113,11 @@ impl<'a> Difference<'a> {
     /// In words: the names of some of the targets, and how many more there are.
     #[must_use]
     pub fn names(&self) -> String {
-        let kinds = [
-            ("added", &self.added),
-            ("removed", &self.removed),
-            ("changed", &self.changed),
-        ];
+        let kinds =
+            [("added", &self.added), ("removed", &self.removed), ("changed", &self.changed)];
         let kinds = kinds.into_iter().filter(|(_, lines)| !lines.is_empty());
-        let kinds: Vec<String> = kinds
-            .map(|(kind, lines)| format!("{kind} {}", names(lines)))
-            .collect();
+        let kinds: Vec<String> =
+            kinds.map(|(kind, lines)| format!("{kind} {}", names(lines))).collect();
         kinds.join("; ")
     }
 }

@@ -91,10 +91,7 @@ impl OutputFile {
             moved: None,
             heartbeat: Heartbeat::new(Instant::now()),
         };
-        match output
-            .hold_lock()
-            .and_then(|()| output.try_write().map_err(ClaimError::Failed))
-        {
+        match output.hold_lock().and_then(|()| output.try_write().map_err(ClaimError::Failed)) {
             Ok(()) => {}
             Err(ClaimError::Failed(error)) if error.is_disk_full() => {
                 warnings.push(Warning::Full(error));
@@ -241,18 +238,15 @@ impl OutputFile {
         let mut file = create_temporary(temporary)?;
         for (number, part) in content.bytes().chunks(PART).enumerate() {
             if number > 0 {
-                file.sync_data()
-                    .map_err(WriteError::new("flush", temporary))?;
+                file.sync_data().map_err(WriteError::new("flush", temporary))?;
             }
             self.heartbeat.working(Instant::now());
-            file.write_all(part)
-                .map_err(WriteError::new("write", temporary))?;
+            file.write_all(part).map_err(WriteError::new("write", temporary))?;
         }
         // After the creation, so that the umask does not change it.
         file.set_permissions(Permissions::from_mode(self.mode))
             .map_err(WriteError::new("set the mode of", temporary))?;
-        file.sync_all()
-            .map_err(WriteError::new("flush", temporary))?;
+        file.sync_all().map_err(WriteError::new("flush", temporary))?;
         Ok(file)
     }
 
@@ -334,11 +328,8 @@ fn create_temporary(path: &Path) -> Result<File, WriteError> {
 }
 
 fn flush_directory(directory: &Path) -> Result<(), WriteError> {
-    let unsupported = [
-        ErrorKind::InvalidInput,
-        ErrorKind::Unsupported,
-        ErrorKind::PermissionDenied,
-    ];
+    let unsupported =
+        [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::PermissionDenied];
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         Err(error) if !unsupported.contains(&error.kind()) => {
             Err(WriteError::new("flush the directory", directory)(error))

@@ -96,20 +96,12 @@ impl Report {
         // Who reads warnings has read of a failure, and is to read of its end.
         let warn_if = |is_warning| if is_warning { Level::Warn } else { Level::Info };
         let (level, should_log) = match self {
-            Self::Written {
-                emptied,
-                failed_for,
-                suppressed,
-                ..
-            } => (
-                warn_if(emptied.is_some() || failed_for.is_some()),
-                suppressed.is_some(),
-            ),
-            Self::Unchanged {
-                failed_for,
-                should_log,
-                ..
-            } => (warn_if(failed_for.is_some()), *should_log),
+            Self::Written { emptied, failed_for, suppressed, .. } => {
+                (warn_if(emptied.is_some() || failed_for.is_some()), suppressed.is_some())
+            }
+            Self::Unchanged { failed_for, should_log, .. } => {
+                (warn_if(failed_for.is_some()), *should_log)
+            }
             Self::ExternalChange { suppressed, .. } | Self::Moved { suppressed, .. } => {
                 (Level::Warn, suppressed.is_some())
             }
@@ -122,13 +114,7 @@ impl Report {
     /// What its words are made of, but for the file's path.
     pub fn fields(&self) -> Vec<Field> {
         match self {
-            Self::Written {
-                targets,
-                logged_changes: changes,
-                failed_for,
-                suppressed,
-                ..
-            } => vec![
+            Self::Written { targets, logged_changes: changes, failed_for, suppressed, .. } => vec![
                 field("targets", *targets),
                 field("added", changes.added),
                 field("removed", changes.removed),
@@ -136,25 +122,15 @@ impl Report {
                 field("suppressed", *suppressed),
                 seconds("failing_seconds", *failed_for),
             ],
-            Self::Unchanged {
-                targets,
-                failed_for,
-                ..
-            } => vec![
-                field("targets", *targets),
-                seconds("failing_seconds", *failed_for),
-            ],
+            Self::Unchanged { targets, failed_for, .. } => {
+                vec![field("targets", *targets), seconds("failing_seconds", *failed_for)]
+            }
             Self::Named(_) => Vec::new(),
             Self::ExternalChange { suppressed, .. } => vec![field("suppressed", *suppressed)],
-            Self::Moved { moved, suppressed } => vec![
-                text("previous_path", &moved.from),
-                field("suppressed", *suppressed),
-            ],
-            Self::WriteFailed {
-                error,
-                retry_in,
-                suppressed,
-            } => vec![
+            Self::Moved { moved, suppressed } => {
+                vec![text("previous_path", &moved.from), field("suppressed", *suppressed)]
+            }
+            Self::WriteFailed { error, retry_in, suppressed } => vec![
                 text("error", error),
                 field("suppressed", *suppressed),
                 seconds("retry_in_seconds", *retry_in),
@@ -200,11 +176,7 @@ impl fmt::Display for Report {
                 }
             }
             Self::Named(names) => formatter.write_str(names),
-            Self::Unchanged {
-                targets,
-                failed_for,
-                ..
-            } => {
+            Self::Unchanged { targets, failed_for, .. } => {
                 write!(formatter, "the file already holds {}", Targets(*targets))?;
                 match failed_for {
                     // Nothing was written, so it is not known whether it could be.
@@ -229,11 +201,7 @@ impl fmt::Display for Report {
                 )?;
                 write_suppressed(formatter, *suppressed, "change")
             }
-            Self::WriteFailed {
-                error,
-                retry_in,
-                suppressed,
-            } => {
+            Self::WriteFailed { error, retry_in, suppressed } => {
                 write!(formatter, "cannot write the file: {error}")?;
                 write_suppressed(formatter, *suppressed, "failure")?;
                 match retry_in {
@@ -250,10 +218,9 @@ impl fmt::Display for ExternalChange {
         match self {
             Self::Missing => formatter.write_str("the file is gone"),
             Self::Changed => formatter.write_str("the file was changed by somebody else"),
-            Self::Mode(mode) => write!(
-                formatter,
-                "the file's mode was changed to {mode:04o} by somebody else"
-            ),
+            Self::Mode(mode) => {
+                write!(formatter, "the file's mode was changed to {mode:04o} by somebody else")
+            }
             Self::Unreadable(error) => error.fmt(formatter),
         }
     }

@@ -189,11 +189,8 @@ impl Output {
     }
 
     fn want(&mut self, content: Arc<Snapshot>) -> Option<Action> {
-        let report = Report::Unchanged {
-            targets: content.groups(),
-            failed_for: None,
-            should_log: false,
-        };
+        let report =
+            Report::Unchanged { targets: content.groups(), failed_for: None, should_log: false };
         match &self.file {
             FileState::Holds(held) if *held == content => {
                 self.wanted = Some(Arc::clone(held));
@@ -226,15 +223,10 @@ impl Output {
             FileState::Holds(held) if !is_settled => {
                 Replacement::of(&wanted, Some(Before::List(held)))
             }
-            FileState::Different(found) => Replacement {
-                content: Arc::clone(&wanted),
-                ..found
-            },
+            FileState::Different(found) => Replacement { content: Arc::clone(&wanted), ..found },
             _ => {
-                self.file = FileState::Inspecting {
-                    content: Arc::clone(&wanted),
-                    held: is_settled,
-                };
+                self.file =
+                    FileState::Inspecting { content: Arc::clone(&wanted), held: is_settled };
                 return Some(Action::Inspect(wanted));
             }
         };
@@ -266,9 +258,7 @@ impl Output {
         };
         // What was not there before, or not at this path, is nobody's change.
         let is_change = held && !has_moved;
-        let suppressed = is_change
-            .then(|| self.external_changes.allow(now))
-            .flatten();
+        let suppressed = is_change.then(|| self.external_changes.allow(now)).flatten();
         self.file = FileState::Different(Replacement {
             mode,
             is_quiet: is_change && suppressed.is_none(),
@@ -294,11 +284,7 @@ impl Output {
         let targets = content.groups();
         self.holds(now, content);
         let failed_for = self.recovered(now);
-        Report::Unchanged {
-            targets,
-            failed_for,
-            should_log: is_first || failed_for.is_some(),
-        }
+        Report::Unchanged { targets, failed_for, should_log: is_first || failed_for.is_some() }
     }
 
     fn holds(&mut self, now: Instant, content: Arc<Snapshot>) {
@@ -401,11 +387,7 @@ impl Output {
             true => Some(self.failures.log()),
             false => self.failures.allow(now),
         };
-        Action::Report(Report::WriteFailed {
-            error,
-            retry_in,
-            suppressed,
-        })
+        Action::Report(Report::WriteFailed { error, retry_in, suppressed })
     }
 
     /// How long the file could not be written, where that is over now and was logged.

@@ -19,11 +19,7 @@ pub struct ListTooLong;
 
 impl fmt::Display for ListTooLong {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "the list would take more than {} MiB",
-            LIST_LIMIT >> 20
-        )
+        write!(formatter, "the list would take more than {} MiB", LIST_LIMIT >> 20)
     }
 }
 
@@ -123,10 +119,7 @@ impl<'a> Builder<'a> {
     #[must_use]
     pub fn finish(self) -> Built {
         if self.new.is_empty() && self.is_kept.iter().all(|is_kept| *is_kept) {
-            return Built {
-                snapshot: Arc::clone(self.before),
-                places: self.arrivals,
-            };
+            return Built { snapshot: Arc::clone(self.before), places: self.arrivals };
         }
         let (snapshot, places) = self.merge();
         let snapshot = match snapshot == **self.before {
@@ -134,10 +127,7 @@ impl<'a> Builder<'a> {
             false => Arc::new(snapshot),
         };
         let place = |arrival: &u32| places[*arrival as usize];
-        Built {
-            snapshot,
-            places: self.arrivals.iter().map(place).collect(),
-        }
+        Built { snapshot, places: self.arrivals.iter().map(place).collect() }
     }
 
     /// The list, and where in it each group of the one before and each new one stands. Those of the one before
@@ -170,10 +160,7 @@ impl<'a> Builder<'a> {
             start = range.end;
             if run[0] {
                 let first = merged.push(&self.before.groups[range.clone()], &self.before.bytes);
-                places[range]
-                    .iter_mut()
-                    .zip(first..)
-                    .for_each(|(to, place)| *to = place);
+                places[range].iter_mut().zip(first..).for_each(|(to, place)| *to = place);
             }
         }
     }
@@ -189,10 +176,7 @@ impl Merged {
     fn new(length: usize, groups: usize) -> Self {
         let mut bytes = Vec::with_capacity(START.len() + length + END.len());
         bytes.extend_from_slice(START);
-        Self {
-            bytes,
-            groups: Vec::with_capacity(groups),
-        }
+        Self { bytes, groups: Vec::with_capacity(groups) }
     }
 
     /// Appends groups that stand one behind the other, but not the first one where it is equal to the last one
@@ -210,8 +194,7 @@ impl Merged {
             }
             let (from, to) = (first.range().start, self.bytes.len());
             self.bytes.extend_from_slice(&bytes[from..last.range().end]);
-            self.groups
-                .extend(groups.iter().map(|group| group.moved(from, to)));
+            self.groups.extend(groups.iter().map(|group| group.moved(from, to)));
         }
         u32::try_from(place).unwrap_or(u32::MAX)
     }
@@ -221,10 +204,7 @@ impl Merged {
             return Snapshot::empty();
         }
         self.bytes.extend_from_slice(END);
-        Snapshot {
-            bytes: self.bytes,
-            groups: self.groups,
-        }
+        Snapshot { bytes: self.bytes, groups: self.groups }
     }
 }
 
@@ -247,10 +227,7 @@ fn sorted_indices(groups: &[Group], lines: &[u8]) -> Vec<u32> {
     let common = keys.clone().reduce(common_start).map_or(0, <[u8]>::len);
     let leading = |key: &[u8]| {
         let key = &key[common..];
-        [
-            leading_bytes(key),
-            leading_bytes(key.get(16..).unwrap_or_default()),
-        ]
+        [leading_bytes(key), leading_bytes(key.get(16..).unwrap_or_default())]
     };
     let mut order: Vec<([u128; 2], u32)> = keys.map(leading).zip(0..).collect();
     order.sort_unstable_by(|(leading, index), (other_leading, other)| {
@@ -264,10 +241,7 @@ fn sorted_indices(groups: &[Group], lines: &[u8]) -> Vec<u32> {
 
 /// What both begin with.
 fn common_start<'a>(start: &'a [u8], other: &'a [u8]) -> &'a [u8] {
-    if other
-        .get(..start.len())
-        .is_some_and(|other| are_equal(start, other))
-    {
+    if other.get(..start.len()).is_some_and(|other| are_equal(start, other)) {
         return start;
     }
     let length = start.iter().zip(other).take_while(|(a, b)| a == b).count();

@@ -11,11 +11,8 @@ const ADDRESS_END: &[u8] = b"\"],\"labels\":{";
 const GROUP_END: &[u8] = b"}}";
 
 /// The labels that groups are sorted by, before their addresses, under the names that they may have.
-const KEY_LABELS: [&[&str]; 3] = [
-    &["mesh", "__meta_kuma_mesh"],
-    &["service", "__meta_kuma_service"],
-    &["instance"],
-];
+const KEY_LABELS: [&[&str]; 3] =
+    [&["mesh", "__meta_kuma_mesh"], &["service", "__meta_kuma_service"], &["instance"]];
 
 /// The place of the address, behind them.
 const ADDRESS: usize = KEY_LABELS.len();
@@ -105,11 +102,7 @@ impl Group {
             lines.pop();
         }
         lines.extend_from_slice(GROUP_END);
-        Self {
-            start: to_u32(start),
-            length: to_u32(lines.len() - start),
-            key,
-        }
+        Self { start: to_u32(start), length: to_u32(lines.len() - start), key }
     }
 
     /// The same line among other bytes, where what stood at `from` stands at `to`.

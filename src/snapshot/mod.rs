@@ -52,10 +52,7 @@ impl Snapshot {
     /// A list without targets.
     #[must_use]
     pub fn empty() -> Self {
-        Self {
-            bytes: b"[]\n".to_vec(),
-            groups: Vec::new(),
-        }
+        Self { bytes: b"[]\n".to_vec(), groups: Vec::new() }
     }
 
     /// What stands in the file.
@@ -99,12 +96,8 @@ impl Snapshot {
                 theirs = their_rest;
             }
         }
-        differing
-            .gone
-            .extend(ours.iter().map(|our| our.line(&self.bytes)));
-        differing
-            .new
-            .extend(theirs.iter().map(|their| their.line(&other.bytes)));
+        differing.gone.extend(ours.iter().map(|our| our.line(&self.bytes)));
+        differing.new.extend(theirs.iter().map(|their| their.line(&other.bytes)));
         differing
     }
 

@@ -16,10 +16,7 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// No text at all.
-    pub const EMPTY: Text<'static> = Text {
-        bytes: b"",
-        is_plain: true,
-    };
+    pub const EMPTY: Text<'static> = Text { bytes: b"", is_plain: true };
 
     /// Takes bytes for a text.
     ///
@@ -68,10 +65,7 @@ impl<'a> Text<'a> {
 impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
         let bytes = text.as_bytes();
-        Self {
-            bytes,
-            is_plain: is_plain(bytes),
-        }
+        Self { bytes, is_plain: is_plain(bytes) }
     }
 }
 
@@ -107,24 +101,15 @@ mod tests {
 
     #[test]
     fn a_text_is_escaped_as_serde_json_does_it() {
-        let all: Vec<String> = (0..0x180)
-            .filter_map(char::from_u32)
-            .map(String::from)
-            .collect();
+        let all: Vec<String> = (0..0x180).filter_map(char::from_u32).map(String::from).collect();
         let words = all.iter().flat_map(|one| {
             (0..9).map(move |place| format!("{}{one}{}", "a".repeat(place), "~ ".repeat(5)))
         });
-        for text in words
-            .chain(all.clone())
-            .chain(["".to_owned(), "🦀\"\\".to_owned()])
-        {
+        for text in words.chain(all.clone()).chain(["".to_owned(), "🦀\"\\".to_owned()]) {
             let mut line = b"\"".to_vec();
             Text::new(text.as_bytes()).unwrap().append_to(&mut line);
             line.push(b'"');
-            assert_eq!(
-                String::from_utf8(line).unwrap(),
-                serde_json::to_string(&text).unwrap()
-            );
+            assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&text).unwrap());
             let is_plain = text.bytes().all(|byte| (0x20..0x80).contains(&byte))
                 && !text.contains(['"', '\\']);
             assert_eq!(Text::from(&*text).is_plain, is_plain, "{text:?}");

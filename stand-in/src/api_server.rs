@@ -40,11 +40,8 @@ impl ApiServer {
         tls: Option<Tls>,
         events: &Events,
     ) -> io::Result<ApiServer> {
-        let documents = Arc::new(Mutex::new(Documents {
-            kuma,
-            answers: BTreeMap::new(),
-            token: None,
-        }));
+        let documents =
+            Arc::new(Mutex::new(Documents { kuma, answers: BTreeMap::new(), token: None }));
         let connected = {
             let (documents, events) = (documents.clone(), events.clone());
             move || handler(documents.clone(), events.clone())
@@ -102,10 +99,7 @@ impl ApiServer {
 
 /// What answers the requests of a connection that has just been accepted.
 fn handler(documents: Arc<Mutex<Documents>>, events: Events) -> Box<Handler> {
-    events.record(Event::Connected {
-        server: Server::Api,
-        at: Instant::now(),
-    });
+    events.record(Event::Connected { server: Server::Api, at: Instant::now() });
     Box::new(move |request, _| {
         let answer = documents.lock().answer(request);
         events.record(Event::Http {

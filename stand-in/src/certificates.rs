@@ -97,24 +97,14 @@ impl Authority {
     pub fn server(&self, names: &[&str], validity: Validity) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let params = CertificateParams::new(names).expect("names of hosts, or IP addresses");
-        self.issue(
-            "a server",
-            params,
-            ExtendedKeyUsagePurpose::ServerAuth,
-            validity,
-        )
+        self.issue("a server", params, ExtendedKeyUsagePurpose::ServerAuth, validity)
     }
 
     /// An identity for a client.
     #[must_use]
     pub fn client(&self, name: &str) -> Identity {
         let params = CertificateParams::default();
-        self.issue(
-            name,
-            params,
-            ExtendedKeyUsagePurpose::ClientAuth,
-            Validity::Valid,
-        )
+        self.issue(name, params, ExtendedKeyUsagePurpose::ClientAuth, Validity::Valid)
     }
 
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
@@ -132,9 +122,7 @@ impl Authority {
         params.extended_key_usages = vec![usage];
         validity.limit(&mut params);
         let key = KeyPair::generate().expect("the system gives random bytes");
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .expect("the parameters are sound");
+        let certificate = params.signed_by(&key, &self.issuer).expect("the parameters are sound");
         Identity::new(&certificate, &key)
     }
 }

@@ -41,14 +41,7 @@ impl Plan {
     /// A control plane on free ports, without TLS.
     #[must_use]
     pub fn new(kuma: KumaVersion) -> Plan {
-        Plan {
-            kuma,
-            role: Role::Zone,
-            port: None,
-            api_port: None,
-            tls: None,
-            api_tls: None,
-        }
+        Plan { kuma, role: Role::Zone, port: None, api_port: None, tls: None, api_tls: None }
     }
 
     /// Starts it, with an empty mesh.
@@ -103,19 +96,14 @@ impl ControlPlane {
         let mads_tls = plan.tls.is_some();
         let http = {
             let state = state.clone();
-            HttpServer::start("stand-in-http", None, plan.tls, move || {
-                mads_http::handler(&state)
-            })?
+            HttpServer::start("stand-in-http", None, plan.tls, move || mads_http::handler(&state))?
         };
         let http_address = http.address();
         let fault_proxy = {
             let events = state.events.clone();
             let state = state.clone();
             let connected = move || {
-                events.record(Event::Connected {
-                    server: Server::Mads,
-                    at: Instant::now(),
-                });
+                events.record(Event::Connected { server: Server::Mads, at: Instant::now() });
             };
             FaultProxy::start(plan.port, connected, move |opening| {
                 let serves = state.serves();
@@ -210,8 +198,7 @@ impl ControlPlane {
 
     /// As [`ControlPlane::publish_resources`], for one API version and under any type URL.
     pub fn publish_raw(&self, api_version: ApiVersion, type_url: &str, resources: Vec<Resource>) {
-        self.state
-            .publish_raw(api_version, type_url, resources.into());
+        self.state.publish_raw(api_version, type_url, resources.into());
     }
 
     /// There is no snapshot from now on, until the next is published: gRPC stays silent, and HTTP
@@ -232,16 +219,14 @@ impl ControlPlane {
     pub fn upgrade_to(&self, kuma: KumaVersion) {
         self.fault_proxy.while_held(|| {
             self.state.become_kuma(kuma);
-            self.api
-                .become_kuma(kuma, self.role, self.port(), self.mads_tls);
+            self.api.become_kuma(kuma, self.role, self.port(), self.mads_tls);
         });
     }
 
     /// The process restarts at once: every connection is cut, every version forgotten.
     pub fn restart(&self) {
         let serves = self.state.serves();
-        self.fault_proxy
-            .while_held(|| self.state.replaced_by(serves));
+        self.fault_proxy.while_held(|| self.state.replaced_by(serves));
     }
 
     /// The process ends: every connection is cut, new ones are refused, the API server's too.
@@ -309,8 +294,7 @@ impl ControlPlane {
     /// Ends each open stream with a gRPC status, once everything before it is sent. Returns how
     /// many there are.
     pub fn close_streams(&self, code: i32, message: &str) -> usize {
-        self.state
-            .tell_streams(|_| Outgoing::Close(code, message.to_owned()))
+        self.state.tell_streams(|_| Outgoing::Close(code, message.to_owned()))
     }
 
     /// The next discovery request over HTTP, or the one that waits now, is answered so; then the

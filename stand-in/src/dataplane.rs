@@ -81,10 +81,8 @@ impl Dataplane {
         let service = ("kuma.io/service".to_owned(), self.service.clone());
         let mut labels = BTreeMap::new();
         for (name, value) in self.tags.iter().chain([(&service.0, &service.1)]) {
-            let name: String = name
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-                .collect();
+            let name: String =
+                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
             labels.insert(format!("{name}s"), format!(",{value},"));
             labels.insert(name, value.clone());
         }

@@ -77,10 +77,7 @@ impl HttpRequest {
     /// The value of a header, by its name in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|header| header.0 == name)
-            .map(|header| header.1.as_str())
+        self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
     }
 
     /// The target without its query.
@@ -170,11 +167,9 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Connected { server, .. } => write!(f, "{server:?}: connected"),
-            Event::StreamOpened {
-                stream,
-                api_version,
-                ..
-            } => write!(f, "stream {stream}: opened, {api_version}"),
+            Event::StreamOpened { stream, api_version, .. } => {
+                write!(f, "stream {stream}: opened, {api_version}")
+            }
             Event::Request(request) => {
                 write!(
                     f,
@@ -196,16 +191,9 @@ impl fmt::Display for Event {
                 write!(f, "stream {stream}: answered {answer}")
             }
             Event::StreamClosed { stream, .. } => write!(f, "stream {stream}: closed"),
-            Event::Http {
-                server,
-                request,
-                status,
-                ..
-            } => write!(
-                f,
-                "{server:?}: {} {} answered {status}",
-                request.method, request.target
-            ),
+            Event::Http { server, request, status, .. } => {
+                write!(f, "{server:?}: {} {} answered {status}", request.method, request.target)
+            }
         }
     }
 }

@@ -44,10 +44,7 @@ struct Entry {
 impl Record {
     fn listing(&self) -> String {
         let hidden = self.entries.len().saturating_sub(SHOWN);
-        let mut text = format!(
-            "seen so far ({} earlier ones hidden):",
-            self.dropped + hidden
-        );
+        let mut text = format!("seen so far ({} earlier ones hidden):", self.dropped + hidden);
         for entry in self.entries.iter().skip(hidden) {
             let since = entry.event.at().saturating_duration_since(self.started);
             // Writing to a String cannot fail.
@@ -59,14 +56,8 @@ impl Record {
 
 impl Events {
     pub(crate) fn new() -> Events {
-        let record = Record {
-            started: Instant::now(),
-            entries: VecDeque::new(),
-            dropped: 0,
-        };
-        Events {
-            shared: Arc::new((Mutex::new(record), Condvar::new())),
-        }
+        let record = Record { started: Instant::now(), entries: VecDeque::new(), dropped: 0 };
+        Events { shared: Arc::new((Mutex::new(record), Condvar::new())) }
     }
 
     pub(crate) fn record(&self, event: Event) {
@@ -76,10 +67,7 @@ impl Events {
             record.entries.pop_front();
             record.dropped += 1;
         }
-        record.entries.push_back(Entry {
-            event,
-            taken: false,
-        });
+        record.entries.push_back(Entry { event, taken: false });
         changed.notify_all();
     }
 
@@ -221,11 +209,7 @@ impl Events {
     #[track_caller]
     pub fn expect_stream_opened(&self, timeout: Duration) -> (StreamId, ApiVersion) {
         self.expect("a new stream", timeout, |event| match event {
-            Event::StreamOpened {
-                stream,
-                api_version,
-                ..
-            } => Some((*stream, *api_version)),
+            Event::StreamOpened { stream, api_version, .. } => Some((*stream, *api_version)),
             _ => None,
         })
     }
@@ -252,11 +236,9 @@ impl Events {
     pub fn expect_http(&self, server: Server, path: &str, timeout: Duration) -> HttpRequest {
         let what = format!("a request for {path}");
         self.expect(&what, timeout, |event| match event {
-            Event::Http {
-                server: to,
-                request,
-                ..
-            } if *to == server && request.path() == path => Some(request.clone()),
+            Event::Http { server: to, request, .. } if *to == server && request.path() == path => {
+                Some(request.clone())
+            }
             _ => None,
         })
     }

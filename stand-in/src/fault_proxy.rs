@@ -82,10 +82,7 @@ impl FaultProxy {
         connected: impl Fn() + Send + Sync + 'static,
         route: impl Fn(Opening) -> Route + Send + Sync + 'static,
     ) -> io::Result<FaultProxy> {
-        let faults = Arc::new(Faults {
-            fault: Mutex::new(Fault::None),
-            held: Mutex::new(false),
-        });
+        let faults = Arc::new(Faults { fault: Mutex::new(Fault::None), held: Mutex::new(false) });
         let listener = {
             let faults = faults.clone();
             Listener::start("stand-in-fault_proxy", port, move |connection| {
@@ -200,12 +197,10 @@ fn relay(connection: &Arc<Connection>, server: &TcpStream, faults: &Arc<Faults>)
     let back = {
         let (connection, faults) = (connection.clone(), faults.clone());
         let server = server.try_clone()?;
-        thread::Builder::new()
-            .name("stand-in-fault_proxy-back".to_owned())
-            .spawn(move || {
-                let client = &connection.stream;
-                pump_or_break(&server, client, &connection, &faults, true);
-            })?
+        thread::Builder::new().name("stand-in-fault_proxy-back".to_owned()).spawn(move || {
+            let client = &connection.stream;
+            pump_or_break(&server, client, &connection, &faults, true);
+        })?
     };
     pump_or_break(&connection.stream, server, connection, faults, false);
     // A panic in it has been printed already.

@@ -59,12 +59,8 @@ pub(crate) struct GrpcServer {
 impl GrpcServer {
     /// Starts on a free port of 127.0.0.1: it is reached through the fault proxy alone.
     pub(crate) fn start(state: &Arc<State>) -> grpcio::Result<GrpcServer> {
-        let environment = Arc::new(
-            EnvBuilder::new()
-                .cq_count(1)
-                .name_prefix("stand-in-grpc")
-                .build(),
-        );
+        let environment =
+            Arc::new(EnvBuilder::new().cq_count(1).name_prefix("stand-in-grpc").build());
         let arguments = ChannelBuilder::new(environment.clone())
             .http2_min_recv_ping_interval_without_data(MIN_PING_INTERVAL)
             .reuse_port(false)
@@ -78,10 +74,7 @@ impl GrpcServer {
             .build()?;
         let port = server.add_listening_port("127.0.0.1:0", ServerCredentials::insecure())?;
         server.start();
-        Ok(GrpcServer {
-            _server: server,
-            port,
-        })
+        Ok(GrpcServer { _server: server, port })
     }
 
     /// The port that it listens on.
@@ -99,16 +92,9 @@ fn service(api_version: ApiVersion, state: Arc<State>) -> Service {
             "/kuma.observability.v1.MonitoringAssignmentDiscoveryService/StreamMonitoringAssignments"
         }
     };
-    let marshaller = || Marshaller {
-        ser: write_frame,
-        de: read_frame,
-    };
-    let method = Method {
-        ty: MethodType::Duplex,
-        name,
-        req_mar: marshaller(),
-        resp_mar: marshaller(),
-    };
+    let marshaller = || Marshaller { ser: write_frame, de: read_frame };
+    let method =
+        Method { ty: MethodType::Duplex, name, req_mar: marshaller(), resp_mar: marshaller() };
     ServiceBuilder::new()
         .add_duplex_streaming_handler(&method, move |context, requests, sink| {
             serve(api_version, &state, &context, requests, sink);
@@ -123,9 +109,7 @@ fn write_frame(frame: &Frame, slice: &mut GrpcSlice) -> grpcio::Result<()> {
 
 fn read_frame(mut reader: MessageReader) -> grpcio::Result<Frame> {
     let mut bytes = Vec::with_capacity(reader.len());
-    reader
-        .read_to_end(&mut bytes)
-        .map_err(|error| grpcio::Error::Codec(Box::new(error)))?;
+    reader.read_to_end(&mut bytes).map_err(|error| grpcio::Error::Codec(Box::new(error)))?;
     Ok(Frame(bytes.into()))
 }
 

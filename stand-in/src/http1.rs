@@ -125,11 +125,7 @@ pub(crate) fn write_answer(
     connection: &Connection,
 ) -> io::Result<bool> {
     let (status, headers, body) = match answer {
-        HttpAnswer::Response {
-            status,
-            headers,
-            body,
-        } => (*status, headers, body),
+        HttpAnswer::Response { status, headers, body } => (*status, headers, body),
         HttpAnswer::Raw(bytes) => {
             writer.write_all(bytes)?;
             writer.flush()?;

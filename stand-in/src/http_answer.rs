@@ -70,10 +70,7 @@ impl HttpAnswer {
     /// Kuma's form of an error before that.
     #[must_use]
     pub fn old_error(status: u16, title: &str, details: &str) -> HttpAnswer {
-        HttpAnswer::json(
-            status,
-            &serde_json::json!({"title": title, "details": details}),
-        )
+        HttpAnswer::json(status, &serde_json::json!({"title": title, "details": details}))
     }
 
     /// Kuma's answer where nothing is.
@@ -114,11 +111,7 @@ impl HttpAnswer {
     /// An answer with a body that is sent in another way.
     #[must_use]
     pub fn with_body(status: u16, body: Body) -> HttpAnswer {
-        HttpAnswer::Response {
-            status,
-            headers: Vec::new(),
-            body,
-        }
+        HttpAnswer::Response { status, headers: Vec::new(), body }
     }
 
     /// Its status; 0 where it has none.

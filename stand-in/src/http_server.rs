@@ -52,10 +52,7 @@ pub(crate) fn is_accepted(request: &HttpRequest, announces_json: bool) -> bool {
     let Some(accept) = request.header("accept") else {
         return true;
     };
-    let mut ranges = accept
-        .split(',')
-        .filter_map(|range| range.split(';').next())
-        .map(str::trim);
+    let mut ranges = accept.split(',').filter_map(|range| range.split(';').next()).map(str::trim);
     ranges.any(|range| range == "*/*" || (announces_json && range == "application/json"))
 }
 
@@ -115,9 +112,8 @@ fn converse(
             Err(error) => return Err(error),
         };
         let answer = handler(&request, connection);
-        let close = request
-            .header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let close =
+            request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let mut writer = io::BufWriter::new(reader.get_mut());
         if !http1::write_answer(&mut writer, &answer, connection)? || close {
             return Ok(());

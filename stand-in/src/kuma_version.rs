@@ -172,14 +172,8 @@ impl FromStr for KumaVersion {
     fn from_str(text: &str) -> Result<KumaVersion, String> {
         // To a client of MADS, 3.0 is what 2.14 was.
         let text = if text == "3.0" { "2.14" } else { text };
-        KumaVersion::ALL
-            .into_iter()
-            .find(|kuma| kuma.name() == text)
-            .ok_or_else(|| {
-                format!(
-                    "`{text}` is none of {}",
-                    KumaVersion::ALL.map(KumaVersion::name).join(", ")
-                )
-            })
+        KumaVersion::ALL.into_iter().find(|kuma| kuma.name() == text).ok_or_else(|| {
+            format!("`{text}` is none of {}", KumaVersion::ALL.map(KumaVersion::name).join(", "))
+        })
     }
 }

@@ -95,26 +95,24 @@ impl Listener {
         let (name, connections, handler) =
             (self.name, self.connections.clone(), self.handler.clone());
         let stopped = stop.clone();
-        let thread = thread::Builder::new()
-            .name(format!("{name}-accept"))
-            .spawn(move || {
-                loop {
-                    let accepted = listener.accept();
-                    if stopped.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    // A connection that failed while it was queued says nothing about the next.
-                    if let Ok((stream, _)) = accepted
-                        && let Ok(connection) = connections.add(stream)
-                    {
-                        let handler = handler.clone();
-                        let spawned = thread::Builder::new()
-                            .name(name.to_owned())
-                            .spawn(move || handler(connection));
-                        drop(spawned);
-                    }
+        let thread = thread::Builder::new().name(format!("{name}-accept")).spawn(move || {
+            loop {
+                let accepted = listener.accept();
+                if stopped.load(Ordering::SeqCst) {
+                    return;
                 }
-            })?;
+                // A connection that failed while it was queued says nothing about the next.
+                if let Ok((stream, _)) = accepted
+                    && let Ok(connection) = connections.add(stream)
+                {
+                    let handler = handler.clone();
+                    let spawned = thread::Builder::new()
+                        .name(name.to_owned())
+                        .spawn(move || handler(connection));
+                    drop(spawned);
+                }
+            }
+        })?;
         Ok(Listening { stop, thread })
     }
 }
@@ -174,19 +172,12 @@ impl Connections {
         open.last += 1;
         let id = open.last;
         open.sockets.insert(id, vec![socket]);
-        Ok(Connection {
-            id,
-            stream,
-            connections: self.clone(),
-        })
+        Ok(Connection { id, stream, connections: self.clone() })
     }
 
     /// Ends every connection now.
     pub(crate) fn cut(&self) {
-        for socket in std::mem::take(&mut self.open.lock().sockets)
-            .into_values()
-            .flatten()
-        {
+        for socket in std::mem::take(&mut self.open.lock().sockets).into_values().flatten() {
             // One that its peer has ended already cannot be ended again.
             let _ = socket.shutdown(Shutdown::Both);
         }

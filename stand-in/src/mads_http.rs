@@ -140,14 +140,7 @@ fn parse(
 /// A duration as Go writes it: `30s`, `1m30s`, `1.5h`, `500ms`. Nothing longer than hours. One of less
 /// than nothing is none.
 fn go_duration(text: &str) -> Option<Duration> {
-    let units = [
-        ("ns", 1e-9),
-        ("us", 1e-6),
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("m", 60.0),
-        ("h", 3600.0),
-    ];
+    let units = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -159,9 +152,7 @@ fn go_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(end);
-        let end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         let unit = units.iter().find(|known| known.0 == unit)?.1;
         seconds += number.parse::<f64>().ok()? * unit;
@@ -182,33 +173,18 @@ fn poll(
         Polled::Snapshot(snapshot) => (
             // Kuma names no content type, and Go takes this one for JSON's.
             HttpAnswer::new(200, "text/plain; charset=utf-8", snapshot.to_json()),
-            format!(
-                "200, version {} with {} resources",
-                snapshot.version(),
-                snapshot.len()
-            ),
+            format!("200, version {} with {} resources", snapshot.version(), snapshot.len()),
         ),
-        Polled::TimedOut => (
-            HttpAnswer::with_body(304, Body::Full(Vec::new())),
-            "304".to_owned(),
-        ),
+        Polled::TimedOut => (HttpAnswer::with_body(304, Body::Full(Vec::new())), "304".to_owned()),
         Polled::NoSnapshot => (
-            error(
-                kuma,
-                500,
-                "Could not fetch MonitoringAssignments",
-                "Internal Server Error",
-            ),
+            error(kuma, 500, "Could not fetch MonitoringAssignments", "Internal Server Error"),
             "500, no snapshot".to_owned(),
         ),
         Polled::Scripted(answer) => {
             let what = format!("by script: {}", answer.status());
             (answer, what)
         }
-        Polled::Abandoned => (
-            HttpAnswer::Raw(Vec::new()),
-            "nobody: it was left".to_owned(),
-        ),
+        Polled::Abandoned => (HttpAnswer::Raw(Vec::new()), "nobody: it was left".to_owned()),
     };
     state.record_answer(stream, what);
     answer
@@ -226,16 +202,12 @@ fn seen(
         api_version: ApiVersion::V1,
         version_info: request.version_info.clone(),
         nonce: request.response_nonce.clone(),
-        node_id: request
-            .node
-            .as_ref()
-            .map(|node| node.id.clone())
-            .unwrap_or_default(),
+        node_id: request.node.as_ref().map(|node| node.id.clone()).unwrap_or_default(),
         type_url: request.type_url.clone(),
-        error_detail: request.error_detail.as_ref().map(|error| ErrorDetail {
-            code: error.code,
-            message: error.message.clone(),
-        }),
+        error_detail: request
+            .error_detail
+            .as_ref()
+            .map(|error| ErrorDetail { code: error.code, message: error.message.clone() }),
         http: Some(http.clone()),
         at,
     }

@@ -41,19 +41,12 @@ impl Resource {
 
     fn to_any(&self, api_version: ApiVersion) -> Any {
         let (type_url, value) = match self {
-            Resource::Dataplane(dataplane) => (
-                api_version.type_url().to_owned(),
-                dataplane.to_protobuf(api_version),
-            ),
-            Resource::Raw {
-                type_url, value, ..
-            } => (type_url.clone(), value.clone()),
+            Resource::Dataplane(dataplane) => {
+                (api_version.type_url().to_owned(), dataplane.to_protobuf(api_version))
+            }
+            Resource::Raw { type_url, value, .. } => (type_url.clone(), value.clone()),
         };
-        Any {
-            type_url,
-            value,
-            ..Default::default()
-        }
+        Any { type_url, value, ..Default::default() }
     }
 
     fn to_json(&self) -> serde_json::Value {
@@ -132,12 +125,9 @@ impl Snapshot {
             .write_to_bytes()
             .expect("a response within 2 GiB can be serialized")
         });
-        let nonce = DiscoveryResponse {
-            nonce: nonce.to_owned(),
-            ..Default::default()
-        }
-        .write_to_bytes()
-        .expect("a string can be serialized");
+        let nonce = DiscoveryResponse { nonce: nonce.to_owned(), ..Default::default() }
+            .write_to_bytes()
+            .expect("a string can be serialized");
         // The concatenation of two serialized messages is the merged message: the nonce differs
         // from stream to stream, the many MiB before it do not.
         [body.as_slice(), &nonce].concat()
@@ -169,14 +159,7 @@ impl Snapshot {
 fn random_uuid() -> String {
     let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let hex = format!("{bits:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 #[cfg(test)]
@@ -194,11 +177,8 @@ mod tests {
     #[test]
     fn the_nonce_is_merged_into_the_response() {
         let resources = vec![Resource::Dataplane(Dataplane::new("s", "n", "1.2.3.4:5"))];
-        let snapshot = Snapshot::new(
-            ApiVersion::V1,
-            ApiVersion::V1.type_url(),
-            Arc::from(resources),
-        );
+        let snapshot =
+            Snapshot::new(ApiVersion::V1, ApiVersion::V1.type_url(), Arc::from(resources));
         let response = DiscoveryResponse::parse_from_bytes(&snapshot.to_protobuf("7")).unwrap();
         assert_eq!(response.nonce, "7");
         assert_eq!(response.version_info, snapshot.version());

@@ -238,14 +238,8 @@ impl State {
             return None;
         }
         let stream = inner.new_stream_id();
-        inner
-            .streams
-            .insert(stream, Stream::new(api_version, outbox));
-        self.events.record(Event::StreamOpened {
-            stream,
-            api_version,
-            at: Instant::now(),
-        });
+        inner.streams.insert(stream, Stream::new(api_version, outbox));
+        self.events.record(Event::StreamOpened { stream, api_version, at: Instant::now() });
         Some(stream)
     }
 
@@ -259,12 +253,7 @@ impl State {
     /// A request came on a gRPC stream.
     pub(crate) fn stream_request(&self, id: StreamId, bytes: &[u8]) {
         let mut inner = self.inner.lock();
-        let Inner {
-            answers,
-            snapshots,
-            streams,
-            ..
-        } = &mut *inner;
+        let Inner { answers, snapshots, streams, .. } = &mut *inner;
         let Some(stream) = streams.get_mut(&id) else {
             return;
         };
@@ -273,8 +262,7 @@ impl State {
             let message = "the request is no DiscoveryRequest".to_owned();
             return stream.send(Outgoing::Close(INVALID_ARGUMENT, message));
         };
-        self.events
-            .record(Event::Request(stream::seen(id, api_version, &request)));
+        self.events.record(Event::Request(stream::seen(id, api_version, &request)));
         if *answers == Answers::Scripted {
             return;
         }

@@ -49,12 +49,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(api_version: ApiVersion, outbox: Sender<Outgoing>) -> Stream {
-        Stream {
-            api_version,
-            subscription: Subscription::default(),
-            introduced: false,
-            outbox,
-        }
+        Stream { api_version, subscription: Subscription::default(), introduced: false, outbox }
     }
 
     /// The API version that it asks.
@@ -92,9 +87,7 @@ impl Stream {
             &request.version_info,
             current.map(|snapshot| snapshot.version()),
         );
-        Ok(nonce
-            .zip(current)
-            .map(|(nonce, snapshot)| Outgoing::Snapshot(snapshot.clone(), nonce)))
+        Ok(nonce.zip(current).map(|(nonce, snapshot)| Outgoing::Snapshot(snapshot.clone(), nonce)))
     }
 
     /// The answer that a new snapshot is to it, if it waits for one.
@@ -118,10 +111,10 @@ pub(crate) fn seen(
         nonce: request.response_nonce.clone(),
         node_id: request.node.id.clone(),
         type_url: request.type_url.clone(),
-        error_detail: request.error_detail.as_ref().map(|error| ErrorDetail {
-            code: error.code,
-            message: error.message.clone(),
-        }),
+        error_detail: request
+            .error_detail
+            .as_ref()
+            .map(|error| ErrorDetail { code: error.code, message: error.message.clone() }),
         http: None,
         at: Instant::now(),
     }

@@ -29,9 +29,7 @@ impl Subscription {
             return None;
         }
         self.waiting = true;
-        current
-            .filter(|current| *current != version)
-            .and_then(|_| self.published())
+        current.filter(|current| *current != version).and_then(|_| self.published())
     }
 
     /// A new snapshot was published. Returns the nonce to send it with, or nothing if the stream

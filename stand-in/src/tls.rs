@@ -42,9 +42,7 @@ impl Tls {
     }
 
     fn with(config: ServerConfig) -> Tls {
-        Tls {
-            config: Arc::new(RwLock::new(Arc::new(config))),
-        }
+        Tls { config: Arc::new(RwLock::new(Arc::new(config))) }
     }
 
     /// From now on, new connections see what `other` shows and demands.
@@ -73,9 +71,7 @@ fn config(identity: &Identity, clients: Option<&Authority>) -> ServerConfig {
         None => builder.with_no_client_auth(),
         Some(authority) => {
             let mut roots = RootCertStore::empty();
-            roots
-                .add(authority.certificate())
-                .expect("an authority's certificate is one");
+            roots.add(authority.certificate()).expect("an authority's certificate is one");
             let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
                 .build()
                 .expect("one root is enough");

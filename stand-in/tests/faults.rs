@@ -69,9 +69,7 @@ fn a_cut_ends_stalled_connections_too() {
     plane.fault_proxy().set_fault(Fault::Stall);
     let mut http = Http::connect(plane.port());
     http.send("GET / HTTP/1.1\r\n\r\n").unwrap();
-    plane.events().wait_for("the connection", SOON, || {
-        plane.fault_proxy().connections() == 1
-    });
+    plane.events().wait_for("the connection", SOON, || plane.fault_proxy().connections() == 1);
     plane.fault_proxy().cut();
     assert_eq!(http.rest().unwrap_or_default(), "");
 }
@@ -79,18 +77,14 @@ fn a_cut_ends_stalled_connections_too() {
 #[test]
 fn a_slow_connection_is_slow_and_a_garbled_one_garbled() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
-    plane.fault_proxy().set_fault(Fault::Slow {
-        bytes: 50,
-        pause: Duration::from_millis(20),
-    });
+    plane.fault_proxy().set_fault(Fault::Slow { bytes: 50, pause: Duration::from_millis(20) });
     let started = Instant::now();
     assert_eq!(Http::connect(plane.port()).poll("", "30s").status, 200);
     assert!(started.elapsed() > Duration::from_millis(60));
 
     plane.fault_proxy().set_fault(Fault::Garble { every: 3 });
     let mut http = Http::connect(plane.port());
-    http.send("GET / HTTP/1.0\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    http.send("GET / HTTP/1.0\r\nConnection: close\r\n\r\n").unwrap();
     let answer = http.rest().unwrap();
     assert!(answer.starts_with("\x1dTTP\x7a1.1"), "{answer}");
 }
@@ -99,10 +93,7 @@ fn a_slow_connection_is_slow_and_a_garbled_one_garbled() {
 fn a_control_plane_can_start_late_on_a_port_that_is_known_before() {
     let port = free_port().unwrap();
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-    let plan = Plan {
-        port: Some(port),
-        ..Plan::new(KumaVersion::V2_12)
-    };
+    let plan = Plan { port: Some(port), ..Plan::new(KumaVersion::V2_12) };
     let plane = plan.clone().start().unwrap();
     assert_eq!(Http::connect(port).poll("", "30s").status, 200);
     assert!(plan.clone().start().is_err(), "the port is taken");
@@ -134,9 +125,7 @@ fn many_connections_leave_nothing_behind() {
         assert_eq!(Http::connect(plane.port()).poll(&version, "0s").status, 304);
     };
     let settled = || {
-        plane.events().wait_for("the end of all", SOON, || {
-            plane.fault_proxy().connections() == 0
-        });
+        plane.events().wait_for("the end of all", SOON, || plane.fault_proxy().connections() == 0);
         let opened = |event: &Event| matches!(event, Event::StreamOpened { .. });
         let closed = |event: &Event| matches!(event, Event::StreamClosed { .. });
         plane.events().wait_for("the end of all streams", SOON, || {

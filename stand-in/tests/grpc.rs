@@ -22,18 +22,12 @@ fn a_stream_gets_the_snapshot_then_silence_then_the_next() {
         let empty = stream.response();
         assert_eq!(empty.nonce, "1");
         assert_eq!(empty.type_url, api_version.type_url());
-        assert_eq!(
-            Some(&empty.version_info),
-            plane.version(api_version).as_ref()
-        );
+        assert_eq!(Some(&empty.version_info), plane.version(api_version).as_ref());
         assert!(empty.resources.is_empty());
         let opened = plane.events().expect_stream_opened(SOON);
         assert_eq!(opened.1, api_version);
         let first = plane.events().expect_request(SOON);
-        assert_eq!(
-            (first.version_info.as_str(), first.nonce.as_str()),
-            ("", "")
-        );
+        assert_eq!((first.version_info.as_str(), first.nonce.as_str()), ("", ""));
         assert_eq!(first.node_id, "test");
 
         stream.request(&empty.version_info, &empty.nonce, None);
@@ -70,9 +64,8 @@ fn a_resumed_stream_stays_silent_until_there_is_news() {
     let mut stream = Stream::open(plane.port(), ApiVersion::V1);
     stream.request(&version, "", None);
     plane.events().expect_request(SOON);
-    let answered = plane.events().take(QUIET, |event| {
-        matches!(event, Event::Answered { .. }).then_some(())
-    });
+    let answered =
+        plane.events().take(QUIET, |event| matches!(event, Event::Answered { .. }).then_some(()));
     assert_eq!(answered, None);
     plane.publish(&[backend()]);
     assert_eq!(stream.response().resources.len(), 1);
@@ -98,10 +91,7 @@ fn assignments_are_those_of_kuma() {
     let any = v1.response().resources.remove(0);
     assert_eq!(any.type_url, ApiVersion::V1.type_url());
     let assignment = MonitoringAssignment::parse_from_bytes(&any.value).unwrap();
-    assert_eq!(
-        (assignment.mesh.as_str(), assignment.service.as_str()),
-        ("default", "backend")
-    );
+    assert_eq!((assignment.mesh.as_str(), assignment.service.as_str()), ("default", "backend"));
     let target = &assignment.targets[0];
     assert_eq!(target.address, "192.168.0.1:5670");
     let mut labels: Vec<_> = target.labels.iter().collect();
@@ -117,10 +107,7 @@ fn assignments_are_those_of_kuma() {
     let any = v1alpha1.response().resources.remove(0);
     let assignment = MonitoringAssignmentV1Alpha1::parse_from_bytes(&any.value).unwrap();
     assert_eq!(assignment.name, "/meshes/default/dataplanes/backend-01");
-    assert_eq!(
-        assignment.targets[0].labels["__address__"],
-        "192.168.0.1:5670"
-    );
+    assert_eq!(assignment.targets[0].labels["__address__"], "192.168.0.1:5670");
     let mut labels: Vec<_> = assignment.labels.keys().map(String::as_str).collect();
     labels.sort_unstable();
     assert_eq!(
@@ -132,19 +119,15 @@ fn assignments_are_those_of_kuma() {
 
 #[test]
 fn a_generation_that_is_not_served_is_an_unknown_service() {
-    for (kuma, api_version) in [
-        (KumaVersion::V0_7, ApiVersion::V1),
-        (KumaVersion::V2_6, ApiVersion::V1Alpha1),
-    ] {
+    for (kuma, api_version) in
+        [(KumaVersion::V0_7, ApiVersion::V1), (KumaVersion::V2_6, ApiVersion::V1Alpha1)]
+    {
         let plane = ControlPlane::start(kuma);
         let mut stream = Stream::open(plane.port(), api_version);
         stream.request("", "", None);
         let status = stream.end();
         assert_eq!(i32::from(status.code()), 12);
-        assert_eq!(
-            status.message(),
-            format!("unknown service {}", api_version.service())
-        );
+        assert_eq!(status.message(), format!("unknown service {}", api_version.service()));
     }
 }
 

@@ -71,12 +71,9 @@ fn requests_are_read_strictly() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let mut http = Http::connect(plane.port());
     let path = "/v3/discovery:monitoringassignments";
-    for body in [
-        "",
-        "no json",
-        r#"{"node":{"id":"a"},"more":1}"#,
-        r#"{"node":{"id":"a","more":1}}"#,
-    ] {
+    for body in
+        ["", "no json", r#"{"node":{"id":"a"},"more":1}"#, r#"{"node":{"id":"a","more":1}}"#]
+    {
         let answer = http.post(path, body);
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(json(&answer.body)["title"], "Could not parse request body");
@@ -95,18 +92,11 @@ fn requests_are_read_strictly() {
     assert_eq!(http.post(path, good).status, 200);
     plane.withdraw();
     assert_eq!(http.post(path, good).status, 500);
-    for target in [
-        "/config",
-        "/catalog",
-        "/",
-        "/a/b/v3/discovery:monitoringassignments",
-    ] {
+    for target in ["/config", "/catalog", "/", "/a/b/v3/discovery:monitoringassignments"] {
         assert_eq!(http.get(target, "").status, 404, "{target}");
     }
     assert_eq!(http.get(path, "").status, 405);
-    plane
-        .events()
-        .expect_http(Server::Mads, "/config", Duration::ZERO);
+    plane.events().expect_http(Server::Mads, "/config", Duration::ZERO);
     plane.set_base_path("/a/b");
     plane.publish(&[]);
     assert_eq!(http.post(&format!("/a/b{path}"), good).status, 200);
@@ -122,10 +112,7 @@ fn large_answers_are_whole() {
     plane.publish(&many);
     let answer = Http::connect(plane.port()).poll("", "30s");
     assert!(answer.head.contains("Transfer-Encoding: chunked"));
-    assert_eq!(
-        json(&answer.body)["resources"].as_array().unwrap().len(),
-        5000
-    );
+    assert_eq!(json(&answer.body)["resources"].as_array().unwrap().len(), 5000);
 }
 
 #[test]
@@ -150,9 +137,7 @@ fn a_poll_that_its_client_leaves_is_given_up() {
     assert!(second.starts_with("nobody"), "{second}");
     plane
         .events()
-        .wait_for("the end of the connection", SOON, || {
-            plane.fault_proxy().connections() == 0
-        });
+        .wait_for("the end of the connection", SOON, || plane.fault_proxy().connections() == 0);
 }
 
 #[test]
@@ -178,23 +163,12 @@ fn a_test_can_answer_in_the_control_planes_place() {
     let moved = scripted(HttpAnswer::redirect(302, "http://elsewhere/")).answer();
     assert!(moved.head.contains("Location: http://elsewhere/"));
 
-    let cut_off = Body::Truncated {
-        sent: b"abc".to_vec(),
-        promised: 10,
-    };
-    let rest = scripted(HttpAnswer::with_body(200, cut_off))
-        .rest()
-        .unwrap();
+    let cut_off = Body::Truncated { sent: b"abc".to_vec(), promised: 10 };
+    let rest = scripted(HttpAnswer::with_body(200, cut_off)).rest().unwrap();
     assert!(rest.ends_with("Content-Length: 10\r\n\r\nabc"), "{rest}");
 
-    let slow = Body::Drip {
-        bytes: b"slow".to_vec(),
-        pause: Duration::from_millis(5),
-    };
-    assert_eq!(
-        scripted(HttpAnswer::with_body(200, slow)).answer().body,
-        "slow"
-    );
+    let slow = Body::Drip { bytes: b"slow".to_vec(), pause: Duration::from_millis(5) };
+    assert_eq!(scripted(HttpAnswer::with_body(200, slow)).answer().body, "slow");
 
     let raw = HttpAnswer::Raw(b"garbage".to_vec());
     assert_eq!(scripted(raw).rest().unwrap(), "garbage");
@@ -220,10 +194,7 @@ fn a_test_can_answer_in_the_control_planes_place() {
     plane.answer_every_http(None);
 
     plane.publish_resources(vec![Resource::undecodable(ApiVersion::V1)]);
-    assert_eq!(
-        json(&ask().answer().body)["resources"][0]["targets"],
-        "none"
-    );
+    assert_eq!(json(&ask().answer().body)["resources"][0]["targets"], "none");
 }
 
 #[test]
@@ -279,10 +250,7 @@ fn a_control_plane_without_mads_says_what_it_is() {
         (Role::Global, "universal", "global"),
     ];
     for (role, environment, mode) in roles {
-        let plan = Plan {
-            role,
-            ..Plan::new(KumaVersion::V2_12)
-        };
+        let plan = Plan { role, ..Plan::new(KumaVersion::V2_12) };
         let plane = plan.start().unwrap();
         let mut api = Http::connect(plane.api().address().port());
         let config = json(&api.get("/config", "").body);
@@ -304,10 +272,7 @@ fn the_api_server_names_the_endpoint_of_mads() {
     let port = plane.port();
     let mut api = Http::connect(plane.api().address().port());
     let catalog = json(&api.get("/catalog", "").body);
-    assert_eq!(
-        catalog["apis"]["monitoringAssignment"]["url"],
-        format!("grpc://localhost:{port}")
-    );
+    assert_eq!(catalog["apis"]["monitoringAssignment"]["url"], format!("grpc://localhost:{port}"));
     let config =
         |api: &mut Http| json(&api.get("/config", "").body)["monitoringAssignmentServer"].clone();
     assert_eq!(config(&mut api)["grpcPort"], port);
@@ -323,19 +288,14 @@ fn the_api_server_names_the_endpoint_of_mads() {
 
     plane.api().require_token(Some("secret"));
     assert_eq!(api.get("/config", "").status, 403);
-    assert_eq!(
-        api.get("/config", "Authorization: Bearer no\r\n").status,
-        401
-    );
+    assert_eq!(api.get("/config", "Authorization: Bearer no\r\n").status, 401);
     plane.events().discard();
     let allowed = api.get("/config", "Authorization: Bearer secret\r\n");
     assert_eq!(allowed.status, 200);
     let seen = plane.events().expect_http(Server::Api, "/config", SOON);
     assert_eq!(seen.header("authorization"), Some("Bearer secret"));
     plane.api().require_token(None);
-    plane
-        .api()
-        .set("/config", HttpAnswer::new(500, "text/plain", "oops"));
+    plane.api().set("/config", HttpAnswer::new(500, "text/plain", "oops"));
     assert_eq!(api.get("/config", "").body, "oops");
 }
 

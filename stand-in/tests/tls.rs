@@ -25,9 +25,7 @@ fn connect(
 ) -> std::io::Result<Http<StreamOwned<ClientConnection, TcpStream>>> {
     let mut roots = RootCertStore::empty();
     let pem = trusted.pem();
-    roots
-        .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -37,9 +35,7 @@ fn connect(
         Some(identity) => {
             let certificate = CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes());
             let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes());
-            builder
-                .with_client_auth_cert(vec![certificate.unwrap()], key.unwrap())
-                .unwrap()
+            builder.with_client_auth_cert(vec![certificate.unwrap()], key.unwrap()).unwrap()
         }
     };
     let mut socket = TcpStream::connect(("127.0.0.1", port))?;
@@ -54,11 +50,8 @@ fn connect(
 }
 
 fn plane(tls: &Tls) -> ControlPlane {
-    let plan = Plan {
-        tls: Some(tls.clone()),
-        api_tls: Some(tls.clone()),
-        ..Plan::new(KumaVersion::V2_6)
-    };
+    let plan =
+        Plan { tls: Some(tls.clone()), api_tls: Some(tls.clone()), ..Plan::new(KumaVersion::V2_6) };
     plan.start().unwrap()
 }
 
@@ -73,10 +66,7 @@ fn mads_and_the_api_server_are_served_over_tls() {
         let version = plane.version(ApiVersion::V1).unwrap();
         assert_eq!(http.poll(&version, "10ms").status, 304);
     }
-    assert_eq!(
-        plane.http_url(),
-        format!("https://127.0.0.1:{}", plane.port())
-    );
+    assert_eq!(plane.http_url(), format!("https://127.0.0.1:{}", plane.port()));
     let api = plane.api().address().port();
     let mut http = connect(api, &authority, "localhost", None).unwrap();
     let config = http.get("/config", "").body;
@@ -93,18 +83,13 @@ fn what_is_wrong_with_a_certificate_is_seen() {
     let foreign = stranger.server(&["localhost"], Validity::Valid);
     let tls = Tls::new(&valid);
     let plane = plane(&tls);
-    let error = |name| {
-        connect(plane.port(), &authority, name, None)
-            .err()
-            .map(|error| error.to_string())
-    };
+    let error =
+        |name| connect(plane.port(), &authority, name, None).err().map(|error| error.to_string());
     assert_eq!(error("localhost"), None);
     assert!(error("example.org").unwrap().contains("not valid for name"));
-    for (identity, problem) in [
-        (expired, "expired"),
-        (not_yet, "not valid yet"),
-        (foreign, "UnknownIssuer"),
-    ] {
+    for (identity, problem) in
+        [(expired, "expired"), (not_yet, "not valid yet"), (foreign, "UnknownIssuer")]
+    {
         tls.rotate(&Tls::new(&identity));
         let error = error("localhost").unwrap();
         assert!(error.contains(problem), "{error}");

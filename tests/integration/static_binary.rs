@@ -43,10 +43,7 @@ fn it_is_small_and_stripped_and_linked_to_nothing_and_names_its_crates() {
     assert!(output.status.success(), "{output:?}");
     let facts = String::from_utf8(output.stdout).unwrap();
     assert!(facts.contains("LOAD"), "{facts}");
-    assert!(
-        facts.contains(".dep-v0"),
-        "no list of crates for scanners: {facts}"
-    );
+    assert!(facts.contains(".dep-v0"), "no list of crates for scanners: {facts}");
     for unwanted in ["INTERP", "(NEEDED)", ".symtab", ".debug"] {
         assert!(!facts.contains(unwanted), "{unwanted} in:\n{facts}");
     }
@@ -64,11 +61,7 @@ fn it_runs_in_an_empty_root_with_names_and_certificates() {
     };
     let authority = Authority::new("the authority");
     fs::copy(binary, root.join("kuma-prometheus-sd")).unwrap();
-    put(
-        &root,
-        "etc/hosts",
-        &format!("127.0.0.1 localhost {IN_HOSTS}\n"),
-    );
+    put(&root, "etc/hosts", &format!("127.0.0.1 localhost {IN_HOSTS}\n"));
     put(&root, "etc/resolv.conf", "nameserver 127.0.0.1\n");
     put(&root, "etc/ssl/certs/ca-certificates.crt", &authority.pem());
     let names = NameServer::start();
@@ -94,10 +87,9 @@ fn it_runs_in_an_empty_root_with_names_and_certificates() {
 
     // musl compares a name with the hosts file's as it is written.
     names.set(Answer::NoSuchName);
-    for address in [
-        format!("grpc://LOCALHOST:{}", old.port()),
-        format!("http://LocalHost:{http_port}"),
-    ] {
+    for address in
+        [format!("grpc://LOCALHOST:{}", old.port()), format!("http://LocalHost:{http_port}")]
+    {
         let output = check(&root, &address);
         assert!(output.status.success(), "{address}: {output:?}");
     }
@@ -106,10 +98,7 @@ fn it_runs_in_an_empty_root_with_names_and_certificates() {
         names.set(answer);
         let output = check(&root, &format!("http://in.dns.test:{http_port}"));
         let stdout = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            stdout.contains("no name server gives an answer"),
-            "{stdout}"
-        );
+        assert!(stdout.contains("no name server gives an answer"), "{stdout}");
     }
 }
 

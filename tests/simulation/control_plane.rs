@@ -281,12 +281,7 @@ impl ControlPlane {
             nonce: nonce.clone(),
             file: self.defect.is_none().then(|| Arc::clone(&self.list.file)),
         };
-        let response = Response {
-            version,
-            nonce,
-            type_url: type_url.to_owned(),
-            resources,
-        };
+        let response = Response { version, nonce, type_url: type_url.to_owned(), resources };
         (response, sent)
     }
 }

@@ -113,11 +113,7 @@ impl World {
             receiver_alarm: Alarm::default(),
             under_way: None,
             snapshots: snapshot_channel(),
-            output: Some(FaultyOutput::new(
-                Output::new(start, false),
-                self.fault,
-                start,
-            )),
+            output: Some(FaultyOutput::new(Output::new(start, false), self.fault, start)),
             writer_alarm: Alarm::default(),
             operation: None,
             is_stopping: false,
@@ -180,11 +176,7 @@ impl World {
     }
 
     pub(crate) fn grace_ends(&mut self, number: u64) {
-        if self
-            .daemon
-            .as_ref()
-            .is_some_and(|daemon| daemon.number == number)
-        {
+        if self.daemon.as_ref().is_some_and(|daemon| daemon.number == number) {
             self.daemon_is_killed();
         }
     }

@@ -29,14 +29,8 @@ pub(crate) enum DiskManner {
 }
 
 impl DiskManner {
-    pub(crate) const BAD: [Self; 6] = [
-        Self::Full,
-        Self::Unflushable,
-        Self::Flaky,
-        Self::Unreadable,
-        Self::Slow,
-        Self::Hanging,
-    ];
+    pub(crate) const BAD: [Self; 6] =
+        [Self::Full, Self::Unflushable, Self::Flaky, Self::Unreadable, Self::Slow, Self::Hanging];
 }
 
 fn failed(act: &'static str, kind: ErrorKind) -> WriteError {

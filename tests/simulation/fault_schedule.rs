@@ -102,15 +102,8 @@ impl World {
 
     /// How soon a change shows in the file; over HTTP an outage shows with the next poll, too.
     fn soon(&self) -> Duration {
-        let is_polled = self
-            .link
-            .as_ref()
-            .is_some_and(|link| link.protocol == Protocol::Http);
-        if is_polled && self.control_plane.has_replicas() {
-            SOON_FROM_REPLICAS
-        } else {
-            SOON
-        }
+        let is_polled = self.link.as_ref().is_some_and(|link| link.protocol == Protocol::Http);
+        if is_polled && self.control_plane.has_replicas() { SOON_FROM_REPLICAS } else { SOON }
     }
 
     fn must_be_right(&mut self, invariant: Invariant) {
@@ -119,11 +112,9 @@ impl World {
             "the file is not what the control plane says".to_owned()
         });
         let is_flushed = self.disk.is_flushed;
-        self.watch
-            .verdict
-            .require(is_flushed, Invariant::ReplacementIsFlushed, || {
-                "the file is not flushed to the disk".to_owned()
-            });
+        self.watch.verdict.require(is_flushed, Invariant::ReplacementIsFlushed, || {
+            "the file is not flushed to the disk".to_owned()
+        });
     }
 
     fn faults_begin(&mut self) {
@@ -236,11 +227,8 @@ impl World {
     }
 
     fn manners_change(&mut self) {
-        let manner = if self.rng.chance(0.4) {
-            Manner::Proper
-        } else {
-            self.rng.pick(&Manner::BAD)
-        };
+        let manner =
+            if self.rng.chance(0.4) { Manner::Proper } else { self.rng.pick(&Manner::BAD) };
         self.log(|| format!("the control plane becomes {manner:?}"));
         self.control_plane.manner = manner;
         if self.rng.chance(0.2) {

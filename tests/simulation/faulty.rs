@@ -174,12 +174,7 @@ pub(crate) struct FaultyOutput {
 
 impl FaultyOutput {
     pub(crate) fn new(machine: Output, fault: Option<Fault>, start: Instant) -> Self {
-        Self {
-            machine,
-            fault,
-            last: start,
-            is_failing: false,
-        }
+        Self { machine, fault, last: start, is_failing: false }
     }
 }
 
@@ -206,10 +201,7 @@ impl Machine for FaultyOutput {
     fn step(&mut self, now: Instant, random: f64, event: Self::Event) -> Vec<Self::Action> {
         use output::report::Report;
         use output::state_machine::{Action, Event};
-        let is_hasty = matches!(
-            self.fault,
-            Some(Fault::HastyReplacements | Fault::HastyRetries)
-        );
+        let is_hasty = matches!(self.fault, Some(Fault::HastyReplacements | Fault::HastyRetries));
         let believed = match event {
             Event::Time if is_hasty => in_haste(now, self.machine.deadline()),
             _ => now,

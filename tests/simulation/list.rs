@@ -97,9 +97,7 @@ impl List {
 /// The file that must come of these: one group a line, by mesh, service, instance, address and then all
 /// of the line, as JSON has them; equal ones once.
 fn expected_file(data_planes: &[DataPlane]) -> String {
-    let with_address = data_planes
-        .iter()
-        .filter(|data_plane| !data_plane.address.is_empty());
+    let with_address = data_planes.iter().filter(|data_plane| !data_plane.address.is_empty());
     let lines: BTreeMap<_, String> = with_address
         .map(|data_plane| {
             let [address, service, name] = [
@@ -158,10 +156,7 @@ impl DataPlane {
             (4, b"/metrics"),
         ]);
         let service = self.service();
-        protobuf(
-            ApiVersion::V1,
-            message(&[(2, b"default"), (3, service.as_bytes()), (4, &target)]),
-        )
+        protobuf(ApiVersion::V1, message(&[(2, b"default"), (3, service.as_bytes()), (4, &target)]))
     }
 
     fn v1alpha1(&self) -> Resource {

@@ -45,14 +45,8 @@ const STORIES: u64 = 500;
 
 /// Seeds beyond those of the ordinary tests that once found something, each with what that was.
 const REGRESSIONS: &[(u64, &str)] = &[
-    (
-        689,
-        "a file that was removed while its flush was repeated was not looked at for too long",
-    ),
-    (
-        3258,
-        "a flush was forgotten when the write of a newer list failed before it was repeated",
-    ),
+    (689, "a file that was removed while its flush was repeated was not looked at for too long"),
+    (3258, "a flush was forgotten when the write of a newer list failed before it was repeated"),
 ];
 
 /// Plays the story of a seed.
@@ -117,10 +111,7 @@ fn every_story_keeps_all_invariants() {
         assert_is_well(seed);
     }
     let hours = LENGTH.as_secs() * stories / 3600;
-    println!(
-        "{hours} hours in {stories} stories, seeds 0 to {}",
-        stories.saturating_sub(1)
-    );
+    println!("{hours} hours in {stories} stories, seeds 0 to {}", stories.saturating_sub(1));
 }
 
 #[test]

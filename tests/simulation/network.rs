@@ -128,21 +128,14 @@ impl World {
         let number = link.number;
         if link.is_served && link.protocol != Protocol::Http {
             let pause = self.rng.between(Duration::ZERO, KEEPALIVE);
-            self.plan(
-                pause,
-                Happening::ToDaemon(number, ended(EndKind::Outage), None),
-            );
+            self.plan(pause, Happening::ToDaemon(number, ended(EndKind::Outage), None));
         }
     }
 
     /// The client starts a poll, and will give it up in time.
     pub(crate) fn poll_begins(&mut self, is_first: bool, hold: Duration) {
         let is_unreachable = is_first && self.control_plane.is_unreachable();
-        let limit = if is_unreachable {
-            HTTP_CONNECT_LIMIT
-        } else {
-            hold + HTTP_ANSWER_LIMIT
-        };
+        let limit = if is_unreachable { HTTP_CONNECT_LIMIT } else { hold + HTTP_ANSWER_LIMIT };
         let Some(link) = &mut self.link else {
             return;
         };

@@ -105,9 +105,7 @@ impl World {
         let deadline = self.own_deadline();
         let watch = &mut self.watch;
         watch.pace.event_from_outside();
-        watch
-            .pace
-            .event_before(self.now, deadline, &mut watch.verdict);
+        watch.pace.event_before(self.now, deadline, &mut watch.verdict);
     }
 
     /// The connection has been asked to connect anew, and has decided when.
@@ -131,9 +129,7 @@ impl World {
         if let Action::Report(Report::Disconnected { retry_in, .. }) = action
             && watch.pace.is_first_pause()
         {
-            watch
-                .outage_spread
-                .first_pause(*retry_in, &mut watch.verdict);
+            watch.outage_spread.first_pause(*retry_in, &mut watch.verdict);
         }
         watch.pace.action(self.now, action, &mut watch.verdict);
         if let Action::Report(report) = action {
@@ -151,10 +147,7 @@ impl World {
                     return None;
                 }
                 let pause = self.rng.between(Duration::ZERO, DIAGNOSIS_LIMIT);
-                self.plan(
-                    pause,
-                    Happening::ToDaemon(number, Event::Diagnosed(None), None),
-                );
+                self.plan(pause, Happening::ToDaemon(number, Event::Diagnosed(None), None));
             }
             NetworkAction::Open(endpoint, protocol, request) => {
                 if self.schedule.has_faults() && self.rng.chance(0.001) {
@@ -166,10 +159,7 @@ impl World {
                     self.poll_begins(true, request.hold);
                 }
                 let latency = self.latency();
-                self.plan(
-                    latency,
-                    Happening::Opened(number, endpoint, protocol, request),
-                );
+                self.plan(latency, Happening::Opened(number, endpoint, protocol, request));
             }
             NetworkAction::Send(request) => {
                 if self.link.as_ref()?.protocol == Protocol::Http {
@@ -225,10 +215,7 @@ impl World {
         let asks = self.control_plane.has_api_server();
         let hangs = asks
             && (self.control_plane.api_hangs()
-                || matches!(
-                    self.control_plane.manner,
-                    Manner::Unreachable | Manner::NeverReady
-                ));
+                || matches!(self.control_plane.manner, Manner::Unreachable | Manner::NeverReady));
         let refuses = asks && self.control_plane.manner == Manner::Refusing;
         let (pause, resolved) = if hangs {
             (RESOLVE_LIMIT, Err(no_answer(504)))
@@ -244,15 +231,9 @@ impl World {
                 outcome: format!("{:?}", resolved.is_ok()),
                 is_answered: resolved.is_ok(),
             };
-            self.plan(
-                pause,
-                Happening::ToDaemon(number, Event::ProbeFinished(question), None),
-            );
+            self.plan(pause, Happening::ToDaemon(number, Event::ProbeFinished(question), None));
         }
-        self.plan(
-            pause,
-            Happening::ToDaemon(number, Event::Resolved(resolved), None),
-        );
+        self.plan(pause, Happening::ToDaemon(number, Event::Resolved(resolved), None));
     }
 }
 
@@ -319,21 +300,12 @@ impl Effects<FaultyConnection> for World {
 
 fn action_in_words(action: &Action) -> String {
     match action {
-        Action::Network(NetworkAction::Open(endpoint, protocol, request)) => format!(
-            "open {protocol} at {}, version {:?}",
-            endpoint.authority(),
-            request.version
-        ),
+        Action::Network(NetworkAction::Open(endpoint, protocol, request)) => {
+            format!("open {protocol} at {}, version {:?}", endpoint.authority(), request.version)
+        }
         Action::Network(NetworkAction::Send(request)) => {
-            let what = if request.rejection.is_some() {
-                "NACK"
-            } else {
-                "ACK"
-            };
-            format!(
-                "{what}, version {:?}, nonce {:?}",
-                request.version, request.nonce
-            )
+            let what = if request.rejection.is_some() { "NACK" } else { "ACK" };
+            format!("{what}, version {:?}, nonce {:?}", request.version, request.nonce)
         }
         Action::HandOver(snapshot) => format!("hand over {} targets", snapshot.groups()),
         Action::Report(report) => format!("log: {report}"),

@@ -22,9 +22,7 @@ const PUSH_INTERVAL: Duration = milliseconds(1);
 impl World {
     /// The link, unless it is another one by now or nothing passes over it.
     fn live_link(&mut self, number: u64) -> Option<&mut Link> {
-        self.link
-            .as_mut()
-            .filter(|link| link.number == number && !link.is_cut && !link.is_over)
+        self.link.as_mut().filter(|link| link.number == number && !link.is_cut && !link.is_over)
     }
 
     /// A connection arrives, with its first request.
@@ -83,10 +81,7 @@ impl World {
         let Some(link) = self.live_link(number) else {
             return;
         };
-        let endpoint = link
-            .endpoint
-            .clone()
-            .filter(|_| link.protocol == Protocol::Http);
+        let endpoint = link.endpoint.clone().filter(|_| link.protocol == Protocol::Http);
         if endpoint.is_none_or(|endpoint| self.is_let_in(Protocol::Http, &endpoint)) {
             self.judge(number, request);
         }
@@ -165,8 +160,7 @@ impl World {
         };
         let sent_over = link.protocol;
         let (response, sent) =
-            self.control_plane
-                .response(link.protocol, link.replica, &mut self.rng);
+            self.control_plane.response(link.protocol, link.replica, &mut self.rng);
         link.held_poll = None;
         link.awaited_nonce = Some(response.nonce.clone());
         if sent_over == Protocol::Http {
@@ -188,9 +182,7 @@ impl World {
 
     pub(crate) fn poll_held(&mut self, number: u64, poll: u64) {
         let is_silent = self.control_plane.manner == Manner::Silent;
-        let is_held = self
-            .live_link(number)
-            .is_some_and(|link| link.held_poll == Some(poll));
+        let is_held = self.live_link(number).is_some_and(|link| link.held_poll == Some(poll));
         if !is_held || is_silent {
             return;
         }

@@ -17,10 +17,7 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new(is_kept: bool) -> Self {
-        Self {
-            is_kept,
-            lines: VecDeque::new(),
-        }
+        Self { is_kept, lines: VecDeque::new() }
     }
 
     /// Notes a line about `now`; the words are made only where somebody will read them.
@@ -31,8 +28,7 @@ impl Story {
         if self.lines.len() == KEPT_LINES {
             self.lines.pop_front();
         }
-        self.lines
-            .push_back(format!("{:12.3}  {}", now.as_secs_f64(), words()));
+        self.lines.push_back(format!("{:12.3}  {}", now.as_secs_f64(), words()));
     }
 }
 

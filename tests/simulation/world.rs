@@ -170,11 +170,7 @@ impl World {
 
     pub(crate) fn plan_at(&mut self, time: Duration, happening: Happening) {
         let number = self.number();
-        self.plans.push(Reverse(Planned {
-            time,
-            number,
-            happening: Box::new(happening),
-        }));
+        self.plans.push(Reverse(Planned { time, number, happening: Box::new(happening) }));
     }
 
     pub(crate) fn log(&mut self, words: impl FnOnce() -> String) {
@@ -189,10 +185,9 @@ impl World {
     fn turn(&mut self) {
         let planned = self.plans.peek().map(|Reverse(planned)| planned.time);
         let mut next = (planned.unwrap_or(Duration::MAX), Waiting::Nobody);
-        for (alarm, whose) in [
-            (self.receiver_alarm(), Waiting::Receiver),
-            (self.writer_alarm(), Waiting::Writer),
-        ] {
+        for (alarm, whose) in
+            [(self.receiver_alarm(), Waiting::Receiver), (self.writer_alarm(), Waiting::Writer)]
+        {
             if let Some(time) = alarm.filter(|time| *time < next.0) {
                 next = (time, whose);
             }

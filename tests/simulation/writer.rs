@@ -90,19 +90,12 @@ impl World {
             return;
         };
         assert!(daemon.operation.is_none(), "one act at a time");
-        daemon.operation = Some(Operation {
-            number,
-            action,
-            outcome: None,
-        });
+        daemon.operation = Some(Operation { number, action, outcome: None });
     }
 
     /// A disk that has hung goes on with whatever it was doing.
     pub(crate) fn disk_goes_on(&mut self) {
-        let operation = self
-            .daemon
-            .as_ref()
-            .and_then(|daemon| daemon.operation.as_ref());
+        let operation = self.daemon.as_ref().and_then(|daemon| daemon.operation.as_ref());
         if let Some(operation) = operation.filter(|operation| operation.outcome.is_none()) {
             let number = operation.number;
             self.plan(milliseconds(10), Happening::DiskActs(number));
@@ -193,9 +186,7 @@ impl Effects<FaultyOutput> for World {
         }
         let watch = &mut self.watch;
         watch.pace.step(self.now, &mut watch.verdict);
-        watch
-            .file
-            .event(self.now, FileEvent::of(event), &mut watch.verdict);
+        watch.file.event(self.now, FileEvent::of(event), &mut watch.verdict);
     }
 
     fn perform(&mut self, action: Action) -> Vec<Event> {
@@ -246,10 +237,7 @@ fn action_in_words(action: &Action) -> String {
 /// A file by its addresses.
 fn list(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let addresses: Vec<&str> = text
-        .split("[\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
+    let addresses: Vec<&str> =
+        text.split("[\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     format!("{addresses:?}")
 }

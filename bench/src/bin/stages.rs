@@ -15,9 +15,7 @@ fn main() {
         [(list, 1), (list, 2), (all_changed, 3)].map(|(list, version)| list.to_protobuf(version));
     let stages = ["none", "first", "reordered", "changed", "compare"];
     let wanted = env::args().nth(1);
-    let stage = stages
-        .iter()
-        .position(|name| Some(*name) == wanted.as_deref());
+    let stage = stages.iter().position(|name| Some(*name) == wanted.as_deref());
     let stage = stage.unwrap_or_else(|| panic!("usage: stages {}", stages.join("|")));
 
     let mut decoder = Decoder::default();

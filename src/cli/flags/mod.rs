@@ -44,10 +44,7 @@ pub const CP_ADDRESS: Flag = Flag {
     value: "URL",
     bare: None,
     default: "http://localhost:5681",
-    environment: &[
-        "KUMA_MONITORING_ASSIGNMENT_CLIENT_URL",
-        "KUMA_CONTROL_PLANE_API_SERVER_URL",
-    ],
+    environment: &["KUMA_MONITORING_ASSIGNMENT_CLIENT_URL", "KUMA_CONTROL_PLANE_API_SERVER_URL"],
     group: CONTROL_PLANE,
     help: "URL of the control plane's API server or MADS",
     details: "The API server is at `http://HOST:5681` or `https://HOST:5682`; MADS is at `grpc://HOST:5676`, `grpcs://HOST:5676`, `http://HOST:5676` or `https://HOST:5676`.",
@@ -319,25 +316,12 @@ pub const SUBCOMMANDS: [&Subcommand; 5] = [
         arguments: &[],
         help: "show the version; with --detailed, how it was built",
     },
-    &Subcommand {
-        name: "help",
-        arguments: &[],
-        help: "show this help",
-    },
+    &Subcommand { name: "help", arguments: &[], help: "show this help" },
 ];
 
 /// The completions for each shell that has some, as they are installed.
 pub const COMPLETIONS: [(&str, &str); 3] = [
-    (
-        "bash",
-        include_str!("../../../packaging/completions/kuma-prometheus-sd.bash"),
-    ),
-    (
-        "zsh",
-        include_str!("../../../packaging/completions/_kuma-prometheus-sd"),
-    ),
-    (
-        "fish",
-        include_str!("../../../packaging/completions/kuma-prometheus-sd.fish"),
-    ),
+    ("bash", include_str!("../../../packaging/completions/kuma-prometheus-sd.bash")),
+    ("zsh", include_str!("../../../packaging/completions/_kuma-prometheus-sd")),
+    ("fish", include_str!("../../../packaging/completions/kuma-prometheus-sd.fish")),
 ];

@@ -30,13 +30,7 @@ impl<M: Machine> Story<M> {
         describe: fn(&M::Action) -> Described,
     ) -> Self {
         let start = Instant::now();
-        Self {
-            machine: machine(start),
-            start,
-            describe,
-            logged: Vec::new(),
-            warnings: 0,
-        }
+        Self { machine: machine(start), start, describe, logged: Vec::new(), warnings: 0 }
     }
 
     /// What is to be done at `seconds`, in words; what is to be logged is kept.

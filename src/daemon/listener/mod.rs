@@ -21,8 +21,5 @@ use crate::daemon::observed::SharedObserved;
 pub(super) fn start(server: Server, observed: SharedObserved) -> io::Result<()> {
     let mut routes = routes::Routes::new(observed, server.checks_host());
     let work = move || server.run(|request| routes.answer(request));
-    thread::Builder::new()
-        .name("listener".to_owned())
-        .spawn(work)
-        .map(drop)
+    thread::Builder::new().name("listener".to_owned()).spawn(work).map(drop)
 }

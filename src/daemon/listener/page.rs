@@ -46,14 +46,7 @@ fn write(html: &mut String, observed: &Observed, query: &str, now: Timestamp) ->
     write_facts(html, observed, now)?;
     html.push_str("<div class=\"columns\">\n<div class=\"log\">\n");
     let start = observed.status.start;
-    write_log(
-        html,
-        "errors",
-        "errors and warnings",
-        &observed.errors,
-        start,
-        now,
-    )?;
+    write_log(html, "errors", "errors and warnings", &observed.errors, start, now)?;
     write_log(html, "events", "events", &observed.events, start, now)?;
     html.push_str("</div>\n");
     targets::write(html, observed.list.as_deref(), query)?;
@@ -95,11 +88,7 @@ fn write_header(html: &mut String, now: Timestamp) -> fmt::Result {
 fn write_facts(html: &mut String, observed: &Observed, now: Timestamp) -> fmt::Result {
     let status = &observed.status;
     let moment = |time| Moment { time, now };
-    write!(
-        html,
-        "<dl>\n<dt>Control plane<dd class=\"name\">{}\n",
-        Escaped(&status.address)
-    )?;
+    write!(html, "<dl>\n<dt>Control plane<dd class=\"name\">{}\n", Escaped(&status.address))?;
     html.push_str("<dt>MADS (API version)<dd class=\"name\">");
     match &status.source {
         Some((_, source)) => writeln!(html, "{}", Escaped(source))?,
@@ -138,10 +127,7 @@ fn write_log(
     start: Timestamp,
     now: Timestamp,
 ) -> fmt::Result {
-    write!(
-        html,
-        "<section id=\"{id}\">\n<h2 id=\"last-{id}\">Last {kind}</h2>\n"
-    )?;
+    write!(html, "<section id=\"{id}\">\n<h2 id=\"last-{id}\">Last {kind}</h2>\n")?;
     if logged.is_empty() {
         let start = Moment { time: start, now };
         writeln!(
@@ -155,12 +141,7 @@ fn write_log(
         "<table aria-labelledby=\"last-{id}\">\n<thead><tr><th scope=\"col\">Time\
          <th scope=\"col\">Level<th scope=\"col\">Message</thead>\n<tbody>"
     )?;
-    for Logged {
-        time,
-        level,
-        message,
-    } in logged
-    {
+    for Logged { time, level, message } in logged {
         let level = level.as_str().to_lowercase();
         writeln!(
             html,

@@ -58,13 +58,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     let accept = values(head.headers, "accept");
     let openmetrics = quality(&accept, "application/openmetrics-text").unwrap_or(0.0);
     let text = quality(&accept, "text/plain").unwrap_or(0.0);
-    let hosts = head
-        .headers
-        .iter()
-        .filter(|header| header.name.eq_ignore_ascii_case("host"));
-    let mut hosts = hosts
-        .map(|header| str::from_utf8(header.value))
-        .chain(authority.map(Ok));
+    let hosts = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
+    let mut hosts = hosts.map(|header| str::from_utf8(header.value)).chain(authority.map(Ok));
     let encodings = values(head.headers, "accept-encoding");
     let gzip = quality(&encodings, "gzip").or_else(|| quality(&encodings, "*"));
     Ok(Some(Request {
@@ -106,10 +101,7 @@ fn split_authority(target: &str) -> (Option<&str>, &str) {
     };
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
-    (
-        Some(authority),
-        if target.is_empty() { "/" } else { target },
-    )
+    (Some(authority), if target.is_empty() { "/" } else { target })
 }
 
 /// Whether a host is an address, or a name that never leads elsewhere. A name of somebody else's that
@@ -119,9 +111,7 @@ fn is_local(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let bare = name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'));
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     match bare {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok(),
@@ -145,10 +135,7 @@ mod tests {
         }
         let request = parse(head).unwrap().unwrap();
         assert!(request.is_head && request.is_host_local && !request.accepts_gzip);
-        assert_eq!(
-            (request.path.as_str(), request.query.as_str()),
-            ("/", "filter=a%20b")
-        );
+        assert_eq!((request.path.as_str(), request.query.as_str()), ("/", "filter=a%20b"));
     }
 
     #[test]
@@ -193,10 +180,7 @@ mod tests {
              application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let rows = [
             (prometheus_2, true),
-            (
-                "text/plain;version=0.0.4;q=0.5, application/openmetrics-text;q=0.4",
-                false,
-            ),
+            ("text/plain;version=0.0.4;q=0.5, application/openmetrics-text;q=0.4", false),
             ("application/openmetrics-text;q=0", false),
             ("text/html,*/*;q=0.8", false),
         ];
@@ -238,10 +222,7 @@ mod tests {
             let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             let request = parse(head.as_bytes()).unwrap().unwrap();
             assert_eq!(request.is_host_local, is_host_local, "{target}");
-            assert_eq!(
-                (request.path.as_str(), request.query.as_str()),
-                (path, query)
-            );
+            assert_eq!((request.path.as_str(), request.query.as_str()), (path, query));
         }
     }
 }

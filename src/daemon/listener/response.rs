@@ -55,10 +55,7 @@ impl Response {
             head.push_str("Content-Encoding: gzip\r\n");
         }
         head.push_str("\r\n");
-        Self {
-            head: head.into_bytes(),
-            body,
-        }
+        Self { head: head.into_bytes(), body }
     }
 
     /// A line of text.
@@ -77,10 +74,7 @@ impl Response {
 
     /// The head alone.
     pub(super) fn without_body(self) -> Self {
-        Self {
-            body: Body::Text(String::new()),
-            ..self
-        }
+        Self { body: Body::Text(String::new()), ..self }
     }
 
     /// What is left to be sent after so many bytes, or the first part of it.

@@ -31,11 +31,7 @@ pub(super) struct Routes {
 
 impl Routes {
     pub(super) fn new(observed: SharedObserved, checks_host: bool) -> Self {
-        Self {
-            observed,
-            checks_host,
-            compressed: (Weak::new(), Arc::default()),
-        }
+        Self { observed, checks_host, compressed: (Weak::new(), Arc::default()) }
     }
 
     pub(super) fn answer(&mut self, request: Result<Request, Refusal>) -> Response {
@@ -88,14 +84,10 @@ impl Routes {
 
     fn metrics(&self, prefers_openmetrics: bool) -> Response {
         let (format, content_type) = match prefers_openmetrics {
-            true => (
-                Format::OpenMetrics,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            ),
-            false => (
-                Format::Prometheus,
-                "text/plain; version=0.0.4; charset=utf-8",
-            ),
+            true => {
+                (Format::OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+            }
+            false => (Format::Prometheus, "text/plain; version=0.0.4; charset=utf-8"),
         };
         let metrics = self.observed.lock().metrics.clone();
         Response::new(OK, content_type, Body::Text(metrics.encode(format)))
@@ -107,11 +99,8 @@ impl Routes {
         let Some(list) = self.observed.lock().list.clone() else {
             return Response::line(UNAVAILABLE, "there is no list of the control plane yet\n");
         };
-        let body = if accepts_gzip {
-            Body::Compressed(self.compress(&list))
-        } else {
-            Body::List(list)
-        };
+        let body =
+            if accepts_gzip { Body::Compressed(self.compress(&list)) } else { Body::List(list) };
         Response::new(OK, "application/json", body)
     }
 
@@ -121,9 +110,7 @@ impl Routes {
             return Arc::clone(bytes);
         }
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let compressed = encoder
-            .write_all(list.bytes())
-            .and_then(|()| encoder.finish());
+        let compressed = encoder.write_all(list.bytes()).and_then(|()| encoder.finish());
         let bytes: Arc<[u8]> = compressed.expect("writing to memory cannot fail").into();
         self.compressed = (Arc::downgrade(list), Arc::clone(&bytes));
         bytes

@@ -92,10 +92,7 @@ impl Server {
         };
         match bound {
             Ok((socket, address)) => Ok(Self { socket, address }),
-            Err(source) => Err(BindError {
-                address: address.clone(),
-                source,
-            }),
+            Err(source) => Err(BindError { address: address.clone(), source }),
         }
     }
 
@@ -147,10 +144,7 @@ impl Server {
         }));
         // Where it is interrupted, nothing is ready, and it is called again.
         let _ = poll(&mut sockets, timeout.as_ref());
-        sockets
-            .iter()
-            .map(|socket| !socket.revents().is_empty())
-            .collect()
+        sockets.iter().map(|socket| !socket.revents().is_empty()).collect()
     }
 
     /// Takes in one more client. What it asks is often there already.
@@ -192,9 +186,7 @@ fn most_connections() -> usize {
 /// Closes the oldest connection, one that is not being answered if there is any.
 fn make_room(connections: &mut VecDeque<Connection>) {
     let is_answered = |connection: &Connection| matches!(connection.state, State::Writing { .. });
-    let unanswered = connections
-        .iter()
-        .position(|connection| !is_answered(connection));
+    let unanswered = connections.iter().position(|connection| !is_answered(connection));
     connections.remove(unanswered.unwrap_or(0));
 }
 
@@ -270,11 +262,7 @@ enum State {
 impl Connection {
     fn new(socket: OwnedFd, start: Instant) -> Self {
         let state = State::Reading(Vec::new());
-        Self {
-            socket,
-            start,
-            state,
-        }
+        Self { socket, start, state }
     }
 
     fn deadline(&self) -> Instant {
@@ -323,10 +311,7 @@ impl Connection {
                     Ok(Some(request)) => Ok(request),
                     Err(refusal) => Err(refusal),
                 };
-                self.state = State::Writing {
-                    response: answer(request),
-                    sent: 0,
-                };
+                self.state = State::Writing { response: answer(request), sent: 0 };
             }
             State::Writing { response, sent } => {
                 let rest = response.bytes_from(*sent);

@@ -34,28 +34,16 @@ impl Collector for Process {
 
         let encoder = &mut encoder;
         let help = "Start time of the process since Unix epoch in seconds";
-        gauge(
-            encoder,
-            "process_start_time_seconds",
-            help,
-            super::seconds(Some(self.start)),
-        )?;
+        gauge(encoder, "process_start_time_seconds", help, super::seconds(Some(self.start)))?;
         let [virtual_memory, resident] = memory().map_or([None; 2], |sizes| sizes.map(Some));
         let help = "Virtual memory size in bytes";
-        gauge(
-            encoder,
-            "process_virtual_memory_bytes",
-            help,
-            virtual_memory,
-        )?;
+        gauge(encoder, "process_virtual_memory_bytes", help, virtual_memory)?;
         let help = "Resident memory size in bytes";
         gauge(encoder, "process_resident_memory_bytes", help, resident)?;
         let help = "Number of open file descriptors";
         gauge(encoder, "process_open_fds", help, open_files())?;
         let help = "Maximum number of open file descriptors";
-        let limit = getrlimit(Resource::Nofile)
-            .current
-            .map(|limit| limit as f64);
+        let limit = getrlimit(Resource::Nofile).current.map(|limit| limit as f64);
         gauge(encoder, "process_max_fds", help, limit)
     }
 }

@@ -119,12 +119,7 @@ fn fields(resource: &[u8]) -> usize {
     // In parts whose count fits into a byte: so many bytes are compared and added at once.
     let count_in = |part: &[u8], what| part.iter().map(|byte| u8::from(*byte == what)).sum::<u8>();
     let parts = resource.chunks(usize::from(u8::MAX));
-    let count = |what| {
-        parts
-            .clone()
-            .map(|part| usize::from(count_in(part, what)))
-            .sum::<usize>()
-    };
+    let count = |what| parts.clone().map(|part| usize::from(count_in(part, what))).sum::<usize>();
     count(b'"') / 4 + count(b'{') * FIELDS_OF_AN_OBJECT
 }
 
@@ -145,9 +140,7 @@ struct JsonLabels<'a>(Vec<(JsonText<'a>, JsonText<'a>)>);
 
 impl JsonLabels<'_> {
     fn iter(&self) -> impl Iterator<Item = Label<'_>> {
-        self.0
-            .iter()
-            .map(|(name, value)| Label::of(&name.0, value.text()))
+        self.0.iter().map(|(name, value)| Label::of(&name.0, value.text()))
     }
 }
 

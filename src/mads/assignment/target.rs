@@ -55,11 +55,7 @@ impl<'b> Targets<'_, 'b> {
         labels: &[Label<'_>],
     ) -> Result<(), OverLimit> {
         let copies = targets.saturating_sub(1).saturating_mul(labels.len());
-        self.take_fields(
-            targets
-                .saturating_mul(FIELDS_OF_A_TARGET)
-                .saturating_add(copies),
-        )?;
+        self.take_fields(targets.saturating_mul(FIELDS_OF_A_TARGET).saturating_add(copies))?;
         let length = |label: &Label<'_>| label.name.len() + label.value.bytes().len();
         let shared = shared + labels.iter().map(length).sum::<usize>();
         if shared > TARGET_LIMIT || shared.saturating_mul(targets) > self.builder.left() {
@@ -155,16 +151,10 @@ mod tests {
         let tags = ["kuma_io_service", "env", "version", "kuma_io_zone", "team"];
         let labels = tags.iter().flat_map(|name| {
             let value = "backend-in-production";
-            [
-                ((*name).to_owned(), value.to_owned()),
-                (format!("{name}s"), format!(",{value},")),
-            ]
+            [((*name).to_owned(), value.to_owned()), (format!("{name}s"), format!(",{value},"))]
         });
         let entry = |(name, value): (String, String)| {
-            field(
-                number,
-                &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat(),
-            )
+            field(number, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat())
         };
         labels.flat_map(entry).collect()
     }
@@ -184,15 +174,12 @@ mod tests {
             field(3, b"backend_default_svc_8080"),
             field(4, &target.concat()),
         ];
-        let address = field(
-            1,
-            &[field(1, b"__address__"), field(2, b"192.168.100.200:5670")].concat(),
-        );
+        let address =
+            field(1, &[field(1, b"__address__"), field(2, b"192.168.100.200:5670")].concat());
         let v1alpha1 = [field(1, name), field(2, &[address, tags(1)].concat())];
-        for (api_version, assignment) in [
-            (ApiVersion::V1, v1.concat()),
-            (ApiVersion::V1alpha1, v1alpha1.concat()),
-        ] {
+        for (api_version, assignment) in
+            [(ApiVersion::V1, v1.concat()), (ApiVersion::V1alpha1, v1alpha1.concat())]
+        {
             let resource = Resource::Protobuf(api_version, assignment.into());
             let empty = Arc::new(Snapshot::empty());
             let mut targets = Targets::new(Builder::new(&empty, 0, 0), LabelStyle::Original);
@@ -214,11 +201,9 @@ mod tests {
             field(4, &[field(3, b"10.0.0.1:80"), labels].concat())
         };
         let texts: &[&[u8]] = &[b"a", b"b", b"c"];
-        for (names, is_decoded) in [
-            (texts, true),
-            (&[b"a", b"b\xffc"], false),
-            (&[b"a\xffb\xffc"], false),
-        ] {
+        for (names, is_decoded) in
+            [(texts, true), (&[b"a", b"b\xffc"], false), (&[b"a\xffb\xffc"], false)]
+        {
             let assignment = [target(texts), target(names)].concat();
             let resource = Resource::Protobuf(ApiVersion::V1, assignment.into());
             let empty = Arc::new(Snapshot::empty());

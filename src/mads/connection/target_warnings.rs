@@ -64,10 +64,6 @@ impl TargetWarnings {
             return None;
         }
         let quiet = self.unknown_service_reminders.allow(now).is_none();
-        Some(Report::UnknownServices {
-            unknown,
-            targets: snapshot.groups(),
-            quiet,
-        })
+        Some(Report::UnknownServices { unknown, targets: snapshot.groups(), quiet })
     }
 }

@@ -20,10 +20,7 @@ use crate::mads::transport::resolver::ResolveError;
 
 type Story = story::Story<Connection>;
 
-const HTTP: Pins = Pins {
-    api_version: None,
-    transport: Some(Transport::Http),
-};
+const HTTP: Pins = Pins { api_version: None, transport: Some(Transport::Http) };
 
 fn new_story(pins: Pins) -> Story {
     found_by_way_of(Security::Plaintext, pins)
@@ -32,28 +29,19 @@ fn new_story(pins: Pins) -> Story {
 /// A connection whose `--cp-address` has this security.
 fn found_by_way_of(security: Security, pins: Pins) -> Story {
     let session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
-    Story::new(
-        |start| Connection::new(session, pins, security, start),
-        describe,
-    )
+    Story::new(|start| Connection::new(session, pins, security, start), describe)
 }
 
 /// At the start, the first source is being opened.
 fn opening() -> Story {
     let mut story = new_story(Pins::default());
-    story.play(vec![
-        (0.0, Event::Time, &["resolve"]),
-        (0.0, found(), &[OPEN_V1]),
-    ]);
+    story.play(vec![(0.0, Event::Time, &["resolve"]), (0.0, found(), &[OPEN_V1])]);
     story
 }
 
 fn opening_http() -> Story {
     let mut story = new_story(HTTP);
-    story.play(vec![
-        (0.0, Event::Time, &["resolve"]),
-        (0.0, found(), &[OPEN_HTTP]),
-    ]);
+    story.play(vec![(0.0, Event::Time, &["resolve"]), (0.0, found(), &[OPEN_HTTP])]);
     story
 }
 
@@ -65,10 +53,7 @@ fn describe(action: &Action) -> Described {
             assert!(request.nonce.is_empty(), "a first request has no nonce");
             assert_eq!(request.api_version, protocol.api_version());
             let authority = endpoint.authority();
-            format!(
-                "open {protocol} at {authority}, version {:?}",
-                request.version
-            )
+            format!("open {protocol} at {authority}, version {:?}", request.version)
         }
         Action::Network(NetworkAction::Send(request)) => request_in_words(request),
         Action::HandOver(snapshot) => format!("hand over {}", snapshot.groups()),
@@ -79,13 +64,7 @@ fn describe(action: &Action) -> Described {
 }
 
 fn request_in_words(request: &Request) -> String {
-    let Request {
-        version,
-        nonce,
-        rejection,
-        hold,
-        ..
-    } = request;
+    let Request { version, nonce, rejection, hold, .. } = request;
     let name = match rejection {
         None => "ACK",
         Some(_) => "NACK",
@@ -141,12 +120,7 @@ fn good_v1alpha1(version: &str, nonce: &str) -> Event {
 
 fn bad(version: &str, nonce: &str) -> Event {
     let no_assignment = Bytes::from_static(b"\"no assignment\"");
-    response(
-        ApiVersion::V1,
-        version,
-        nonce,
-        vec![Resource::Json(no_assignment)],
-    )
+    response(ApiVersion::V1, version, nonce, vec![Resource::Json(no_assignment)])
 }
 
 fn ended(kind: EndKind) -> Event {
@@ -167,11 +141,7 @@ fn connected() -> Story {
     let mut story = opening();
     story.play(vec![
         (0.0, Event::Ready, &[]),
-        (
-            0.0,
-            good("a", "1"),
-            &["hand over 0", "ACK version \"a\", nonce \"1\""],
-        ),
+        (0.0, good("a", "1"), &["hand over 0", "ACK version \"a\", nonce \"1\""]),
     ]);
     story.assert_logged(&["connected to MADS at cp:5676 over gRPC v1"]);
     story

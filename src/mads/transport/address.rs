@@ -107,10 +107,7 @@ impl fmt::Display for AddressError {
                 "not an address of the form http://HOST:PORT, https://…, grpc://… or grpcs://…",
             ),
             Self::UnknownScheme(scheme) => {
-                write!(
-                    formatter,
-                    "unknown scheme {scheme:?}; use http, https, grpc or grpcs"
-                )
+                write!(formatter, "unknown scheme {scheme:?}; use http, https, grpc or grpcs")
             }
             Self::NoHost => formatter.write_str("the address has no host"),
             Self::BadPort(port) => {
@@ -159,28 +156,12 @@ impl FromStr for Address {
         if !path.is_empty() && matches!(scheme, Scheme::Grpc | Scheme::Grpcs) {
             return Err(AddressError::GrpcPath(format!("/{path}")));
         }
-        let path = if path.is_empty() {
-            String::new()
-        } else {
-            format!("/{path}")
-        };
+        let path = if path.is_empty() { String::new() } else { format!("/{path}") };
         // musl looks into the hosts file as it is written, and there it is in small letters.
-        let host = if host.eq_ignore_ascii_case("localhost") {
-            "localhost"
-        } else {
-            host
-        };
-        let address = Self {
-            scheme,
-            host: host.to_owned(),
-            port,
-            path,
-        };
+        let host = if host.eq_ignore_ascii_case("localhost") { "localhost" } else { host };
+        let address = Self { scheme, host: host.to_owned(), port, path };
         // The parts are ours; whether their characters may stand in a URI is the library's.
-        address
-            .to_string()
-            .parse::<Uri>()
-            .map_err(|_| AddressError::Malformed)?;
+        address.to_string().parse::<Uri>().map_err(|_| AddressError::Malformed)?;
         Ok(address)
     }
 }
@@ -239,10 +220,7 @@ impl Address {
             Security::Plaintext => Scheme::Http,
             Security::Tls => Scheme::Https,
         };
-        let base = Self {
-            scheme,
-            ..self.clone()
-        };
+        let base = Self { scheme, ..self.clone() };
         format!("{base}{path}")
     }
 }
@@ -257,9 +235,5 @@ impl fmt::Display for Address {
 /// `host:port`, with the brackets that IPv6 needs.
 #[must_use]
 pub fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -74,21 +74,13 @@ impl Background {
         work: impl FnOnce(&Events) + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, receiver) = unbounded();
-        let events = Events {
-            events: sender,
-            waker: WakingAtTheEnd(waker),
-        };
+        let events = Events { events: sender, waker: WakingAtTheEnd(waker) };
         let counted = another(&THREADS)?;
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                work(&events);
-                drop(counted);
-            })?;
-        Ok(Self {
-            name,
-            events: receiver,
-        })
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            work(&events);
+            drop(counted);
+        })?;
+        Ok(Self { name, events: receiver })
     }
 
     /// What has happened, if anything.
@@ -120,9 +112,7 @@ pub fn done_by<T: Send + 'static>(
         let _ = sender.send(work());
     };
     thread::Builder::new().name(name.to_owned()).spawn(work)?;
-    receiver
-        .recv_deadline(deadline)
-        .map_err(|_| io::ErrorKind::TimedOut.into())
+    receiver.recv_deadline(deadline).map_err(|_| io::ErrorKind::TimedOut.into())
 }
 
 impl Events {
@@ -164,10 +154,7 @@ mod tests {
     fn whoever_is_woken_by_the_end_of_a_thread_sees_it() {
         for panics in [false, true] {
             let (seen, is_seen) = unbounded();
-            let witness = Arc::new(Witness {
-                background: OnceLock::new(),
-                seen,
-            });
+            let witness = Arc::new(Witness { background: OnceLock::new(), seen });
             let (go, may_end) = bounded::<()>(1);
             let waker = Arc::clone(&witness).into();
             let background = Background::spawn("a thread", waker, move |_| {

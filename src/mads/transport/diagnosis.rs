@@ -26,12 +26,10 @@ const HTTP1: &[u8] = b"HTTP/";
 pub fn diagnose(address: &Address) -> Option<&'static str> {
     let deadline = Instant::now() + LIMIT;
     match address.security() {
-        Security::Plaintext => peer_certificate(address, deadline)
-            .is_ok()
-            .then_some(TLS_IS_SPOKEN),
-        Security::Tls => speaks_plaintext(address, deadline)
-            .unwrap_or(false)
-            .then_some(NO_TLS_IS_SPOKEN),
+        Security::Plaintext => peer_certificate(address, deadline).is_ok().then_some(TLS_IS_SPOKEN),
+        Security::Tls => {
+            speaks_plaintext(address, deadline).unwrap_or(false).then_some(NO_TLS_IS_SPOKEN)
+        }
     }
 }
 
@@ -48,9 +46,7 @@ pub fn peer_certificate(address: &Address, deadline: Instant) -> io::Result<Vec<
         stream.conn.complete_io(&mut stream.sock)?;
     }
     let certificates = stream.conn.peer_certificates().unwrap_or_default();
-    let first = certificates
-        .first()
-        .ok_or_else(|| io::Error::other("no certificate"))?;
+    let first = certificates.first().ok_or_else(|| io::Error::other("no certificate"))?;
     Ok(first.to_vec())
 }
 
@@ -118,9 +114,7 @@ fn connect(address: &Address, deadline: Instant) -> io::Result<Limited> {
     let look_up = move || (name.0.as_str(), name.1).to_socket_addrs();
     let mut addresses = done_by("look-up", deadline, look_up)??;
     while let Some(address) = addresses.next() {
-        let candidates = u32::try_from(addresses.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let candidates = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
         match TcpStream::connect_timeout(&address, left(deadline)? / candidates) {
             Ok(stream) => return Ok(Limited { stream, deadline }),
             Err(error) => failure = error,

@@ -58,24 +58,14 @@ fn serialize(message: &RawMessage, slice: &mut GrpcSlice) -> grpcio::Result<()> 
 
 fn deserialize(mut reader: MessageReader) -> grpcio::Result<RawMessage> {
     let mut message = Vec::new();
-    reader
-        .read_to_end(&mut message)
-        .map_err(|error| grpcio::Error::Codec(error.into()))?;
+    reader.read_to_end(&mut message).map_err(|error| grpcio::Error::Codec(error.into()))?;
     Ok(message)
 }
 
-const BYTES: Marshaller<RawMessage> = Marshaller {
-    ser: serialize,
-    de: deserialize,
-};
+const BYTES: Marshaller<RawMessage> = Marshaller { ser: serialize, de: deserialize };
 
 const fn method(name: &'static str) -> Method<RawMessage, RawMessage> {
-    Method {
-        ty: MethodType::Duplex,
-        name,
-        req_mar: BYTES,
-        resp_mar: BYTES,
-    }
+    Method { ty: MethodType::Duplex, name, req_mar: BYTES, resp_mar: BYTES }
 }
 
 static STREAM_V1: Method<RawMessage, RawMessage> = method(
@@ -148,10 +138,9 @@ impl Stream {
             .raw_cfg_int(ADDRESS_LIMIT_KEY.to_owned(), ADDRESS_LIMIT_MS)
             .primary_user_agent(crate::USER_AGENT);
         let (peer, channel) = match &opening.proxy {
-            Some(proxy) => (
-                format!("{authority} through {proxy}"),
-                through(proxy, &authority, channel),
-            ),
+            Some(proxy) => {
+                (format!("{authority} through {proxy}"), through(proxy, &authority, channel))
+            }
             None => (authority.clone(), channel.connect(&authority)),
         };
         let method = match opening.request.api_version {
@@ -225,9 +214,7 @@ impl Stream {
         while !self.outgoing.is_empty() {
             std::task::ready!(sender.as_mut().poll_ready(context))?;
             if let Some(message) = self.outgoing.pop_front() {
-                sender
-                    .as_mut()
-                    .start_send((message, WriteFlags::default()))?;
+                sender.as_mut().start_send((message, WriteFlags::default()))?;
             }
         }
         sender.as_mut().poll_flush(context)
@@ -255,12 +242,7 @@ impl Stream {
         let reason = if is_over_limit(status) {
             format!("{}: {RESPONSE_LIMIT_TEXT}", self.peer)
         } else {
-            format!(
-                "{}: {} {}",
-                self.peer,
-                code_name(status),
-                sanitize(status.message())
-            )
+            format!("{}: {} {}", self.peer, code_name(status), sanitize(status.message()))
         };
         End { kind, reason }
     }
@@ -313,6 +295,5 @@ fn is_over_limit(status: &RpcStatus) -> bool {
 fn code_name(status: &RpcStatus) -> String {
     // grpcio writes a code as its number and its name, such as `14-UNAVAILABLE`.
     let text = status.code().to_string();
-    text.split_once('-')
-        .map_or(text.clone(), |(_, name)| name.to_owned())
+    text.split_once('-').map_or(text.clone(), |(_, name)| name.to_owned())
 }

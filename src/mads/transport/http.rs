@@ -68,11 +68,7 @@ impl Poller {
         let background = Background::spawn("http poll", waker, move |events| {
             polling.poll_for_all(&receiver, events);
         })?;
-        let poller = Self {
-            requests,
-            background,
-            agent,
-        };
+        let poller = Self { requests, background, agent };
         poller.send(request);
         Ok(poller)
     }
@@ -159,9 +155,7 @@ impl Polling {
             "node": {"id": request.node_id},
             "type_url": request.api_version.type_url(),
         });
-        let agent = self
-            .agent()
-            .map_err(|error| self.outage(&error.to_string()))?;
+        let agent = self.agent().map_err(|error| self.outage(&error.to_string()))?;
         // A Go duration.
         let url = format!("{}?fetch-timeout={}ms", self.url, request.hold.as_millis());
         let limit = request.hold + ANSWER_LIMIT;
@@ -233,13 +227,10 @@ impl Polling {
         if body.content_length().is_some_and(|length| length > limit) {
             return Err(self.outage(RESPONSE_LIMIT_TEXT));
         }
-        body.with_config()
-            .limit(limit)
-            .read_to_vec()
-            .map_err(|error| match error {
-                ureq::Error::BodyExceedsLimit(_) => self.outage(RESPONSE_LIMIT_TEXT),
-                error => self.outage(&describe(&error)),
-            })
+        body.with_config().limit(limit).read_to_vec().map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => self.outage(RESPONSE_LIMIT_TEXT),
+            error => self.outage(&describe(&error)),
+        })
     }
 
     fn outage(&self, reason: &str) -> End {
@@ -247,10 +238,7 @@ impl Polling {
     }
 
     fn end(&self, kind: EndKind, reason: &str) -> End {
-        End {
-            kind,
-            reason: format!("{}: {reason}", self.what),
-        }
+        End { kind, reason: format!("{}: {reason}", self.what) }
     }
 }
 
@@ -263,17 +251,13 @@ fn lock(agent: &SharedAgent) -> MutexGuard<'_, Option<Agent>> {
 fn is_last_on_its_connection(response: &http::Response<Body>) -> bool {
     let connection = response.headers().get("connection");
     let connection = connection.map_or(&b""[..], |value| value.as_bytes());
-    let mut options = connection
-        .split(|byte| *byte == b',')
-        .map(<[u8]>::trim_ascii);
+    let mut options = connection.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     let closes = options.any(|option| option.eq_ignore_ascii_case(b"close"));
     closes || response.version() == http::Version::HTTP_10
 }
 
 fn redirect(headers: &HeaderMap) -> String {
-    let location = headers
-        .get("location")
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let location = headers.get("location").map(|value| String::from_utf8_lossy(value.as_bytes()));
     format!(
         "redirected to {:?}, which is not followed; give that address as --cp-address",
         sanitize(&location.unwrap_or_default())
@@ -301,21 +285,13 @@ pub fn decode(body: Vec<u8>) -> serde_json::Result<Response> {
 /// What the server says about an error, after `: `; its JSON where there is one.
 fn error_text(body: &[u8]) -> String {
     let text = match serde_json::from_slice(body) {
-        Ok(ErrorBody {
-            title: Some(title),
-            details,
-            detail,
-        }) => match details.or(detail) {
+        Ok(ErrorBody { title: Some(title), details, detail }) => match details.or(detail) {
             Some(details) => format!("{title}: {details}"),
             None => title,
         },
         _ => String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned(),
     };
-    if text.trim().is_empty() {
-        String::new()
-    } else {
-        format!(": {}", sanitize(&text))
-    }
+    if text.trim().is_empty() { String::new() } else { format!(": {}", sanitize(&text)) }
 }
 
 #[cfg(test)]

@@ -91,11 +91,7 @@ impl HttpSettings {
     pub fn agent(&self, address: &Address) -> Result<Agent, SetupError> {
         let connector = DefaultConnector::new().chain(self.tls_connector(address.security())?);
         let config = self.config(address)?;
-        Ok(Agent::with_parts(
-            config,
-            connector,
-            DefaultResolver::default(),
-        ))
+        Ok(Agent::with_parts(config, connector, DefaultResolver::default()))
     }
 
     /// A client that makes one connection. Whoever wants another one is to find out anew where and how
@@ -108,9 +104,7 @@ impl HttpSettings {
         let config = self.config(address)?;
         // Through a proxy the chain of connectors runs twice: to the proxy, and through it.
         let runs = if config.proxy().is_some() { 2 } else { 1 };
-        let limit = ConnectLimit {
-            left: AtomicU32::new(runs),
-        };
+        let limit = ConnectLimit { left: AtomicU32::new(runs) };
         let connector = limit.chain(DefaultConnector::new()).chain(tls);
         Ok(Agent::with_parts(config, connector, ResolveOnce::default()))
     }
@@ -174,11 +168,7 @@ impl Connector<()> for ConnectLimit {
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<()>) -> Result<Option<()>, Error> {
         let take_one = |left: u32| left.checked_sub(1);
-        if self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one)
-            .is_err()
-        {
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_err() {
             let closed = "the connection was closed between two polls";
             return Err(Error::Io(io::Error::new(ErrorKind::NotConnected, closed)));
         }

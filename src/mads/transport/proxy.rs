@@ -92,11 +92,8 @@ impl Proxies {
         let host = address.host.to_ascii_lowercase();
         let ip: Option<IpAddr> = host.parse().ok();
         let is_local = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
-        let is_exception = || {
-            self.exceptions
-                .iter()
-                .any(|entry| covers(entry, &host, ip, address.port))
-        };
+        let is_exception =
+            || self.exceptions.iter().any(|entry| covers(entry, &host, ip, address.port));
         if is_local || is_exception() {
             return Ok(None);
         }
@@ -137,11 +134,7 @@ impl Proxy {
     pub fn authorization(&self) -> Option<String> {
         let (user, password) = (self.0.username(), self.0.password());
         user.or(password)?;
-        let credentials = format!(
-            "{}:{}",
-            user.unwrap_or_default(),
-            password.unwrap_or_default()
-        );
+        let credentials = format!("{}:{}", user.unwrap_or_default(), password.unwrap_or_default());
         Some(format!("Basic {}", BASE64_STANDARD.encode(credentials)))
     }
 
@@ -214,24 +207,13 @@ mod tests {
     }
 
     fn at(scheme: Scheme, host: &str, port: u16) -> Address {
-        Address {
-            scheme,
-            host: host.to_owned(),
-            port,
-            path: String::new(),
-        }
+        Address { scheme, host: host.to_owned(), port, path: String::new() }
     }
 
     #[test]
     fn the_variable_of_the_scheme_counts_in_either_case() {
-        let upper = [
-            ("HTTP_PROXY", "http://plain:3128"),
-            ("HTTPS_PROXY", "secure:3129"),
-        ];
-        let lower = [
-            ("http_proxy", "http://plain:3128"),
-            ("https_proxy", "http://secure:3129"),
-        ];
+        let upper = [("HTTP_PROXY", "http://plain:3128"), ("HTTPS_PROXY", "secure:3129")];
+        let lower = [("http_proxy", "http://plain:3128"), ("https_proxy", "http://secure:3129")];
         for variables in [upper, lower] {
             let proxies = proxies(&variables);
             let authority = |scheme| {
@@ -309,10 +291,7 @@ mod tests {
             ("http://p:1", None),
             // `u:secret`, `us@er:p:s%s`, `u:`.
             ("http://u:secret@p:1", Some("Basic dTpzZWNyZXQ=")),
-            (
-                "http://us%40er:p%3As%25s@p:1",
-                Some("Basic dXNAZXI6cDpzJXM="),
-            ),
+            ("http://us%40er:p%3As%25s@p:1", Some("Basic dXNAZXI6cDpzJXM=")),
             ("http://u@p:1", Some("Basic dTo=")),
         ];
         for (url, expected) in rows {

@@ -72,11 +72,7 @@ pub enum ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request {
-                url,
-                source,
-                diagnosis,
-            } => {
+            Self::Request { url, source, diagnosis } => {
                 write!(formatter, "GET {url}: {}", describe(source))?;
                 diagnosis.map_or(Ok(()), |diagnosis| write!(formatter, "; {diagnosis}"))
             }
@@ -84,11 +80,7 @@ impl fmt::Display for ResolveError {
             Self::Setup(error) => error.fmt(formatter),
             Self::Thread(error) => write!(formatter, "cannot start a thread: {error}"),
             Self::Token { path, source } => {
-                write!(
-                    formatter,
-                    "cannot read the token in {}: {source}",
-                    path.display()
-                )
+                write!(formatter, "cannot read the token in {}: {source}", path.display())
             }
         }
     }
@@ -134,10 +126,7 @@ impl Resolver {
 }
 
 fn read_token(path: &Path) -> Result<String, ResolveError> {
-    let error = |source| ResolveError::Token {
-        path: path.to_owned(),
-        source,
-    };
+    let error = |source| ResolveError::Token { path: path.to_owned(), source };
     let token = fs::read_to_string(path).map_err(error)?;
     let token = token.trim();
     let unusable = |reason| Err(error(io::Error::new(io::ErrorKind::InvalidData, reason)));
@@ -177,11 +166,7 @@ impl Prober<'_> {
             Err(error) => describe(error),
         };
         let is_answered = result.is_ok();
-        report(Probe {
-            url: url.clone(),
-            outcome,
-            is_answered,
-        });
+        report(Probe { url: url.clone(), outcome, is_answered });
         match result {
             Ok(answer) => answer
                 .map(|answer| read(self.address, &answer))
@@ -191,11 +176,7 @@ impl Prober<'_> {
                 let is_tls = self.address.security() == Security::Tls;
                 let may_be_looked_at = is_tls && is_not_http(&source) && self.route.is_empty();
                 let diagnosis = may_be_looked_at.then(|| diagnose(self.address)).flatten();
-                Err(ResolveError::Request {
-                    url,
-                    source,
-                    diagnosis,
-                })
+                Err(ResolveError::Request { url, source, diagnosis })
             }
         }
     }
@@ -226,15 +207,8 @@ impl Prober<'_> {
         };
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
-        reader
-            .take(limit)
-            .read_to_end(&mut body)
-            .map_err(ureq::Error::from)?;
+        reader.take(limit).read_to_end(&mut body).map_err(ureq::Error::from)?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Some(Answer {
-            status,
-            location: location.unwrap_or_default(),
-            body,
-        }))
+        Ok(Some(Answer { status, location: location.unwrap_or_default(), body }))
     }
 }

@@ -171,8 +171,5 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
 }
 
 fn given(path: &Path, problem: Problem) -> TlsFileError {
-    TlsFileError::Given {
-        path: path.to_owned(),
-        problem,
-    }
+    TlsFileError::Given { path: path.to_owned(), problem }
 }

@@ -84,10 +84,9 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(error) => write!(
-                formatter,
-                "{error}; starting nevertheless, as this may pass"
-            ),
+            Self::Full(error) => {
+                write!(formatter, "{error}; starting nevertheless, as this may pass")
+            }
             Self::NoLocks { lock } => write!(
                 formatter,
                 "the file system of {} has no locks, so see to it yourself that no second daemon \
@@ -127,22 +126,13 @@ impl WriteError {
 
     /// Whether there is no room on the disk, or no quota left.
     pub(super) fn is_disk_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-        )
+        matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
     }
 }
 
 impl fmt::Display for WriteError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "cannot {} {}: {}",
-            self.act,
-            self.path.display(),
-            self.source
-        )
+        write!(formatter, "cannot {} {}: {}", self.act, self.path.display(), self.source)
     }
 }
 
@@ -152,11 +142,7 @@ impl fmt::Display for ClaimError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAFile { path, what } => {
-                write!(
-                    formatter,
-                    "the output {} is {what}, not a file",
-                    path.display()
-                )
+                write!(formatter, "the output {} is {what}, not a file", path.display())
             }
             Self::Held { lock, process } => {
                 formatter.write_str("another kuma-prometheus-sd writes this output (")?;

@@ -63,10 +63,7 @@ pub(super) fn require_free(path: &Path) -> Result<(), ClaimError> {
 }
 
 fn held(path: &Path, process: Option<u32>) -> ClaimError {
-    ClaimError::Held {
-        lock: path.to_owned(),
-        process,
-    }
+    ClaimError::Held { lock: path.to_owned(), process }
 }
 
 /// Opens the lock file, or makes it.
@@ -89,10 +86,7 @@ fn unopened(path: &Path, error: io::Error) -> ClaimError {
         && metadata.uid() != geteuid().as_raw()
     {
         return match process_that_holds(path) {
-            None => ClaimError::AnotherUsers {
-                lock: path.to_owned(),
-                owner: metadata.uid(),
-            },
+            None => ClaimError::AnotherUsers { lock: path.to_owned(), owner: metadata.uid() },
             process => held(path, process),
         };
     }

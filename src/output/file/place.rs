@@ -30,9 +30,9 @@ impl Place {
                 Err(_) => return Ok(Self { path }),
             }
         }
-        Err(WriteError::new("follow the symbolic link", given)(
-            io::Error::other("too many of them"),
-        ))
+        Err(WriteError::new("follow the symbolic link", given)(io::Error::other(
+            "too many of them",
+        )))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -42,10 +42,7 @@ impl Place {
     /// Refuses what can never be an output.
     pub(super) fn require_file(&self) -> Result<(), ClaimError> {
         let path = &self.path;
-        let not_a_file = |what| ClaimError::NotAFile {
-            path: path.clone(),
-            what,
-        };
+        let not_a_file = |what| ClaimError::NotAFile { path: path.clone(), what };
         let bytes = path.as_os_str().as_encoded_bytes();
         if path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
             return Err(not_a_file("a directory"));

@@ -39,11 +39,8 @@ pub fn check(given: &Path) -> Result<PathBuf, ClaimError> {
 fn may_be_written(place: &Place) -> Result<(), WriteError> {
     let directory = place.nearest_directory();
     let fails = |act, errno: Errno| WriteError::new(act, directory)(errno.into());
-    access(
-        directory,
-        Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
-    )
-    .map_err(|errno| fails("write to", errno))?;
+    access(directory, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|errno| fails("write to", errno))?;
     let kind = statfs(directory).map_err(|errno| fails("look at", errno))?;
     if u64::try_from(kind.f_type).is_ok_and(|kind| WITHOUT_FILES.contains(&kind)) {
         let error = io::Error::other("its file system is the kernel's and takes no files");
@@ -56,9 +53,7 @@ fn may_be_written(place: &Place) -> Result<(), WriteError> {
     let temporary = place.temporary_path();
     let name = temporary.file_name().unwrap_or_default();
     if name.len() as u64 > room.f_namemax {
-        return Err(WriteError::new("create", &temporary)(
-            Errno::NAMETOOLONG.into(),
-        ));
+        return Err(WriteError::new("create", &temporary)(Errno::NAMETOOLONG.into()));
     }
     if is_kept_by_another(place) {
         return Err(WriteError::new("replace", place.path())(io::Error::other(

@@ -40,9 +40,7 @@ fn list(letters: &str) -> Arc<Snapshot> {
     let mut builder = Builder::new(&empty, 0, 0);
     let no_labels = LabelNames::new(iter::empty());
     for address in letters.chars().map(String::from) {
-        builder
-            .append(Text::from(&*address), &no_labels, iter::empty())
-            .unwrap();
+        builder.append(Text::from(&*address), &no_labels, iter::empty()).unwrap();
     }
     builder.finish().snapshot
 }
@@ -50,10 +48,7 @@ fn list(letters: &str) -> Arc<Snapshot> {
 /// The letters of a list.
 fn name(content: &Snapshot) -> String {
     let text = String::from_utf8(content.bytes().to_vec()).unwrap();
-    text.split("[\"")
-        .skip(1)
-        .filter_map(|rest| rest.chars().next())
-        .collect()
+    text.split("[\"").skip(1).filter_map(|rest| rest.chars().next()).collect()
 }
 
 fn wanted(letters: &str) -> Event {
@@ -89,10 +84,7 @@ fn other_mode() -> Event {
 }
 
 fn moved(from: &str, to: &str) -> Event {
-    Event::Moved(Moved {
-        from: from.to_owned(),
-        to: to.to_owned(),
-    })
+    Event::Moved(Moved { from: from.to_owned(), to: to.to_owned() })
 }
 
 /// An output that wrote "ab" at the start.
@@ -128,10 +120,7 @@ fn an_empty_first_list_is_written_like_any_other() {
 #[test]
 fn a_restart_onto_an_equal_file_writes_nothing() {
     let mut story = new_story();
-    story.play(vec![
-        (0.0, wanted("ab"), &["inspect ab"]),
-        (0.0, same(), &[]),
-    ]);
+    story.play(vec![(0.0, wanted("ab"), &["inspect ab"]), (0.0, same(), &[])]);
     story.assert_logged(&["the file already holds 2 targets"]);
 }
 
@@ -169,18 +158,10 @@ fn a_change_is_written_at_once_and_a_flood_at_ten_a_second_with_the_newest_last(
 
 #[test]
 fn the_larger_a_list_the_further_away_is_the_next_write() {
-    for (groups, milliseconds) in [
-        (0, 100),
-        (2_000, 100),
-        (10_000, 500),
-        (100_000, 5_000),
-        (usize::MAX, 5_000),
-    ] {
-        assert_eq!(
-            replacement_interval(groups).as_millis(),
-            milliseconds,
-            "{groups}"
-        );
+    for (groups, milliseconds) in
+        [(0, 100), (2_000, 100), (10_000, 500), (100_000, 5_000), (usize::MAX, 5_000)]
+    {
+        assert_eq!(replacement_interval(groups).as_millis(), milliseconds, "{groups}");
     }
     let many = ('\u{3400}'..).take(20_000).collect::<String>();
     let mut story = settled();
@@ -203,10 +184,7 @@ fn a_flood_of_changes_is_logged_ten_times_a_minute_and_the_rest_is_counted() {
     }
     assert_eq!(story.logged.len(), 9 + 10, "{:#?}", story.logged);
     let last = story.logged.last().unwrap();
-    assert!(
-        last.ends_with("; 59 more writes since the last such message"),
-        "{last}"
-    );
+    assert!(last.ends_with("; 59 more writes since the last such message"), "{last}");
 }
 
 #[test]
@@ -225,10 +203,7 @@ fn a_change_that_is_taken_back_before_it_is_written_is_no_change() {
 fn a_list_that_becomes_empty_is_a_warning() {
     let last = |story: &Story| story.logged.last().cloned().unwrap_or_default();
     let mut story = settled();
-    story.play(vec![
-        (1.0, wanted(""), &["replace by "]),
-        (1.0, written(), &[]),
-    ]);
+    story.play(vec![(1.0, wanted(""), &["replace by "]), (1.0, written(), &[])]);
     let text = "the control plane's list is empty now: 2 targets removed; check --name and the \
                 mesh's metrics settings";
     assert_eq!(last(&story), text);
@@ -249,10 +224,7 @@ fn a_list_that_becomes_empty_is_a_warning() {
         (5.0, different("x"), &["replace by "]),
         (5.0, written(), &[]),
     ]);
-    assert_eq!(
-        last(&story),
-        "wrote 0 targets: 0 added, 1 removed, 0 changed"
-    );
+    assert_eq!(last(&story), "wrote 0 targets: 0 added, 1 removed, 0 changed");
 }
 
 #[test]
@@ -264,15 +236,8 @@ fn lines_about_lists_that_became_empty_are_few_and_warnings() {
         story.step(f64::from(second), written());
     }
     let is_empty_now = |line: &&String| line.starts_with("the control plane's list is empty now");
-    assert_eq!(
-        story.warnings,
-        story.logged.iter().filter(is_empty_now).count()
-    );
-    assert!(
-        (5..=10 + 120 / 6).contains(&story.warnings),
-        "{:#?}",
-        story.logged
-    );
+    assert_eq!(story.warnings, story.logged.iter().filter(is_empty_now).count());
+    assert!((5..=10 + 120 / 6).contains(&story.warnings), "{:#?}", story.logged);
 }
 
 #[test]
@@ -300,14 +265,8 @@ fn a_tug_of_war_over_the_file_is_logged_three_times_and_then_once_a_minute() {
     // Ten minutes; what was written is logged no more often.
     assert_eq!(story.warnings, 3 + 9, "{:#?}", story.logged);
     assert!(story.logged.len() <= 30, "{:#?}", story.logged);
-    let last = story
-        .logged
-        .iter()
-        .rfind(|line| line.contains("somebody else"));
-    assert!(
-        last.unwrap()
-            .ends_with("; 11 more changes since the last such message")
-    );
+    let last = story.logged.iter().rfind(|line| line.contains("somebody else"));
+    assert!(last.unwrap().ends_with("; 11 more changes since the last such message"));
 }
 
 #[test]
@@ -340,13 +299,10 @@ fn the_targets_that_a_write_changes_are_named_where_that_is_wanted() {
         output.step(start, MIDDLE, wanted("ab"));
         output.step(start, MIDDLE, different("bc"));
         let named =
-            output
-                .step(start, MIDDLE, written())
-                .into_iter()
-                .find_map(|action| match action {
-                    Action::Report(report @ Report::Named(_)) => Some(report),
-                    _ => None,
-                });
+            output.step(start, MIDDLE, written()).into_iter().find_map(|action| match action {
+                Action::Report(report @ Report::Named(_)) => Some(report),
+                _ => None,
+            });
         let expected = names_targets.then(|| "added a; removed c".to_owned());
         assert_eq!(named.map(|report| report.to_string()), expected);
     }
@@ -356,18 +312,12 @@ fn the_targets_that_a_write_changes_are_named_where_that_is_wanted() {
 fn a_file_that_is_deleted_or_changed_from_outside_is_put_right_within_ten_seconds() {
     let rows = [
         (missing(), "the file is gone, so it is written again"),
-        (
-            different("x"),
-            "the file was changed by somebody else, so it is written again",
-        ),
+        (different("x"), "the file was changed by somebody else, so it is written again"),
         (
             other_mode(),
             "the file's mode was changed to 0600 by somebody else, so it is written again",
         ),
-        (
-            Event::Inspected(Err(error("read"))),
-            "cannot read /f: no, so it is written again",
-        ),
+        (Event::Inspected(Err(error("read"))), "cannot read /f: no, so it is written again"),
     ];
     for (found, logged) in rows {
         let mut story = settled();

@@ -62,15 +62,8 @@ impl Stream {
                 },
             },
         };
-        let (sender, receiver) = client
-            .duplex_streaming(&method, CallOption::default())
-            .unwrap();
-        Stream {
-            api_version,
-            sender,
-            receiver,
-            _client: client,
-        }
+        let (sender, receiver) = client.duplex_streaming(&method, CallOption::default()).unwrap();
+        Stream { api_version, sender, receiver, _client: client }
     }
 
     pub fn request(&mut self, version: &str, nonce: &str, rejected: Option<&str>) {
@@ -82,11 +75,7 @@ impl Stream {
         };
         request.node.mut_or_insert_default().id = "test".to_owned();
         request.error_detail = rejected
-            .map(|message| Status {
-                code: 3,
-                message: message.to_owned(),
-                ..Default::default()
-            })
+            .map(|message| Status { code: 3, message: message.to_owned(), ..Default::default() })
             .into();
         self.send(&request);
     }
@@ -136,9 +125,7 @@ impl Http {
 
 impl<S: Read + Write> Http<S> {
     pub fn over(stream: S) -> Http<S> {
-        Http {
-            reader: BufReader::new(stream),
-        }
+        Http { reader: BufReader::new(stream) }
     }
 
     pub fn send(&mut self, request: &str) -> std::io::Result<()> {
@@ -148,10 +135,7 @@ impl<S: Read + Write> Http<S> {
     /// A poll of a client that has this version.
     pub fn poll(&mut self, version: &str, timeout: &str) -> Answer {
         let body = format!(r#"{{"version_info":"{version}","node":{{"id":"test"}}}}"#);
-        self.post(
-            &format!("/v3/discovery:monitoringassignments?fetch-timeout={timeout}"),
-            &body,
-        )
+        self.post(&format!("/v3/discovery:monitoringassignments?fetch-timeout={timeout}"), &body)
     }
 
     pub fn post(&mut self, target: &str, body: &str) -> Answer {
@@ -165,10 +149,7 @@ impl<S: Read + Write> Http<S> {
     }
 
     pub fn get(&mut self, target: &str, headers: &str) -> Answer {
-        self.send(&format!(
-            "GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
-        ))
-        .unwrap();
+        self.send(&format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")).unwrap();
         self.answer()
     }
 

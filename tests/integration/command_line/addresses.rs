@@ -33,10 +33,7 @@ fn the_api_server_of_each_kuma_leads_to_mads() {
             "/catalog" => &["/catalog"],
             _ => &["/catalog", "/config"],
         };
-        let asked: Vec<_> = asked(&plane)
-            .into_iter()
-            .map(|(_, http)| http.target)
-            .collect();
+        let asked: Vec<_> = asked(&plane).into_iter().map(|(_, http)| http.target).collect();
         assert_eq!(asked, questions, "{kuma}");
     }
 }
@@ -61,11 +58,7 @@ fn the_address_of_mads_itself_works_with_each_kuma_under_each_scheme() {
             // In the first attempt: a definite answer is no outage.
             assert_eq!(daemon.lines_with("next attempt"), 0, "{kuma}, {scheme}");
         }
-        assert!(
-            asked(&plane)
-                .iter()
-                .all(|(server, _)| *server != Server::Api)
-        );
+        assert!(asked(&plane).iter().all(|(server, _)| *server != Server::Api));
     }
 }
 
@@ -75,10 +68,7 @@ fn the_environment_gives_what_no_flag_does() {
     let daemon = Launch::bare()
         .argument("run")
         .variable(URL, plane.grpc_url())
-        .variable(
-            "KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME",
-            "from-the-environment",
-        )
+        .variable("KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME", "from-the-environment")
         .variable("KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION", "v1alpha1")
         .variable("KUMA_PROMETHEUS_OUTPUT_FILE", "output.json")
         .variable("KUMA_PROMETHEUS_SD_FILE_MODE", "0640")
@@ -91,9 +81,6 @@ fn the_environment_gives_what_no_flag_does() {
     assert_eq!(first.node_id, "from-the-environment");
     assert_eq!(first.api_version, ApiVersion::V1Alpha1);
     let mode = fs::metadata(daemon.output_path()).unwrap().permissions();
-    assert_eq!(
-        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
-        0o640
-    );
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o640);
     daemon.wait_for_log("DEBUG] ");
 }

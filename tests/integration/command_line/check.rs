@@ -119,10 +119,7 @@ fn what_is_unsafe_is_shown_at_the_top() {
     let plane = secure_plane(&server_of(&Authority::new("nobody")));
     let told = passed(&check(&api_url(&plane)).argument("--tls-skip-verify"));
     let line = told.lines().nth(1).unwrap_or_default();
-    assert!(
-        line.starts_with("--tls-skip-verify: any server is trusted"),
-        "{told}"
-    );
+    assert!(line.starts_with("--tls-skip-verify: any server is trusted"), "{told}");
 
     let plane = ControlPlane::start(KumaVersion::V2_6);
     plane.api().require_token(Some("open-sesame"));
@@ -130,9 +127,6 @@ fn what_is_unsafe_is_shown_at_the_top() {
     launch.put("token", "open-sesame");
     let told = passed(&launch);
     let line = told.lines().nth(1).unwrap_or_default();
-    assert!(
-        line.starts_with("--cp-token-file: the token is sent in plaintext"),
-        "{told}"
-    );
+    assert!(line.starts_with("--cp-token-file: the token is sent in plaintext"), "{told}");
     assert!(!told.contains("open-sesame"), "{told}");
 }

@@ -42,10 +42,7 @@ fn a_file_system_of_the_kernels_is_found() {
     for directory in ["/proc", "/proc/self", "/sys"] {
         let output = format!("--output-file={directory}/kuma.json");
         let told = failed(&check(&plane.grpc_url()).argument(output));
-        assert!(
-            told.contains(&format!("cannot write to {directory}: ")),
-            "{told}"
-        );
+        assert!(told.contains(&format!("cannot write to {directory}: ")), "{told}");
     }
 }
 

@@ -29,10 +29,7 @@ fn skipped_targets_are_counted_and_named_with_the_reason() {
 #[test]
 fn a_list_that_cannot_be_used_fails() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let resources = vec![
-        Resource::Dataplane(backend(0)),
-        Resource::undecodable(ApiVersion::V1),
-    ];
+    let resources = vec![Resource::Dataplane(backend(0)), Resource::undecodable(ApiVersion::V1)];
     plane.publish_resources(resources);
     let told = failed(&check(&plane.grpc_url()));
     expect(&told, &["the list cannot be used: resource "]);
@@ -69,24 +66,14 @@ fn a_server_that_is_away_hangs_up_or_is_silent_fails_by_itself() {
     silent.fault_proxy().set_fault(Fault::Stall);
     let servers = [
         ("127.0.0.1:1".to_owned(), &["refused"][..]),
-        (
-            format!("127.0.0.1:{}", hangs_up.port()),
-            &["no connection: "],
-        ),
-        (
-            format!("127.0.0.1:{}", silent.port()),
-            &["no answer", "did not become ready"],
-        ),
+        (format!("127.0.0.1:{}", hangs_up.port()), &["no connection: "]),
+        (format!("127.0.0.1:{}", silent.port()), &["no answer", "did not become ready"]),
         // Where the resolver itself is far away, the limit in time may come first.
-        (
-            "cp.invalid".to_owned(),
-            &["resol", "lookup", "no answer", "did not become ready"],
-        ),
+        ("cp.invalid".to_owned(), &["resol", "lookup", "no answer", "did not become ready"]),
     ];
     let schemes = ["http", "https", "grpc", "grpcs"];
-    let cases = schemes
-        .into_iter()
-        .flat_map(|scheme| servers.clone().map(|server| (scheme, server)));
+    let cases =
+        schemes.into_iter().flat_map(|scheme| servers.clone().map(|server| (scheme, server)));
     at_once(cases, |(scheme, (address, texts))| {
         let told = failed(&check(&format!("{scheme}://{address}")));
         let lower = told.to_lowercase();
@@ -105,10 +92,7 @@ fn an_output_that_is_there_stays_as_it_is() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = check(&plane.grpc_url());
     launch.put("kuma.file_sd.json", "what was there");
-    launch.put(
-        ".kuma.file_sd.json.0123456789abcdef.tmp",
-        "left by a daemon that was killed",
-    );
+    launch.put(".kuma.file_sd.json.0123456789abcdef.tmp", "left by a daemon that was killed");
     passed(&launch);
 }
 
@@ -117,11 +101,8 @@ fn an_output_that_cannot_be_written_fails() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let launch = check(&plane.grpc_url());
     launch.put("file", "");
-    let cases = [
-        ("file/out.json", "file/out.json"),
-        ("file/a/out.json", "file"),
-        ("", "directory"),
-    ];
+    let cases =
+        [("file/out.json", "file/out.json"), ("file/a/out.json", "file"), ("", "directory")];
     for (output, text) in cases {
         let told = failed(&launch.clone().output(output));
         assert!(told.contains("a list has come: "), "{told}");
@@ -139,10 +120,7 @@ fn an_output_that_a_daemon_writes_is_reported_and_the_daemon_goes_on() {
     daemon.wait_for_file(EMPTY);
     let check = check(&plane.grpc_url()).output(launch.output_path());
     let told = passed(&check);
-    let text = format!(
-        "is held by a running daemon, process {}\n",
-        daemon.process()
-    );
+    let text = format!("is held by a running daemon, process {}\n", daemon.process());
     assert!(told.contains(&text), "{told}");
     assert!(daemon.is_running());
     daemon.terminate();

@@ -23,21 +23,13 @@ fn assert_failed(finished: &Finished, code: i32, line: &str) {
 #[test]
 fn what_cannot_work_is_reported_in_one_line_with_its_exit_code() {
     let cases: [(&[&str], i32, &str); 5] = [
-        (
-            &["rum"],
-            USAGE,
-            "unknown subcommand \"rum\"; did you mean \"run\"?",
-        ),
+        (&["rum"], USAGE, "unknown subcommand \"rum\"; did you mean \"run\"?"),
         (
             &["run", "--cp-address=grpc://host:0"],
             USAGE,
             "--cp-address \"grpc://host:0\": port \"0\" is not a number from 1 to 65535",
         ),
-        (
-            &["check", "--once"],
-            USAGE,
-            "--once goes with the subcommand run only",
-        ),
+        (&["check", "--once"], USAGE, "--once goes with the subcommand run only"),
         (
             &["run", "--output-file", "directory"],
             USAGE,
@@ -70,11 +62,8 @@ fn what_is_asked_for_goes_to_stdout() {
     };
     assert_eq!(answer(&["--version"]), version);
     let detailed = answer(&["version", "--detailed"]);
-    let names: Vec<_> = detailed
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split(':').next())
-        .collect();
+    let names: Vec<_> =
+        detailed.lines().skip(1).filter_map(|line| line.split(':').next()).collect();
     let expected = "target, compiler, profile, transports, API versions";
     assert_eq!(names.join(", "), expected);
     assert!(detailed.contains("gRPC, HTTP"), "{detailed}");

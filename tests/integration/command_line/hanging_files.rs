@@ -13,9 +13,7 @@ use crate::support::secure::{grpcs_url, plane, server_of};
 const REFUSED: &str = "cannot start a thread: 16 of earlier attempts hang; does the disk of a file for the token or TLS hang?";
 
 fn hanging(launch: &Launch, name: &str) {
-    let made = Command::new("mkfifo")
-        .arg(launch.folder().join(name))
-        .status();
+    let made = Command::new("mkfifo").arg(launch.folder().join(name)).status();
     assert!(made.expect("mkfifo can be run").success());
 }
 

@@ -25,10 +25,7 @@ use crate::support::secure;
 const NEVER: &str = "--timeout=1h";
 
 fn once(address: &str) -> Launch {
-    Launch::follow(address)
-        .argument("--log-level=info")
-        .argument("--once")
-        .argument(NEVER)
+    Launch::follow(address).argument("--log-level=info").argument("--once").argument(NEVER)
 }
 
 #[track_caller]
@@ -47,17 +44,8 @@ fn fails(launch: &Launch, reason: &str) -> Finished {
     let last = finished.stderr.lines().last().unwrap_or_default();
     assert!(last.starts_with("kuma-prometheus-sd: "), "{last}");
     assert!(last.contains(reason), "{reason}: {last}");
-    assert_eq!(
-        finished.stderr.matches(reason).count(),
-        1,
-        "{}",
-        finished.stderr
-    );
-    assert!(
-        !finished.stderr.contains("next attempt"),
-        "{}",
-        finished.stderr
-    );
+    assert_eq!(finished.stderr.matches(reason).count(), 1, "{}", finished.stderr);
+    assert!(!finished.stderr.contains("next attempt"), "{}", finished.stderr);
     finished
 }
 
@@ -70,24 +58,21 @@ fn files(launch: &Launch) -> Vec<String> {
 
 #[test]
 fn the_first_list_is_written() {
-    at_once(
-        [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12],
-        |kuma| {
-            let plane = ControlPlane::serving(kuma, &backends(3));
-            let launch = once(&format!("http://{}", plane.api().address()));
-            let finished = succeeds(&launch);
-            let api_version = match kuma {
-                KumaVersion::V0_7 => ApiVersion::V1Alpha1,
-                _ => ApiVersion::V1,
-            };
-            let written = fs::read_to_string(launch.output_path()).unwrap();
-            assert_eq!(written, file(api_version, &backends(3)));
-            assert_eq!(files(&launch), ["kuma.file_sd.json"]);
-            assert_eq!(finished.stdout, "");
-            let text = "wrote 3 targets: 3 added";
-            finished.told(text);
-        },
-    );
+    at_once([KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12], |kuma| {
+        let plane = ControlPlane::serving(kuma, &backends(3));
+        let launch = once(&format!("http://{}", plane.api().address()));
+        let finished = succeeds(&launch);
+        let api_version = match kuma {
+            KumaVersion::V0_7 => ApiVersion::V1Alpha1,
+            _ => ApiVersion::V1,
+        };
+        let written = fs::read_to_string(launch.output_path()).unwrap();
+        assert_eq!(written, file(api_version, &backends(3)));
+        assert_eq!(files(&launch), ["kuma.file_sd.json"]);
+        assert_eq!(finished.stdout, "");
+        let text = "wrote 3 targets: 3 added";
+        finished.told(text);
+    });
 }
 
 #[test]
@@ -98,10 +83,7 @@ fn over_grpc_a_newer_list_takes_the_place_of_the_first() {
     let process = launch.start();
     plane.events().expect_request(SOON);
     for count in [1, 2] {
-        let list = backends(count)
-            .into_iter()
-            .map(Resource::Dataplane)
-            .collect();
+        let list = backends(count).into_iter().map(Resource::Dataplane).collect();
         let version = count.to_string();
         plane.respond(&version, &version, ApiVersion::V1.type_url(), list);
         if count == 1 {
@@ -111,10 +93,7 @@ fn over_grpc_a_newer_list_takes_the_place_of_the_first() {
     }
     let finished = process.finish();
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert_eq!(
-        fs::read_to_string(launch.output_path()).unwrap(),
-        file_v1(&backends(2))
-    );
+    assert_eq!(fs::read_to_string(launch.output_path()).unwrap(), file_v1(&backends(2)));
     finished.told("wrote 2 targets: 2 added");
 }
 
@@ -123,9 +102,8 @@ fn the_first_list_is_printed_and_nothing_else_goes_to_stdout() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     for mesh in [backends(0), backends(3)] {
         plane.publish(&mesh);
-        let launch = once(&plane.grpc_url())
-            .argument("--output-file=-")
-            .argument("--log-level=debug");
+        let launch =
+            once(&plane.grpc_url()).argument("--output-file=-").argument("--log-level=debug");
         let finished = succeeds(&launch);
         assert_eq!(finished.stdout, file_v1(&mesh));
         finished.told("stdout: wrote ");
@@ -152,10 +130,7 @@ fn it_ends_where_the_control_plane_has_nothing_new() {
     let silent = once(&plane.grpc_url());
     let unchanging = ControlPlane::start(KumaVersion::V2_12);
     for _ in 0..20 {
-        unchanging.answer_http(HttpAnswer::with_body(
-            304,
-            kuma_stand_in::Body::Full(Vec::new()),
-        ));
+        unchanging.answer_http(HttpAnswer::with_body(304, kuma_stand_in::Body::Full(Vec::new())));
     }
     let polled = once(&unchanging.http_url());
     at_once([silent, polled], |launch| {
@@ -184,10 +159,7 @@ fn it_ends_at_the_first_error() {
     let cases = [
         (http(away), "Connection refused"),
         (format!("grpc://127.0.0.1:{away}"), "Connection refused"),
-        (
-            "grpc://does-not-resolve.invalid".to_owned(),
-            "DNS resolution failed",
-        ),
+        ("grpc://does-not-resolve.invalid".to_owned(), "DNS resolution failed"),
         (http(hangs_up.port()), "no connection: "),
         (http(mail.port()), "no connection: "),
         (refuses.http_url(), "status 401: "),
@@ -217,10 +189,7 @@ fn a_list_that_cannot_be_used_is_an_error_and_a_skipped_target_is_a_warning() {
         let finished = succeeds(&launch);
         let warning = "WARN ] skipped 1 target without an address: ";
         finished.told(warning);
-        assert_eq!(
-            fs::read_to_string(launch.output_path()).unwrap(),
-            file_v1(&backends(1))
-        );
+        assert_eq!(fs::read_to_string(launch.output_path()).unwrap(), file_v1(&backends(1)));
     }
 }
 
@@ -229,18 +198,12 @@ fn a_file_that_cannot_be_written_is_an_error() {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     let launch = once(&plane.grpc_url());
     let folder = "/proc/no-such/kuma.file_sd.json";
-    fails(
-        &launch.clone().output(folder),
-        "cannot make the directory /proc/no-such: No such file",
-    );
+    fails(&launch.clone().output(folder), "cannot make the directory /proc/no-such: No such file");
 
     let daemon = Launch::follow(&plane.grpc_url()).output(launch.output_path());
     let daemon = daemon.start();
     daemon.wait_for_file(EMPTY);
-    fails(
-        &launch,
-        "another kuma-prometheus-sd writes this output (process ",
-    );
+    fails(&launch, "another kuma-prometheus-sd writes this output (process ");
     daemon.terminate();
     succeeds(&launch);
 }
@@ -260,22 +223,13 @@ fn a_full_disk_is_an_error_unless_the_file_is_right_already() {
     succeeds(&launch);
     plane.publish(&backends(2));
     fails(&launch, "No space left on device");
-    assert_eq!(
-        fs::read_to_string(launch.output_path()).unwrap(),
-        file_v1(&backends(1))
-    );
+    assert_eq!(fs::read_to_string(launch.output_path()).unwrap(), file_v1(&backends(1)));
 }
 
 /// Runs it with another stdout.
 fn printed_to(launch: &Launch, stdout: impl Into<Stdio>) -> Output {
     let mut command = launch.command();
-    command
-        .stdout(stdout)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap()
+    command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
 }
 
 #[test]
@@ -288,10 +242,7 @@ fn a_stdout_that_cannot_be_written_is_an_error() {
         Stdio::from(writer)
     };
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
-    for (stdout, reason) in [
-        (closed(), "Broken pipe"),
-        (full(), "No space left on device"),
-    ] {
+    for (stdout, reason) in [(closed(), "Broken pipe"), (full(), "No space left on device")] {
         let output = printed_to(&launch, stdout);
         assert_eq!(output.status.code(), Some(1));
         let log = String::from_utf8(output.stderr).unwrap();
@@ -305,9 +256,7 @@ fn a_stdout_that_cannot_be_written_is_an_error() {
 #[test]
 fn a_stdout_that_is_not_read_is_waited_for_until_the_timeout() {
     let plane = ControlPlane::serving(KumaVersion::V2_12, &lists::list(1, 2000));
-    let launch = once(&plane.grpc_url())
-        .argument("--output-file=-")
-        .argument("--timeout=6s");
+    let launch = once(&plane.grpc_url()).argument("--output-file=-").argument("--timeout=6s");
     let (mut reader, writer) = pipe().unwrap();
     let output = printed_to(&launch, writer);
     assert_eq!(output.status.code(), Some(1));

@@ -13,10 +13,7 @@ fn files_for_tls_that_cannot_be_read_are_warned_of_with_plaintext_too() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     for flags in [
         &["--ca-cert-file=missing.pem"][..],
-        &[
-            "--client-cert-file=missing.pem",
-            "--client-key-file=key.pem",
-        ],
+        &["--client-cert-file=missing.pem", "--client-key-file=key.pem"],
     ] {
         let launch = Launch::follow(&plane.grpc_url()).arguments(flags.iter().copied());
         let daemon = launch.start();
@@ -32,9 +29,8 @@ fn files_for_tls_that_cannot_be_read_are_warned_of_with_plaintext_too() {
 #[test]
 fn a_file_for_tls_that_cannot_be_read_to_its_end_holds_up_neither() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let launch = Launch::follow(&plane.grpc_url())
-        .argument("--ca-cert-file=fifo")
-        .prelude("mkfifo fifo");
+    let launch =
+        Launch::follow(&plane.grpc_url()).argument("--ca-cert-file=fifo").prelude("mkfifo fifo");
     let daemon = launch.start();
     daemon.wait_for_file(EMPTY);
     daemon.terminate();

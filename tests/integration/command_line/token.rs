@@ -44,11 +44,9 @@ fn the_token_goes_to_config_of_the_api_server_and_nowhere_else() {
                     let http = request.http.unwrap_or_default();
                     assert_eq!(http.header("authorization"), None);
                 }
-                Event::Http {
-                    server: Server::Mads,
-                    request,
-                    ..
-                } => panic!("asked of MADS: {request:?}"),
+                Event::Http { server: Server::Mads, request, .. } => {
+                    panic!("asked of MADS: {request:?}")
+                }
                 _ => {}
             }
         }
@@ -66,10 +64,7 @@ fn the_token_is_in_no_log() {
         let daemon = with_token(launch, TOKEN).start();
         daemon.wait_for_file(EMPTY);
         let log = daemon.terminate().stderr;
-        assert!(
-            log.contains("Request {"),
-            "it has nothing of what it must hide"
-        );
+        assert!(log.contains("Request {"), "it has nothing of what it must hide");
         assert!(!shows(&log, TOKEN), "{log}");
     }
 }
@@ -124,10 +119,7 @@ fn a_token_that_cannot_be_used_is_reported_by_its_file_and_read_again() {
         (Some(b""), "it is empty"),
         (Some(b" \n"), "it is empty"),
         (Some(b"open sesame"), "not a valid bearer token"),
-        (
-            Some(b"open-sesame\r\nx-other: header"),
-            "not a valid bearer token",
-        ),
+        (Some(b"open-sesame\r\nx-other: header"), "not a valid bearer token"),
         (Some(b"\xff\xfeopen-sesame"), ""),
     ];
     at_once(cases, |(content, expected)| {

@@ -17,14 +17,9 @@ fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
     let catalog = json!({"apis": {"monitoringAssignment": {"url": "localhost:5676"}}});
     let disabled = json!({"monitoringAssignmentServer": {"enabled": false, "port": 1}});
     let not_utf8 = b"{\"a\":\"\xff\xfe\"".to_vec();
-    let cut = Body::Truncated {
-        sent: b"{\"monitoringAssignmentServer\":".to_vec(),
-        promised: 1000,
-    };
-    let begun = Body::Drip {
-        bytes: b"{}".to_vec(),
-        pause: SOON * 10,
-    };
+    let cut =
+        Body::Truncated { sent: b"{\"monitoringAssignmentServer\":".to_vec(), promised: 1000 };
+    let begun = Body::Drip { bytes: b"{}".to_vec(), pause: SOON * 10 };
     let mut answers = vec![
         (
             "/catalog",
@@ -58,42 +53,29 @@ fn useless_answers(elsewhere: &str) -> Vec<(&'static str, HttpAnswer, String)> {
 #[test]
 fn an_answer_without_an_endpoint_is_reported_and_asked_for_again() {
     let elsewhere = ControlPlane::start(KumaVersion::V2_6);
-    at_once(
-        useless_answers(&elsewhere.api_url()),
-        |(path, answer, text)| {
-            let plane = ControlPlane::start(KumaVersion::V2_6);
-            plane.api().set(path, answer);
-            let daemon = Launch::follow(&plane.api_url()).start();
-            let line = daemon.wait_for_trouble();
-            let text = format!("GET {}{path}: {text}", plane.api_url());
-            assert!(line.contains(&text), "{text:?}: {line}");
-            assert_eq!(daemon.file(), None);
-            // As the API server of a Kuma answers.
-            plane.upgrade_to(KumaVersion::V2_6);
-            daemon.wait_for_file(EMPTY);
-        },
-    );
-    assert_eq!(
-        elsewhere.events().seen().len(),
-        0,
-        "{:?}",
-        elsewhere.events()
-    );
+    at_once(useless_answers(&elsewhere.api_url()), |(path, answer, text)| {
+        let plane = ControlPlane::start(KumaVersion::V2_6);
+        plane.api().set(path, answer);
+        let daemon = Launch::follow(&plane.api_url()).start();
+        let line = daemon.wait_for_trouble();
+        let text = format!("GET {}{path}: {text}", plane.api_url());
+        assert!(line.contains(&text), "{text:?}: {line}");
+        assert_eq!(daemon.file(), None);
+        // As the API server of a Kuma answers.
+        plane.upgrade_to(KumaVersion::V2_6);
+        daemon.wait_for_file(EMPTY);
+    });
+    assert_eq!(elsewhere.events().seen().len(), 0, "{:?}", elsewhere.events());
 }
 
 #[test]
 fn an_api_server_below_a_path_is_asked_there() {
     let plane = ControlPlane::start(KumaVersion::V2_6);
     let config = json!({"monitoringAssignmentServer": {"port": plane.port()}});
-    plane
-        .api()
-        .set("/kuma/cp/config", HttpAnswer::json(200, &config));
+    plane.api().set("/kuma/cp/config", HttpAnswer::json(200, &config));
     let daemon = Launch::follow(&format!("{}/kuma/cp/", plane.api_url())).start();
     daemon.wait_for_log("as /config of the API server says");
-    let paths: Vec<_> = asked(&plane)
-        .into_iter()
-        .map(|(_, request)| request.target)
-        .collect();
+    let paths: Vec<_> = asked(&plane).into_iter().map(|(_, request)| request.target).collect();
     assert_eq!(paths, ["/kuma/cp/catalog", "/kuma/cp/config"]);
 }
 
@@ -159,10 +141,7 @@ fn a_global_control_plane_is_named_where_mads_is_not_reached() {
 fn targets_without_a_service_are_counted_by_the_daemon_and_by_check() {
     let plane = ControlPlane::serving(
         KumaVersion::V2_12,
-        &[
-            backend(0),
-            Dataplane::new("unknown", "dp-1", "10.0.0.9:5670"),
-        ],
+        &[backend(0), Dataplane::new("unknown", "dp-1", "10.0.0.9:5670")],
     );
     let text = "1 of 2 targets have the service `unknown`; label their Dataplanes with \
                 kuma.io/workload";

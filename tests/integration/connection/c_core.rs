@@ -12,10 +12,7 @@ fn runs_c_core(daemon: &Daemon) -> bool {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.process())).unwrap();
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     let names: Vec<String> = names.collect();
-    assert!(
-        names.iter().any(|name| name.trim() == "receiver"),
-        "{names:?}"
-    );
+    assert!(names.iter().any(|name| name.trim() == "receiver"), "{names:?}");
     names.iter().any(|name| name.starts_with("grpc"))
 }
 

@@ -74,13 +74,7 @@ fn the_first_request_names_client_and_type_and_gets_the_first_list(source: Sourc
 fn each_list_replaces_the_one_before(source: Source) {
     let peer = Peer::start(source);
     let daemon = peer.start_with_old_file();
-    let lists = [
-        Vec::new(),
-        backends(2),
-        vec![backend(7)],
-        backends(5),
-        Vec::new(),
-    ];
+    let lists = [Vec::new(), backends(2), vec![backend(7)], backends(5), Vec::new()];
     for (list, version) in lists.iter().zip(["1", "2", "3", "4", "5"]) {
         peer.answer(version, list);
         peer.expect_accepted(version);
@@ -94,10 +88,7 @@ fn a_rejected_list_leaves_the_last_good_one_until_the_next(source: Source) {
     peer.answer("good", &backends(2));
     peer.expect_accepted("good");
     daemon.wait_for_file(&peer.file(&backends(2)));
-    let mixed = vec![
-        Resource::Dataplane(backend(9)),
-        Resource::undecodable(peer.api_version()),
-    ];
+    let mixed = vec![Resource::Dataplane(backend(9)), Resource::undecodable(peer.api_version())];
     peer.answer_with("bad", mixed);
     if let Some(reason) = peer.expect_rejected("good") {
         // The control plane sends resources in any order.
@@ -138,11 +129,7 @@ fn a_first_list_that_is_rejected_leaves_the_old_file(source: Source) {
     let foreign = raw(empty, &[], json!({"@type": empty}));
     for (response_type, resources, text) in [
         (other, vec![], format!("unexpected type {other:?}")),
-        (
-            type_url,
-            vec![foreign],
-            format!("resource 0 has the unexpected type {empty:?}"),
-        ),
+        (type_url, vec![foreign], format!("resource 0 has the unexpected type {empty:?}")),
         (type_url, vec![cut], "resource 0 cannot be decoded".into()),
     ] {
         let peer = Peer::start(source);
@@ -209,11 +196,7 @@ fn a_fault_of_the_server_is_reported_and_recovered_from(source: Source) {
     for (http, grpc_status, text) in [
         (HttpAnswer::error(500, "Broken", "so it is"), 13, "Broken"),
         (HttpAnswer::error(429, "Busy", "so it is"), 8, "Busy"),
-        (
-            HttpAnswer::new(200, "application/json", cut),
-            0,
-            "cannot be decoded",
-        ),
+        (HttpAnswer::new(200, "application/json", cut), 0, "cannot be decoded"),
     ] {
         match (peer.is_http(), grpc_status) {
             (true, _) => peer.plane.answer_http(http),

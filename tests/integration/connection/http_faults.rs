@@ -34,10 +34,7 @@ fn one_connection_carries_all_polls() {
         })
         .collect();
     assert!(streams.len() >= 3);
-    assert!(
-        streams.iter().all(|stream| *stream == streams[0]),
-        "{streams:?}"
-    );
+    assert!(streams.iter().all(|stream| *stream == streams[0]), "{streams:?}");
 }
 
 /// The times between so many polls that are each answered at once.

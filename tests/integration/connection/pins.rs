@@ -12,12 +12,7 @@ fn what_is_pinned_is_the_only_one_that_is_spoken() {
     for (pin, kuma, transport, api_version) in [
         ("--transport=http", KumaVersion::V2_6, Transport::Http, v1),
         ("--api-version=auto", KumaVersion::V1_2, Transport::Grpc, v1),
-        (
-            "--api-version=v1alpha1",
-            KumaVersion::V1_2,
-            Transport::Grpc,
-            v1alpha1,
-        ),
+        ("--api-version=v1alpha1", KumaVersion::V1_2, Transport::Grpc, v1alpha1),
     ] {
         let plane = ControlPlane::start(kuma);
         let daemon = Launch::follow(&plane.grpc_url()).argument(pin).start();

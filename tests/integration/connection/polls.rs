@@ -52,14 +52,9 @@ fn a_poll_that_a_proxy_cuts_is_no_outage_and_the_next_ones_ask_for_less() {
         daemon.wait_for_file(&file_v1(&[backend(0)]));
         // What counts is how long the poll was held.
         thread::sleep(Duration::from_secs(2));
-        peer.plane
-            .answer_http(HttpAnswer::new(status, "text/html", "<html>timeout</html>"));
+        peer.plane.answer_http(HttpAnswer::new(status, "text/html", "<html>timeout</html>"));
         let next = peer.expect_accepted("1");
-        assert!(
-            (FIRST_HOLD..LATER_HOLD / 2).contains(&hold(&next)),
-            "{:?}",
-            hold(&next)
-        );
+        assert!((FIRST_HOLD..LATER_HOLD / 2).contains(&hold(&next)), "{:?}", hold(&next));
         peer.answer("2", &[backend(1)]);
         peer.expect_accepted("2");
         daemon.wait_for_file(&file_v1(&[backend(1)]));
@@ -73,10 +68,7 @@ fn a_connection_outlasts_the_pauses_between_rejected_lists() {
     let daemon = peer.start_with_old_file();
     // The seventh pause is longer than the HTTP library keeps an idle connection by itself.
     for number in 0..8 {
-        peer.answer_with(
-            &number.to_string(),
-            vec![Resource::undecodable(peer.api_version())],
-        );
+        peer.answer_with(&number.to_string(), vec![Resource::undecodable(peer.api_version())]);
         peer.expect_rejected("");
     }
     peer.answer("good", &[backend(0)]);

@@ -31,10 +31,7 @@ fn the_api_server_and_both_transports_are_reached_through_the_proxy() {
         daemon.wait_for_file(EMPTY);
         let requests = proxy.requests();
         assert_eq!(requests[0], format!("CONNECT cp.invalid:{API_PORT}"));
-        assert!(
-            requests.contains(&format!("CONNECT {mads}")),
-            "{requests:?}"
-        );
+        assert!(requests.contains(&format!("CONNECT {mads}")), "{requests:?}");
         assert_eq!(daemon.lines_with("no connection"), 0);
         let spoken = match kuma {
             KumaVersion::V0_7 => ApiVersion::V1Alpha1,
@@ -87,10 +84,7 @@ fn a_proxy_that_opens_no_tunnel_is_reported_and_tried_again() {
     let refusing =
         Proxy::that_refuses("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
     let hanging_up = ForeignServer::that_hangs_up();
-    let [refusing, hanging_up] = [
-        refusing.authority(),
-        format!("127.0.0.1:{}", hanging_up.port()),
-    ];
+    let [refusing, hanging_up] = [refusing.authority(), format!("127.0.0.1:{}", hanging_up.port())];
     let cases = [
         ("http", &*refusing, "503"),
         ("grpc", &refusing, "503"),
@@ -181,9 +175,7 @@ fn whether_there_is_a_proxy_is_decided_once_for_both_transports() {
         let proxy = Proxy::to_usual_ports(&plane);
         let launch = variables
             .iter()
-            .fold(launch(&proxy), |launch, (name, value)| {
-                launch.variable(name, value)
-            });
+            .fold(launch(&proxy), |launch, (name, value)| launch.variable(name, value));
         let daemon = launch.start();
         daemon.wait_for_log("over gRPC v1");
         daemon.wait_for_file(EMPTY);

@@ -40,10 +40,8 @@ fn a_body_that_falls_silent_is_given_up_after_30_seconds() {
     at_once(ways, |(is_tls, is_proxied)| {
         let authority = Authority::new("the authority");
         let identity = authority.server(&["cp.invalid", "127.0.0.1"], Validity::Valid);
-        let plan = Plan {
-            tls: is_tls.then(|| Tls::new(&identity)),
-            ..Plan::new(KumaVersion::V2_12)
-        };
+        let plan =
+            Plan { tls: is_tls.then(|| Tls::new(&identity)), ..Plan::new(KumaVersion::V2_12) };
         let plane = plan.start().expect("a free port");
         plane.publish(&[backend(0)]);
         let proxy = Proxy::start(&[]);
@@ -72,10 +70,7 @@ fn a_body_that_falls_silent_is_given_up_after_30_seconds() {
         assert!(line.contains(&format!("POST {address}/")), "{line}");
         let text = format!("{way}: the answer broke off: no more of it came within 30 s;");
         assert!(line.contains(&text), "{text:?}: {line}");
-        assert!(
-            (SILENCE_LIMIT..SILENCE_LIMIT + SLACK).contains(&silence),
-            "{silence:?}"
-        );
+        assert!((SILENCE_LIMIT..SILENCE_LIMIT + SLACK).contains(&silence), "{silence:?}");
         assert_eq!(daemon.file(), Some(file_v1(&[backend(0)])));
         plane.publish(&[backend(1)]);
         daemon.wait_for_file(&file_v1(&[backend(1)]));

@@ -42,11 +42,7 @@ fn api_version(kuma: KumaVersion) -> ApiVersion {
 
 /// The transport that the daemon uses with a version of Kuma.
 fn transport(kuma: KumaVersion) -> Transport {
-    if kuma.serves().grpc() {
-        Transport::Grpc
-    } else {
-        Transport::Http
-    }
+    if kuma.serves().grpc() { Transport::Grpc } else { Transport::Http }
 }
 
 /// So many targets each list has.

@@ -114,10 +114,7 @@ impl Unreachable {
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
         let queued: Vec<TcpStream> = (0..10_000).map_while(connect).collect();
         assert!(queued.len() < 10_000, "its queue has no end");
-        Unreachable {
-            _listener: listener,
-            _queued: queued,
-        }
+        Unreachable { _listener: listener, _queued: queued }
     }
 }
 
@@ -187,9 +184,7 @@ fn a_control_plane_that_restarts_at_once_costs_one_short_pause() {
         daemon.wait_for_file(&file_v1(&backends(count)));
         plane.restart();
         let line = daemon.wait_for_log_count("next attempt in", count);
-        let pause = line
-            .rsplit_once("in ")
-            .and_then(|(_, pause)| pause.strip_suffix(" s"));
+        let pause = line.rsplit_once("in ").and_then(|(_, pause)| pause.strip_suffix(" s"));
         let seconds: f64 = pause.and_then(|pause| pause.parse().ok()).expect(&line);
         assert!((0.2..=2.0).contains(&seconds), "{line}");
     }

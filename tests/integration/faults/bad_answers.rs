@@ -44,10 +44,7 @@ fn over_http(name: &str, answer: HttpAnswer) -> Bad {
 
 /// The list that the daemon has already, under another version.
 fn same_list() -> HttpAnswer {
-    let resources: Vec<_> = lists::list(1, TARGETS)
-        .iter()
-        .map(Dataplane::to_json)
-        .collect();
+    let resources: Vec<_> = lists::list(1, TARGETS).iter().map(Dataplane::to_json).collect();
     let body = serde_json::json!({
         "version_info": "again",
         "type_url": ApiVersion::V1.type_url(),
@@ -67,11 +64,7 @@ fn no_lists() -> Vec<(&'static str, HttpAnswer, &'static str)> {
             HttpAnswer::new(500, "text/plain", "upstream\nis\u{1b}[2J gone"),
             "status 500: upstream is\\u{1b}[2J gone",
         ),
-        (
-            "502 without a body",
-            HttpAnswer::with_body(502, Body::Full(Vec::new())),
-            "status 502;",
-        ),
+        ("502 without a body", HttpAnswer::with_body(502, Body::Full(Vec::new())), "status 502;"),
         (
             "a redirect",
             HttpAnswer::redirect(307, "http://127.0.0.1:9/elsewhere"),
@@ -82,11 +75,7 @@ fn no_lists() -> Vec<(&'static str, HttpAnswer, &'static str)> {
             HttpAnswer::new(200, "text/html", "<html>Log in</html>"),
             "the answer cannot be decoded: ",
         ),
-        (
-            "nothing",
-            HttpAnswer::new(200, "application/json", ""),
-            "the answer cannot be decoded: ",
-        ),
+        ("nothing", HttpAnswer::new(200, "application/json", ""), "the answer cannot be decoded: "),
         (
             "an array",
             HttpAnswer::new(200, "application/json", "[]"),
@@ -99,13 +88,7 @@ fn no_lists() -> Vec<(&'static str, HttpAnswer, &'static str)> {
         ),
         (
             "a list that is cut",
-            HttpAnswer::with_body(
-                200,
-                Body::Truncated {
-                    sent: half,
-                    promised: 4096,
-                },
-            ),
+            HttpAnswer::with_body(200, Body::Truncated { sent: half, promised: 4096 }),
             "POST http://",
         ),
         (
@@ -120,20 +103,13 @@ fn no_lists() -> Vec<(&'static str, HttpAnswer, &'static str)> {
             HttpAnswer::Raw(b"HTTP/1.1 200 OK\r\nContent-Type: appl".to_vec()),
             "POST http://",
         ),
-        (
-            "no HTTP",
-            HttpAnswer::Raw(b"220 mail.example ESMTP\r\n".to_vec()),
-            "POST http://",
-        ),
+        ("no HTTP", HttpAnswer::Raw(b"220 mail.example ESMTP\r\n".to_vec()), "POST http://"),
         ("not a word", HttpAnswer::Raw(Vec::new()), "POST http://"),
         (
             "a length over the limit",
             HttpAnswer::with_body(
                 200,
-                Body::Truncated {
-                    sent: b"{".to_vec(),
-                    promised: (256 << 20) + 1,
-                },
+                Body::Truncated { sent: b"{".to_vec(), promised: (256 << 20) + 1 },
             ),
             "the response is larger than the limit of 256 MiB",
         ),
@@ -150,28 +126,16 @@ fn http_answers() -> Vec<Bad> {
         "type_url": type_url,
         "resources": [{"@type": type_url, "targets": "none"}],
     });
-    let drip = Body::Drip {
-        bytes: vec![b' '; 1 << 20],
-        pause: Duration::from_millis(50),
-    };
+    let drip = Body::Drip { bytes: vec![b' '; 1 << 20], pause: Duration::from_millis(50) };
     let mut bad: Vec<Bad> = no_lists()
         .into_iter()
-        .map(|(name, answer, told)| Bad {
-            told: Some(told),
-            ..over_http(name, answer)
-        })
+        .map(|(name, answer, told)| Bad { told: Some(told), ..over_http(name, answer) })
         .collect();
     bad.extend([
-        over_http(
-            "nothing new, at once",
-            HttpAnswer::with_body(304, Body::Full(Vec::new())),
-        ),
+        over_http("nothing new, at once", HttpAnswer::with_body(304, Body::Full(Vec::new()))),
         over_http("the same list, at once", same_list()),
         over_http("another type", HttpAnswer::json(200, &other)),
-        over_http(
-            "a list that cannot be decoded",
-            HttpAnswer::json(200, &undecodable),
-        ),
+        over_http("a list that cannot be decoded", HttpAnswer::json(200, &undecodable)),
         Bad {
             // Whoever drips is restarted: the rest of its answer is waited for otherwise.
             end: |plane| {
@@ -215,9 +179,7 @@ fn grpc_streams() -> Vec<Bad> {
             "a slow drip",
             Box::new(|plane| {
                 let pause = Duration::from_millis(100);
-                plane
-                    .fault_proxy()
-                    .set_fault(Fault::Slow { bytes: 1, pause });
+                plane.fault_proxy().set_fault(Fault::Slow { bytes: 1, pause });
                 plane.publish(&lists::list(1, TARGETS));
             }),
             heal,
@@ -271,10 +233,7 @@ fn passes(bad: &Bad) {
     assert_eq!(daemon.file(), Some(lists::file(1, TARGETS)), "{fault}");
     if let Some(told) = bad.told {
         let line = daemon.wait_for_trouble();
-        assert!(
-            line.contains(" WARN ] ") && line.contains(told),
-            "{fault}: {line}"
-        );
+        assert!(line.contains(" WARN ] ") && line.contains(told), "{fault}: {line}");
         assert!(line.contains("the file stays as it is"), "{fault}: {line}");
     }
 

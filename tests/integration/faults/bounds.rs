@@ -50,17 +50,9 @@ type Case = (&'static str, fn() -> Vec<u8>, &'static str);
 #[test]
 fn a_small_message_that_would_become_huge_is_rejected_before_it_does() {
     let cases: [Case; 3] = [
-        (
-            "a long label",
-            long_label,
-            "the list would take more than 512 MiB",
-        ),
+        ("a long label", long_label, "the list would take more than 512 MiB"),
         ("empty targets", empty_targets, "more than 24000000 fields"),
-        (
-            "empty resources",
-            empty_resources,
-            "resource 0 has the unexpected type \"\"",
-        ),
+        ("empty resources", empty_resources, "resource 0 has the unexpected type \"\""),
     ];
     for (name, message, reason) in cases {
         let (plane, daemon) = following_list_of(KumaVersion::V2_6, 3);
@@ -70,11 +62,7 @@ fn a_small_message_that_would_become_huge_is_rejected_before_it_does() {
         assert_eq!(plane.send_bytes(&message), 1);
         let line = daemon.wait_for_log("rejected a response, so the last good list stays: ");
         let peak = daemon.figures().peak_kib >> 10;
-        println!(
-            "{name}: {} bytes, {} MiB more at the peak",
-            message.len(),
-            peak - before
-        );
+        println!("{name}: {} bytes, {} MiB more at the peak", message.len(), peak - before);
         assert!(line.contains(reason), "{line}");
         let nack = plane.events().expect("a NACK", SOON, |event| match event {
             Event::Request(request) => request.error_detail.clone(),

@@ -106,10 +106,7 @@ fn a_full_disk_is_found_by_check_and_shown_in_the_status() {
     fillers.retain(|filler| File::create(filler).is_ok());
     let finished = check();
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
-    let text = format!(
-        "cannot write to {}: No space left on device",
-        disk.display()
-    );
+    let text = format!("cannot write to {}: No space left on device", disk.display());
     assert!(finished.stdout.contains(&text), "{}", finished.stdout);
     running.terminate();
     assert_eq!(check().code, Some(1));
@@ -133,9 +130,7 @@ fn a_disk_that_becomes_read_only_gets_the_newest_list_later() {
     };
     let path = disk.display();
     let make_ill = || {
-        shell(&format!(
-            "mount --bind {path} {path} && mount -o remount,bind,ro {path}"
-        ));
+        shell(&format!("mount --bind {path} {path} && mount -o remount,bind,ro {path}"));
     };
     let heal = || shell(&format!("umount --lazy {path}"));
     is_endured(&disk, "Read-only file system", make_ill, heal);

@@ -24,15 +24,7 @@ fn as_process_1_it_reaps_the_orphans_that_it_inherits() {
     let fifo = folder.join("fifo");
     let orphaned = "mkfifo \"$1\" && { sh -c 'read line <\"$1\"' sh \"$1\" & }";
     let status = Command::new("nsenter")
-        .args([
-            "--target",
-            &id.to_string(),
-            "--pid",
-            "sh",
-            "-c",
-            orphaned,
-            "sh",
-        ])
+        .args(["--target", &id.to_string(), "--pid", "sh", "-c", orphaned, "sh"])
         .arg(&fifo)
         .status()
         .expect("nsenter can be run");
@@ -51,9 +43,7 @@ fn as_process_1_it_reaps_the_orphans_that_it_inherits() {
 /// A child of any thread of a process.
 fn child_of(parent: u32) -> Option<u32> {
     let threads = fs::read_dir(format!("/proc/{parent}/task")).ok()?;
-    let mut children = threads
-        .flatten()
-        .map(|thread| thread.path().join("children"));
+    let mut children = threads.flatten().map(|thread| thread.path().join("children"));
     children.find_map(|path| {
         let children = fs::read_to_string(path).ok()?;
         children.split_whitespace().next()?.parse().ok()

@@ -64,11 +64,7 @@ impl Fleet {
             launch.argument(format!("--name={}", name(number))).start()
         };
         let daemons = (0..DAEMONS).map(start).collect();
-        let fleet = Fleet {
-            plane,
-            daemons,
-            _only: only,
-        };
+        let fleet = Fleet { plane, daemons, _only: only };
         fleet.requests_of_all("an ACK", |request| !request.nonce.is_empty());
         fleet
     }
@@ -104,10 +100,7 @@ impl Fleet {
 
     /// Sends SIGHUP to all daemons, by one command.
     fn hang_up(&self) {
-        let processes = self
-            .daemons
-            .iter()
-            .map(|daemon| daemon.process().to_string());
+        let processes = self.daemons.iter().map(|daemon| daemon.process().to_string());
         let status = Command::new("kill").arg("-HUP").args(processes).status();
         assert!(status.expect("kill can be run").success());
     }

@@ -91,10 +91,7 @@ fn a_thousand_equal_lists_a_second_change_nothing() {
         plane.publish(&lists::list(1, TARGETS));
         expect_settled(&plane);
         assert_eq!(written(daemon.output_path()), before.0, "{kuma}");
-        println!(
-            "{kuma}: {last} lists published, {} requests",
-            accepted(&plane)
-        );
+        println!("{kuma}: {last} lists published, {} requests", accepted(&plane));
         assert_small(&daemon, before.1, lines);
     });
 }

@@ -36,13 +36,8 @@ impl Traced {
             .argument("--log-level=info")
             .argument(LISTEN)
             .variable("PATH", env::var_os("PATH").unwrap_or_default())
-            .prelude(&format!(
-                "exec strace -f -y -s 16 {options} -o trace \"$0\" \"$@\""
-            ));
-        let mut traced = Traced {
-            daemon: launch.start(),
-            launch,
-        };
+            .prelude(&format!("exec strace -f -y -s 16 {options} -o trace \"$0\" \"$@\""));
+        let mut traced = Traced { daemon: launch.start(), launch };
         let has_text = |traced: &Traced| traced.daemon.log().contains(text);
         wait_until(SOON, || has_text(&traced) || !traced.daemon.is_running());
         if traced.trace().is_empty() {
@@ -62,9 +57,7 @@ impl Traced {
         for line in trace.lines() {
             let thread = line.split(' ').next().unwrap_or_default();
             let resumed = line.split_once(" resumed>");
-            let beginning = resumed
-                .and_then(|_| begun.remove(thread))
-                .unwrap_or_default();
+            let beginning = resumed.and_then(|_| begun.remove(thread)).unwrap_or_default();
             if let Some(beginning) = line.strip_suffix(" <unfinished ...>") {
                 begun.insert(thread, beginning);
                 continue;
@@ -167,10 +160,7 @@ fn a_flush_of_the_folder_that_fails_is_repeated_until_it_works() {
         return;
     };
     let log = traced.daemon.log();
-    assert!(
-        log.contains("cannot write the file: cannot flush the directory "),
-        "{log}"
-    );
+    assert!(log.contains("cannot write the file: cannot flush the directory "), "{log}");
     // EIO, whatever the libc calls it.
     assert!(log.contains("(os error 5)"), "{log}");
     assert_eq!(traced.daemon.file(), Some(lists::file(1, 50)));
@@ -212,13 +202,8 @@ fn a_large_file_on_a_slow_disk_is_written_in_parts_and_passes_for_no_hang() {
     assert_eq!(traced.daemon.file(), Some(mesh::file_v1(&mesh)));
     let (log, trace) = (traced.daemon.log(), traced.trace());
     assert!(!log.contains("the writer thread is"), "{log}");
-    let expected = [
-        "flush the file",
-        "flush the file",
-        "flush the file",
-        "rename",
-        "flush the folder",
-    ];
+    let expected =
+        ["flush the file", "flush the file", "flush the file", "rename", "flush the folder"];
     assert_eq!(acts(&trace), expected, "{trace}");
     let written = |line: &str| -> Option<usize> {
         let is_file = line.contains(" write(") && line.contains(".tmp>");

@@ -56,9 +56,7 @@ impl Lease {
         };
         let mut line = String::new();
         let stdout = holder.stdout.take().expect("it is piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("it can be read");
+        BufReader::new(stdout).read_line(&mut line).expect("it can be read");
         let lease = Lease { holder };
         if line.is_empty() {
             not_tried("this file system has no leases");
@@ -86,9 +84,7 @@ impl Drop for Lease {
 fn hanging(manager: &Manager) -> Option<(ControlPlane, Daemon, Lease)> {
     let plane = ControlPlane::serving(KumaVersion::V2_6, &lists::list(1, 3));
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
-    let launch = manager
-        .manage(launch)
-        .variable("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+    let launch = manager.manage(launch).variable("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
     let daemon = launch.start();
     daemon.wait_for_file(&lists::file(1, 3));
     expect_settled(&plane);

@@ -71,18 +71,12 @@ fn over_http_it_reaches_no_terminal_as_it_is() {
 #[test]
 fn from_the_api_server_it_reaches_no_terminal_as_it_is() {
     let documents = [
-        (
-            "/catalog",
-            json!({"apis": {"monitoringAssignment": {"url": EVIL}}}),
-        ),
+        ("/catalog", json!({"apis": {"monitoringAssignment": {"url": EVIL}}})),
         (
             "/catalog",
             json!({"apis": {"monitoringAssignment": {"url": format!("grpc://{EVIL}:5676")}}}),
         ),
-        (
-            "/config",
-            json!({"monitoringAssignmentServer": {"port": EVIL}}),
-        ),
+        ("/config", json!({"monitoringAssignmentServer": {"port": EVIL}})),
         ("/config", json!({"monitoringAssignmentServer": EVIL})),
         (
             "/config",

@@ -38,12 +38,8 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
     let mut rng = fastrand::Rng::with_seed(seed);
 
     let plane = ControlPlane::start(KumaVersion::V2_6);
-    let meshes: Vec<_> = (0..LISTS)
-        .map(|number| lists::list(number, TARGETS))
-        .collect();
-    let files: BTreeSet<String> = (0..LISTS)
-        .map(|number| lists::file(number, TARGETS))
-        .collect();
+    let meshes: Vec<_> = (0..LISTS).map(|number| lists::list(number, TARGETS)).collect();
+    let files: BTreeSet<String> = (0..LISTS).map(|number| lists::file(number, TARGETS)).collect();
     plane.publish(&meshes[0]);
     let launch = Launch::follow(&plane.grpc_url()).argument("--log-level=info");
     let daemon = launch.start();
@@ -72,10 +68,7 @@ fn killed_at_any_moment_it_leaves_a_complete_list() {
         killed.with_leftovers,
         seen.lists.len()
     );
-    assert!(
-        killed.after_a_change > kills / 10,
-        "most died before they wrote"
-    );
+    assert!(killed.after_a_change > kills / 10, "most died before they wrote");
 
     // Whatever the last one left behind: the next start makes it well.
     let daemon = launch.start();

@@ -48,10 +48,7 @@ fn while_a_name_does_not_resolve_the_daemon_is_quiet_and_then_back() {
         return;
     }
     let names = NameServer::start();
-    let planes = [
-        ControlPlane::start(KumaVersion::V2_6),
-        ControlPlane::start(KumaVersion::V2_12),
-    ];
+    let planes = [ControlPlane::start(KumaVersion::V2_6), ControlPlane::start(KumaVersion::V2_12)];
     let address = |plane: &ControlPlane, index| match index {
         0 => format!("grpc://mads.test:{}", plane.port()),
         _ => format!("http://cp.test:{}", plane.api().address().port()),

@@ -30,11 +30,8 @@ fn an_address_that_swallows_everything_does_not_hide_the_next_one() {
     if side.inside().is_none() {
         return;
     }
-    let cases = [
-        (KumaVersion::V2_6, "grpc"),
-        (KumaVersion::V2_12, "grpc"),
-        (KumaVersion::V2_12, "http"),
-    ];
+    let cases =
+        [(KumaVersion::V2_6, "grpc"), (KumaVersion::V2_12, "grpc"), (KumaVersion::V2_12, "http")];
     at_once(cases, |(kuma, scheme)| {
         at_once(["one.test", "two.test"], |name| {
             is_reached(kuma, scheme, name);

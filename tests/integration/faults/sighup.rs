@@ -17,10 +17,7 @@ fn sighup_reconnects_with_the_same_version_and_is_no_outage() {
         daemon.signal("HUP");
         // The new connection resumes with the version of the old one.
         let first = plane.events().expect_request(SOON);
-        assert_eq!(
-            (Some(first.version_info), first.nonce),
-            (before, String::new())
-        );
+        assert_eq!((Some(first.version_info), first.nonce), (before, String::new()));
         daemon.wait_for_log("reconnecting, as asked by SIGHUP");
         // The list is the same, so the control plane has nothing to send.
         let line = daemon.wait_for_log_count("connected to MADS", 2);

@@ -71,10 +71,7 @@ fn a_nack_is_sent_when_it_is_due_while_responses_come_one_after_another() {
     let response = rejected_at_its_end();
     let (plane, _daemon) = flooded(&response);
     let is_nack = |event: &Event| match event {
-        Event::Request(request) => request
-            .error_detail
-            .is_some()
-            .then(|| request.nonce.clone()),
+        Event::Request(request) => request.error_detail.is_some().then(|| request.nonce.clone()),
         _ => None,
     };
     flood_until(&plane, &response, "a NACK comes", || {

@@ -16,10 +16,8 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(60);
 #[test]
 fn a_suspended_machine_that_wakes_up_notices_what_it_has_missed() {
     over_both_transports(|kuma| {
-        let tests: [fn(KumaVersion); 2] = [
-            wakes_up_to_a_restarted_control_plane,
-            wakes_up_to_a_dead_peer,
-        ];
+        let tests: [fn(KumaVersion); 2] =
+            [wakes_up_to_a_restarted_control_plane, wakes_up_to_a_dead_peer];
         at_once(tests, |test| test(kuma));
     });
 }

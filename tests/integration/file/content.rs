@@ -7,10 +7,9 @@ use crate::support::mesh::{EMPTY, backends, file_v1};
 
 #[test]
 fn a_large_list_is_received_whole() {
-    for (kuma, dataplanes, at_least) in [
-        (KumaVersion::V2_6, 8000, 20 << 20),
-        (KumaVersion::V2_12, 4500, 10_000_000),
-    ] {
+    for (kuma, dataplanes, at_least) in
+        [(KumaVersion::V2_6, 8000, 20 << 20), (KumaVersion::V2_12, 4500, 10_000_000)]
+    {
         let long = "x".repeat(1320);
         // The tag alone is as long, once as it is and once as a list of one.
         assert!(2 * long.len() * dataplanes >= at_least);

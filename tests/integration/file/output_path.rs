@@ -62,11 +62,7 @@ fn a_file_that_is_changed_from_outside_is_put_right_within_10_seconds() {
     let plane = ControlPlane::serving(KumaVersion::V2_6, &mesh);
     let daemons: Vec<Daemon> = damages
         .iter()
-        .map(|_| {
-            Launch::follow(&plane.grpc_url())
-                .output("folder/targets.json")
-                .start()
-        })
+        .map(|_| Launch::follow(&plane.grpc_url()).output("folder/targets.json").start())
         .collect();
     for daemon in &daemons {
         daemon.wait_for_log("wrote 5 targets");
@@ -79,11 +75,7 @@ fn a_file_that_is_changed_from_outside_is_put_right_within_10_seconds() {
         let repaired =
             || daemon.file() == Some(file_v1(&mesh)) && mode(daemon.output_path()) == 0o644;
         assert!(wait_until(SOON, repaired), "{told}");
-        assert!(
-            start.elapsed() < REPAIR_LIMIT,
-            "{told}: {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < REPAIR_LIMIT, "{told}: {:?}", start.elapsed());
         let line = daemon.wait_for_log("so it is written again");
         assert!(line.contains("WARN ]") && line.contains(told), "{line}");
     }

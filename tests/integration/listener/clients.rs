@@ -35,10 +35,7 @@ fn a_thousand_slow_clients_change_nothing() {
     daemon.wait_for_file(&file_v1(&backends(2)));
     assert_eq!(get(address, "/metrics").status, 200);
     let after = daemon.figures();
-    assert!(
-        after.descriptors <= before.descriptors + MORE_DESCRIPTORS,
-        "{after:?}"
-    );
+    assert!(after.descriptors <= before.descriptors + MORE_DESCRIPTORS, "{after:?}");
     // C-core may start one of its own at any time.
     assert!(after.threads <= before.threads + 2, "{after:?}");
 
@@ -110,8 +107,5 @@ fn a_client_that_has_gone_holds_no_connection() {
     client.shutdown(Shutdown::Write).unwrap();
     let start = Instant::now();
     assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "it was kept until the limit"
-    );
+    assert!(start.elapsed() < Duration::from_secs(4), "it was kept until the limit");
 }

@@ -23,11 +23,7 @@ fn sample(address: SocketAddr, name: &str) -> Option<f64> {
 #[track_caller]
 fn wait_for(address: SocketAddr, name: &str, expected: f64) {
     let is_there = || sample(address, name) == Some(expected);
-    assert!(
-        wait_until(SOON, is_there),
-        "{name} is {:?}, not {expected}",
-        sample(address, name)
-    );
+    assert!(wait_until(SOON, is_there), "{name} is {:?}, not {expected}", sample(address, name));
 }
 
 #[test]
@@ -44,10 +40,7 @@ fn each_metric_counts_what_it_says() {
     let rows = [
         ("build_info{version=\"2.0.0\"}", 1.0),
         ("connected", 1.0),
-        (
-            "connection_info{transport=\"grpc\",api_version=\"v1\"}",
-            1.0,
-        ),
+        ("connection_info{transport=\"grpc\",api_version=\"v1\"}", 1.0),
         ("connection_attempts_total{outcome=\"success\"}", 1.0),
         ("connection_attempts_total{outcome=\"failure\"}", 0.0),
         ("next_attempt_seconds", 0.0),
@@ -66,19 +59,12 @@ fn each_metric_counts_what_it_says() {
     let start = sample_of_process(address, "process_start_time_seconds");
     for name in ["last_response", "last_change", "last_write"] {
         let time = sample(address, &format!("{name}_timestamp_seconds")).unwrap();
-        assert!(
-            time >= start && time < start + SOON.as_secs_f64(),
-            "{name}: {time}"
-        );
+        assert!(time >= start && time < start + SOON.as_secs_f64(), "{name}: {time}");
     }
 
     plane.publish_resources(vec![Resource::undecodable(ApiVersion::V1)]);
     wait_for(address, "responses_total{outcome=\"rejected\"}", 1.0);
-    assert_eq!(
-        sample(address, "targets"),
-        Some(2.0),
-        "the last accepted list stays"
-    );
+    assert_eq!(sample(address, "targets"), Some(2.0), "the last accepted list stays");
 
     // A folder in the file's place.
     fs::remove_file(launch.output_path()).unwrap();
@@ -108,20 +94,13 @@ fn a_connection_that_is_given_up_by_sighup_is_none_until_there_is_another() {
     wait_for(address, "connected", 0.0);
     assert_eq!(sample(address, "next_attempt_seconds"), Some(0.0));
     assert!(!get(address, "/").text().contains("Connected<dd>since"));
-    wait_for(
-        address,
-        "connection_attempts_total{outcome=\"failure\"}",
-        1.0,
-    );
+    wait_for(address, "connection_attempts_total{outcome=\"failure\"}", 1.0);
 }
 
 fn sample_of_process(address: SocketAddr, name: &str) -> f64 {
     let text = get(address, "/metrics").text();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap_or_else(|| panic!("no {name}"))
-        .trim()
-        .parse()
-        .unwrap()
+    line.unwrap_or_else(|| panic!("no {name}")).trim().parse().unwrap()
 }
 
 #[test]
@@ -130,11 +109,7 @@ fn what_is_not_known_yet_has_no_sample() {
     daemon.wait_for_trouble();
     let address = address_of(&daemon);
     wait_for(address, "connected", 0.0);
-    for name in [
-        "targets",
-        "file_size_bytes",
-        "last_response_timestamp_seconds",
-    ] {
+    for name in ["targets", "file_size_bytes", "last_response_timestamp_seconds"] {
         assert_eq!(sample(address, name), None, "{name}");
     }
 }
@@ -150,15 +125,9 @@ fn a_process_is_told_as_by_every_exporter() {
     let resident = sample_of_process(address, "process_resident_memory_bytes ");
     let figures = daemon.figures();
     let kib = figures.resident_kib as f64;
-    assert!(
-        (resident / 1024.0 - kib).abs() < kib / 2.0,
-        "{resident} and {kib} KiB"
-    );
+    assert!((resident / 1024.0 - kib).abs() < kib / 2.0, "{resident} and {kib} KiB");
     let files = sample_of_process(address, "process_open_fds ");
-    assert!(
-        (files - figures.descriptors as f64).abs() <= 3.0,
-        "{files} and {figures:?}"
-    );
+    assert!((files - figures.descriptors as f64).abs() <= 3.0, "{files} and {figures:?}");
     assert!(sample_of_process(address, "process_max_fds ") >= files);
     assert!(sample_of_process(address, "process_cpu_seconds_total ") > 0.0);
     assert!(sample_of_process(address, "process_virtual_memory_bytes ") >= resident);
@@ -185,10 +154,7 @@ fn families(text: &str) -> BTreeMap<String, (String, String)> {
 #[test]
 fn the_guide_has_each_metric() {
     let guide = fs::read_to_string(repository().join("docs/operators-guide.md")).unwrap();
-    let rows = guide
-        .lines()
-        .skip_while(|line| !line.starts_with("| metric |"))
-        .skip(2);
+    let rows = guide.lines().skip_while(|line| !line.starts_with("| metric |")).skip(2);
     let documented: BTreeMap<String, (String, String)> = rows
         .take_while(|line| line.starts_with('|'))
         .map(|row| {
@@ -226,9 +192,7 @@ fn both_formats_say_the_same() {
     assert_eq!(families(&prometheus), expected);
     let names = |text: &str| -> Vec<String> {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
-        samples
-            .map(|line| line.split(' ').next().unwrap().to_owned())
-            .collect()
+        samples.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&prometheus), names(&openmetrics));
 }

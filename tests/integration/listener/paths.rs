@@ -47,10 +47,7 @@ fn each_path_has_its_content_and_nothing_else_is_served() {
         let policy =
             "content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'; ";
         assert!(answer.head.contains(policy), "{path}: {}", answer.head);
-        assert!(
-            answer.has(&format!("content-length: {}", answer.body.len())),
-            "{path}"
-        );
+        assert!(answer.has(&format!("content-length: {}", answer.body.len())), "{path}");
         assert!(!answer.body.is_empty(), "{path}");
     }
     assert_eq!(get(address, "/targets").text(), file);
@@ -62,28 +59,21 @@ fn a_list_is_compressed_for_whoever_asks_for_it() {
     let daemon = Launch::follow(&plane.grpc_url()).argument(LISTEN).start();
     let address = address_of(&daemon);
     let compressed = || {
-        let answer = ask(
-            connect(address),
-            "GET /targets HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n",
-        );
+        let answer =
+            ask(connect(address), "GET /targets HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n");
         if answer.status != 200 {
             return None;
         }
         assert!(answer.has("content-encoding: gzip"), "{}", answer.head);
         let mut text = String::new();
-        GzDecoder::new(answer.body.as_slice())
-            .read_to_string(&mut text)
-            .unwrap();
+        GzDecoder::new(answer.body.as_slice()).read_to_string(&mut text).unwrap();
         Some(text)
     };
     // The second list is not the first one, compressed.
     for count in [100, 101] {
         plane.publish(&backends(count));
         let expected = file_v1(&backends(count));
-        assert!(
-            wait_until(SOON, || compressed().as_ref() == Some(&expected)),
-            "{count}"
-        );
+        assert!(wait_until(SOON, || compressed().as_ref() == Some(&expected)), "{count}");
         assert_eq!(compressed(), Some(expected), "from what was kept");
     }
 }
@@ -95,12 +85,7 @@ fn before_the_first_list_there_is_none_rather_than_an_empty_one_or_the_file_s() 
     let daemon = launch.start();
     daemon.wait_for_trouble();
     let address = address_of(&daemon);
-    for (path, status) in [
-        ("/targets", 503),
-        ("/-/ready", 503),
-        ("/-/healthy", 200),
-        ("/", 200),
-    ] {
+    for (path, status) in [("/targets", 503), ("/-/ready", 503), ("/-/healthy", 200), ("/", 200)] {
         let answer = get(address, path);
         assert_eq!(answer.status, status, "{path}");
         assert_ne!(answer.text(), "[]\n", "{path}");
@@ -123,10 +108,7 @@ fn what_is_no_good_request_is_refused() {
     for (request, status) in rows {
         let answer = ask(connect(address), request);
         assert_eq!(answer.status, status, "{request:.60}");
-        assert!(
-            answer.has("x-content-type-options: nosniff"),
-            "{request:.60}"
-        );
+        assert!(answer.has("x-content-type-options: nosniff"), "{request:.60}");
     }
     let answer = ask(connect(address), "POST / HTTP/1.1\r\n\r\n");
     assert!(answer.has("allow: get, head"), "{}", answer.head);
@@ -136,10 +118,7 @@ fn what_is_no_good_request_is_refused() {
 fn a_head_is_that_of_the_response_to_get() {
     let daemon = Launch::follow(NOTHING_THERE).argument(LISTEN).start();
     let address = address_of(&daemon);
-    for (path, host, status) in [
-        ("/page.css", "127.0.0.1", 200),
-        ("/", "rebound.example", 421),
-    ] {
+    for (path, host, status) in [("/page.css", "127.0.0.1", 200), ("/", "rebound.example", 421)] {
         let request = |method| format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         let head = ask(connect(address), &request("HEAD"));
         assert_eq!(head.status, status);

@@ -32,22 +32,14 @@ fn configuration(folder: &Path, daemon: &str) -> String {
     let (server, _) = rest.split_once("```").unwrap();
     let here = folder.display().to_string();
     let replaced = [
-        (
-            "listen 443 ssl",
-            format!("listen unix:{here}/nginx.sock ssl"),
-        ),
+        ("listen 443 ssl", format!("listen unix:{here}/nginx.sock ssl")),
         ("/etc/nginx", here),
         ("127.0.0.1:9467", daemon.to_owned()),
     ];
-    let server = replaced
-        .iter()
-        .fold(server.to_owned(), |server, (from, to)| {
-            assert!(
-                server.contains(from),
-                "{from} is not in the guide's configuration"
-            );
-            server.replace(from, to)
-        });
+    let server = replaced.iter().fold(server.to_owned(), |server, (from, to)| {
+        assert!(server.contains(from), "{from} is not in the guide's configuration");
+        server.replace(from, to)
+    });
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {name};"))
         .join(" ");
@@ -75,11 +67,7 @@ fn ask(folder: &Path, arguments: &[&str]) -> String {
         .output()
         .expect("curl can be run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     text
 }
 
@@ -94,45 +82,24 @@ fn the_guides_reverse_proxy_adds_tls_and_a_login() {
     launch.put("sd.internal.pem", &server.certificate_pem);
     launch.put("sd.internal.key", &server.key_pem);
     launch.put("sd.htpasswd", USERS);
-    launch.put(
-        "nginx.conf",
-        configuration(folder, &address_of(&daemon).to_string()),
-    );
+    launch.put("nginx.conf", configuration(folder, &address_of(&daemon).to_string()));
     let nginx = ["nginx", "/usr/sbin/nginx"].iter().find_map(|program| {
         let mut command = Command::new(program);
-        command
-            .arg("-p")
-            .arg(folder)
-            .args(["-c", "nginx.conf", "-e", "stderr"]);
+        command.arg("-p").arg(folder).args(["-c", "nginx.conf", "-e", "stderr"]);
         command.stderr(Stdio::inherit()).spawn().ok()
     });
     let Some(nginx) = nginx else {
         return not_tried("no nginx on this machine");
     };
     let _nginx = Nginx(nginx);
-    assert!(
-        wait_until(SOON, || folder.join("nginx.sock").exists()),
-        "nginx does not listen"
-    );
+    assert!(wait_until(SOON, || folder.join("nginx.sock").exists()), "nginx does not listen");
 
     let healthy = "https://sd.internal/-/healthy";
-    assert_eq!(
-        ask(folder, &["--user", "prometheus:secret", healthy]),
-        "healthy\n 200"
-    );
-    let metrics = ask(
-        folder,
-        &["--user", "prometheus:secret", "https://sd.internal/metrics"],
-    );
-    assert!(
-        metrics.contains("\nkuma_prometheus_sd_connected 0.0\n"),
-        "{metrics}"
-    );
+    assert_eq!(ask(folder, &["--user", "prometheus:secret", healthy]), "healthy\n 200");
+    let metrics = ask(folder, &["--user", "prometheus:secret", "https://sd.internal/metrics"]);
+    assert!(metrics.contains("\nkuma_prometheus_sd_connected 0.0\n"), "{metrics}");
     for arguments in [&[healthy][..], &["--user", "prometheus:wrong", healthy]] {
         let refused = ask(folder, arguments);
-        assert!(
-            refused.ends_with(" 401") && !refused.contains("healthy"),
-            "{refused}"
-        );
+        assert!(refused.ends_with(" 401") && !refused.contains("healthy"), "{refused}");
     }
 }

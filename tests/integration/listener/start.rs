@@ -22,18 +22,14 @@ fn listening(daemon: &Daemon) -> usize {
         .map(|name| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default());
     let rows = tables.iter().flat_map(|table| table.lines());
     let columns = rows.map(|row| row.split_whitespace().collect::<Vec<_>>());
-    columns
-        .filter(|columns| columns[3] == "0A" && is_ours(columns[9]))
-        .count()
+    columns.filter(|columns| columns[3] == "0A" && is_ours(columns[9])).count()
 }
 
 #[test]
 fn nothing_listens_unless_asked() {
     let plane = ControlPlane::serving(KumaVersion::V2_6, &backends(1));
     for (arguments, expected) in [(&[][..], 0), (&[LISTEN][..], 1)] {
-        let daemon = Launch::follow(&plane.grpc_url())
-            .arguments(arguments.iter().copied())
-            .start();
+        let daemon = Launch::follow(&plane.grpc_url()).arguments(arguments.iter().copied()).start();
         daemon.wait_for_file(&file_v1(&backends(1)));
         assert_eq!(listening(&daemon), expected, "{arguments:?}");
     }
@@ -61,15 +57,10 @@ fn a_busy_port_is_an_error_at_start() {
 #[test]
 fn an_address_that_other_machines_reach_is_warned_of() {
     for (address, warnings) in [("0.0.0.0:0", 1), ("[::1]:0", 0), ("127.0.0.1:0", 0)] {
-        let daemon = Launch::follow(NOTHING_THERE)
-            .argument(format!("--listen-address={address}"))
-            .start();
+        let daemon =
+            Launch::follow(NOTHING_THERE).argument(format!("--listen-address={address}")).start();
         daemon.wait_for_trouble();
-        assert_eq!(
-            daemon.lines_with("can be reached from other machines"),
-            warnings,
-            "{address}"
-        );
+        assert_eq!(daemon.lines_with("can be reached from other machines"), warnings, "{address}");
     }
 }
 
@@ -82,17 +73,11 @@ fn a_unix_socket_is_served_and_replaced_where_nobody_listens_any_more() {
     let launch = launch.argument(format!("--listen-address=unix:{}", socket.display()));
     let daemon = launch.start();
     daemon.wait_for_log("served at unix:");
-    assert!(wait_until(SOON, || get_by_unix(&socket, "/-/healthy")
-        .status
-        == 200));
+    assert!(wait_until(SOON, || get_by_unix(&socket, "/-/healthy").status == 200));
     let second = launch.output("second.json").run_to_its_end();
     assert_eq!(second.code, Some(1), "{}", second.stderr);
     second.told("cannot listen at unix:");
-    assert_eq!(
-        get_by_unix(&socket, "/metrics").status,
-        200,
-        "the first one still listens"
-    );
+    assert_eq!(get_by_unix(&socket, "/metrics").status, 200, "the first one still listens");
 }
 
 #[test]

@@ -59,14 +59,8 @@ impl Podman {
         let mut command = command(program);
         command
             .env("HOME", self.folder.path())
-            .env(
-                "CONTAINERS_CONF",
-                self.folder.path().join("containers.conf"),
-            )
-            .env(
-                "CONTAINERS_STORAGE_CONF",
-                self.folder.path().join("storage.conf"),
-            );
+            .env("CONTAINERS_CONF", self.folder.path().join("containers.conf"))
+            .env("CONTAINERS_STORAGE_CONF", self.folder.path().join("storage.conf"));
         command
     }
 
@@ -137,9 +131,7 @@ fn the_image_follows_a_control_plane_as_the_guide_says() {
     assert_eq!(refused.code, Some(1), "{}", refused.output);
     assert!(refused.output.contains("is of an unknown issuer"));
 
-    podman
-        .run(&["kill", "--signal", "HUP", NAME])
-        .successfully();
+    podman.run(&["kill", "--signal", "HUP", NAME]).successfully();
     wait_for(&|| logs().matches(CONNECTED).count() == 2);
 
     podman.run(&["stop", "--time", "10", NAME]).successfully();
@@ -157,11 +149,7 @@ fn start(podman: &Podman, program: &Path, bundle: &str, url: &str) -> PathBuf {
     let containerfile = "packaging/Containerfile";
     fs::create_dir_all(tarball.join("packaging")).unwrap();
     fs::copy(program, tarball.join("kuma-prometheus-sd")).unwrap();
-    fs::copy(
-        repository().join(containerfile),
-        tarball.join(containerfile),
-    )
-    .unwrap();
+    fs::copy(repository().join(containerfile), tarball.join(containerfile)).unwrap();
     fs::write(folder.join("ca-certificates.crt"), bundle).unwrap();
     let list_path = list_folder.display().to_string();
     let commands = commands_of_the_guide()
@@ -176,9 +164,7 @@ fn start(podman: &Podman, program: &Path, bundle: &str, url: &str) -> PathBuf {
 /// The block of commands in the guide's section on containers.
 fn commands_of_the_guide() -> String {
     let guide = fs::read_to_string(repository().join("docs/operators-guide.md")).unwrap();
-    let (_, section) = guide
-        .split_once("\n## Containers\n")
-        .expect("the guide has it");
+    let (_, section) = guide.split_once("\n## Containers\n").expect("the guide has it");
     let (_, block) = section.split_once("```sh\n").expect("it has commands");
     let (commands, _) = block.split_once("```").expect("the block ends");
     commands.to_owned()

@@ -49,14 +49,8 @@ fn what_is_packed_has_a_checksum_the_given_time_no_owner_and_an_order() {
     let folder = tree::folder();
     let packed = pack(&tree::program(folder.path()), "022", folder.path());
     let mut list = command("tar");
-    list.args([
-        "--list",
-        "--verbose",
-        "--utc",
-        "--full-time",
-        "--numeric-owner",
-    ])
-    .args(["--file", &tarball()]);
+    list.args(["--list", "--verbose", "--utc", "--full-time", "--numeric-owner"])
+        .args(["--file", &tarball()]);
     let ended = run(list.current_dir(&packed)).successfully();
     let mut names = Vec::new();
     for line in ended.output.lines() {
@@ -65,11 +59,7 @@ fn what_is_packed_has_a_checksum_the_given_time_no_owner_and_an_order() {
             .collect::<Vec<_>>()
             .try_into()
             .unwrap_or_else(|_| panic!("six columns: {line}"));
-        assert_eq!(
-            [owner, date, time],
-            ["0/0", "2023-11-14", "22:13:20"],
-            "{line}"
-        );
+        assert_eq!([owner, date, time], ["0/0", "2023-11-14", "22:13:20"], "{line}");
         names.push(name);
     }
     assert!(names.is_sorted(), "{names:#?}");
@@ -96,10 +86,7 @@ fn the_checksums_name_only_what_was_packed_from_this_commit() {
     fs::write(&signature, "").expect("a file can be written");
     pack(&tree::program(folder.path()), "022", folder.path());
     let sums = fs::read_to_string(packed.join("SHA256SUMS")).expect("it was written");
-    let names: Vec<_> = sums
-        .lines()
-        .filter_map(|line| line.split("  ").nth(1))
-        .collect();
+    let names: Vec<_> = sums.lines().filter_map(|line| line.split("  ").nth(1)).collect();
     let new = new.file_name().and_then(|name| name.to_str());
     assert_eq!(names, [new.expect("it has a name"), &tarball()]);
     assert!(!old.exists() && !signature.exists());
@@ -109,26 +96,14 @@ fn the_checksums_name_only_what_was_packed_from_this_commit() {
 fn the_tarball_installs_the_same_tree_without_make() {
     let folder = tree::folder();
     let packed = pack(&tree::program(folder.path()), "022", folder.path());
-    run(command("tar")
-        .args(["xzf", &tarball()])
-        .current_dir(&packed))
-    .successfully();
+    run(command("tar").args(["xzf", &tarball()]).current_dir(&packed)).successfully();
     let unpacked = packed.join(tarball().trim_end_matches(".tar.gz"));
-    for file in [
-        "LICENSE",
-        "README.md",
-        "CHANGELOG.md",
-        "docs",
-        "packaging/Containerfile",
-    ] {
+    for file in ["LICENSE", "README.md", "CHANGELOG.md", "docs", "packaging/Containerfile"] {
         assert!(unpacked.join(file).exists(), "{file}");
     }
     let root = folder.path().join("root");
     let mut install = command("sh");
-    install
-        .args(["packaging/install.sh", "install"])
-        .current_dir(&unpacked)
-        .env("DESTDIR", &root);
+    install.args(["packaging/install.sh", "install"]).current_dir(&unpacked).env("DESTDIR", &root);
     run(&mut install).successfully();
     assert_eq!(files(&root), TREE);
 }
@@ -138,14 +113,9 @@ fn where_nothing_is_built_the_command_is_named() {
     let folder = tree::folder();
     for format in ["tarball", "deb", "rpm"] {
         let mut pack = command(repository().join("scripts/dist.sh"));
-        pack.args([format, TARGET])
-            .env("CARGO_TARGET_DIR", folder.path());
+        pack.args([format, TARGET]).env("CARGO_TARGET_DIR", folder.path());
         let ended = run(&mut pack);
         assert_eq!(ended.code, Some(2), "{}", ended.output);
-        assert!(
-            ended.output.contains("`make static TARGET="),
-            "{}",
-            ended.output
-        );
+        assert!(ended.output.contains("`make static TARGET="), "{}", ended.output);
     }
 }

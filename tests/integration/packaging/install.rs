@@ -112,12 +112,11 @@ fn everything_goes_where_an_administrator_looks_for_it_whatever_the_umask() {
 fn a_distribution_says_where_things_go() {
     let place = Place::new();
     let mut make = place.make("install");
-    make.args([
-        "prefix=/usr",
-        "bindir=/usr/sbin",
-        "unitdir=/lib/systemd/system",
-    ])
-    .args(["mandir=/usr/man", "sysconfdir=/usr/etc", "svdir=/usr/sv"]);
+    make.args(["prefix=/usr", "bindir=/usr/sbin", "unitdir=/lib/systemd/system"]).args([
+        "mandir=/usr/man",
+        "sysconfdir=/usr/etc",
+        "svdir=/usr/sv",
+    ]);
     run(&mut make).successfully();
     let files = files(&place.root());
     for expected in [
@@ -129,21 +128,12 @@ fn a_distribution_says_where_things_go() {
         "755 usr/sv/kuma-prometheus-sd/run",
         "644 usr/share/zsh/site-functions/_kuma-prometheus-sd",
     ] {
-        assert!(
-            files.iter().any(|file| file == expected),
-            "{expected}: {files:#?}"
-        );
+        assert!(files.iter().any(|file| file == expected), "{expected}: {files:#?}");
     }
     assert_eq!(files.len(), TREE.len());
     let unit = place.read("lib/systemd/system/kuma-prometheus-sd.service");
-    assert!(
-        unit.contains("\nExecStart=/usr/sbin/kuma-prometheus-sd run\n"),
-        "{unit}"
-    );
-    assert!(
-        unit.contains("\nEnvironmentFile=-/usr/etc/default/kuma-prometheus-sd\n"),
-        "{unit}"
-    );
+    assert!(unit.contains("\nExecStart=/usr/sbin/kuma-prometheus-sd run\n"), "{unit}");
+    assert!(unit.contains("\nEnvironmentFile=-/usr/etc/default/kuma-prometheus-sd\n"), "{unit}");
 }
 
 #[test]
@@ -162,22 +152,13 @@ fn other_places_for_settings_and_state_are_named_everywhere() {
     let list = format!("{state}/kuma.file_sd.json");
     for (file, expected) in [
         ("opt/etc/default/kuma-prometheus-sd", format!("={list}\n")),
-        (
-            "opt/etc/sv/kuma-prometheus-sd/settings",
-            format!("\nstate={state}\n"),
-        ),
+        ("opt/etc/sv/kuma-prometheus-sd/settings", format!("\nstate={state}\n")),
         (UNIT, format!("\nWorkingDirectory={state}\n")),
-        (
-            UNIT,
-            format!("\nEnvironment=KUMA_PROMETHEUS_OUTPUT_FILE={list}\n"),
-        ),
+        (UNIT, format!("\nEnvironment=KUMA_PROMETHEUS_OUTPUT_FILE={list}\n")),
         // systemd makes folders of its own below /var/lib only.
         (UNIT, format!("\nReadWritePaths={state}\n")),
         (MANUAL, format!(".It Pa {}\n", list.replace('-', "\\-"))),
-        (
-            MANUAL,
-            ".It Pa /opt/etc/default/kuma\\-prometheus\\-sd\n".to_owned(),
-        ),
+        (MANUAL, ".It Pa /opt/etc/default/kuma\\-prometheus\\-sd\n".to_owned()),
     ] {
         let text = place.read(file);
         assert!(text.contains(&expected), "{file}: {expected}: {text}");
@@ -190,16 +171,8 @@ fn where_systemd_does_not_look_below_the_prefix_its_unit_goes_to_etc() {
     let place = Place::new();
     run(place.make("install").arg("prefix=/opt/kuma")).successfully();
     assert!(place.path("opt/kuma/bin/kuma-prometheus-sd").exists());
-    assert!(
-        place
-            .path("etc/systemd/system/kuma-prometheus-sd.service")
-            .exists()
-    );
-    assert!(
-        place
-            .path("etc/sysusers.d/kuma-prometheus-sd.conf")
-            .exists()
-    );
+    assert!(place.path("etc/systemd/system/kuma-prometheus-sd.service").exists());
+    assert!(place.path("etc/sysusers.d/kuma-prometheus-sd.conf").exists());
 }
 
 #[test]
@@ -225,26 +198,13 @@ fn uninstalling_leaves_the_list_and_nothing_else() {
     let ended = place.uninstall();
     // Twice is no failure.
     place.uninstall();
-    let left = [
-        "644 etc/sv/another/run",
-        "644 var/lib/kuma-prometheus-sd/kuma.file_sd.json",
-    ];
+    let left = ["644 etc/sv/another/run", "644 var/lib/kuma-prometheus-sd/kuma.file_sd.json"];
     assert_eq!(files(&place.root()), left);
-    for folder in [
-        "etc/sv/kuma-prometheus-sd",
-        "usr/local/share/doc/kuma-prometheus-sd",
-    ] {
+    for folder in ["etc/sv/kuma-prometheus-sd", "usr/local/share/doc/kuma-prometheus-sd"] {
         assert!(!place.path(folder).exists(), "{folder}");
     }
-    assert!(
-        place.path("usr/local/bin").exists(),
-        "it is not this package's own"
-    );
-    assert!(
-        ended.output.contains("var/lib/kuma-prometheus-sd"),
-        "{}",
-        ended.output
-    );
+    assert!(place.path("usr/local/bin").exists(), "it is not this package's own");
+    assert!(ended.output.contains("var/lib/kuma-prometheus-sd"), "{}", ended.output);
 }
 
 #[test]
@@ -255,10 +215,7 @@ fn a_changed_environment_file_is_kept_and_reported() {
     for ended in [place.install(), place.uninstall()] {
         assert!(ended.output.contains("kept "), "{}", ended.output);
         assert!(ended.output.contains(ENVIRONMENT), "{}", ended.output);
-        assert_eq!(
-            place.read(ENVIRONMENT),
-            "KUMA_PROMETHEUS_SD_LOG_LEVEL=debug\n"
-        );
+        assert_eq!(place.read(ENVIRONMENT), "KUMA_PROMETHEUS_SD_LOG_LEVEL=debug\n");
     }
     assert_eq!(files(&place.root()), [format!("644 {ENVIRONMENT}")]);
 }
@@ -273,9 +230,7 @@ fn the_old_program_stays_whole_for_whoever_runs_it() {
     fs::write(place.folder.path().join("program"), "new").expect("a file can be written");
     place.install();
     let mut still_there = String::new();
-    running
-        .read_to_string(&mut still_there)
-        .expect("a file can be read");
+    running.read_to_string(&mut still_there).expect("a file can be read");
     assert_eq!(still_there, old);
     assert_eq!(place.read(program), "new");
 }
@@ -285,13 +240,9 @@ fn where_nothing_is_built_the_command_is_named_and_nothing_is_installed() {
     let place = Place::new();
     fs::remove_file(place.folder.path().join("program")).expect("it is there");
     let binary = place.folder.path().join("program");
-    let direct = tree::installer(
-        "install",
-        &[("DESTDIR", &place.root()), ("BINARY", &binary)],
-    );
+    let direct = tree::installer("install", &[("DESTDIR", &place.root()), ("BINARY", &binary)]);
     let mut make = place.make("install");
-    make.env_remove("BINARY")
-        .env("CARGO_TARGET_DIR", place.folder.path());
+    make.env_remove("BINARY").env("CARGO_TARGET_DIR", place.folder.path());
     for mut command in [direct, make] {
         let ended = run(&mut command);
         assert_eq!(ended.code, Some(2), "{}", ended.output);
@@ -303,11 +254,7 @@ fn where_nothing_is_built_the_command_is_named_and_nothing_is_installed() {
 #[test]
 fn a_path_that_sh_would_read_as_more_than_a_path_is_refused() {
     let place = Place::new();
-    for path in [
-        "bindir=/usr/my bin",
-        "sysconfdir=/etc;reboot",
-        "unitdir=units",
-    ] {
+    for path in ["bindir=/usr/my bin", "sysconfdir=/etc;reboot", "unitdir=units"] {
         let ended = run(place.make("install").arg(path));
         assert_eq!(ended.code, Some(2), "{path}: {}", ended.output);
         let variable = path.split('=').next().expect("a split has a first part");
@@ -346,11 +293,7 @@ fn the_next_steps_are_printed_after_a_real_installation() {
 fn where_a_file_is_missing_it_is_named_and_nothing_is_installed() {
     let place = Place::new();
     let copy = place.folder.path().join("packaging");
-    run(command("cp")
-        .arg("-R")
-        .arg(repository().join("packaging"))
-        .arg(&copy))
-    .successfully();
+    run(command("cp").arg("-R").arg(repository().join("packaging")).arg(&copy)).successfully();
     for missing in ["systemd/kuma-prometheus-sd.service", "environment"] {
         let path = copy.join(missing);
         let aside = path.with_extension("aside");

@@ -17,11 +17,7 @@ const PATIENTLY: u32 = 7;
 #[track_caller]
 fn install(folder: &Path, word: &str) -> Ended {
     let program = tree::program(folder);
-    run(&mut tree::installer(
-        word,
-        &[("BINARY", &program), ("DESTDIR", folder)],
-    ))
-    .successfully()
+    run(&mut tree::installer(word, &[("BINARY", &program), ("DESTDIR", folder)])).successfully()
 }
 
 /// The text of both units.

@@ -54,9 +54,7 @@ fn started_with(prepare: impl FnOnce(&Supervised)) -> Option<(ControlPlane, Supe
 fn crash(service: &Supervised) {
     let process = service.process().expect("it runs");
     run(command("kill").args(["-KILL", &process.to_string()])).successfully();
-    service.wait_for("the pause", || {
-        service.process().is_some_and(|paused| paused != process)
-    });
+    service.wait_for("the pause", || service.process().is_some_and(|paused| paused != process));
 }
 
 #[test]
@@ -86,9 +84,7 @@ fn after_a_crash_it_is_started_again_when_a_pause_has_passed() {
     service.wait_for_log("ended with code -1, signal 9");
     service.sv("check", PATIENTLY).successfully();
     plane.publish(&[]);
-    service.wait_for("the list", || {
-        service.list().as_deref() == Some(mesh::EMPTY)
-    });
+    service.wait_for("the list", || service.list().as_deref() == Some(mesh::EMPTY));
     service.sv("check", PATIENTLY).successfully();
 }
 
@@ -178,17 +174,9 @@ fn the_check_succeeds_while_the_daemon_holds_its_lock() {
     // Another daemon could take the output over now: the lock that is held is another file.
     let lock = service.path("var/lib/kuma-prometheus-sd/.kuma.file_sd.json.lock");
     fs::rename(&lock, lock.with_extension("old")).expect("it is there");
-    assert_eq!(
-        service.sv("check", AT_ONCE).code,
-        Some(1),
-        "there is no lock"
-    );
+    assert_eq!(service.sv("check", AT_ONCE).code, Some(1), "there is no lock");
     fs::write(&lock, "").expect("a file can be written");
-    assert_eq!(
-        service.sv("check", AT_ONCE).code,
-        Some(1),
-        "the lock is free"
-    );
+    assert_eq!(service.sv("check", AT_ONCE).code, Some(1), "the lock is free");
     // The daemon takes it again before it writes.
     plane.publish(&[]);
     service.sv("check", PATIENTLY).successfully();

@@ -92,9 +92,7 @@ impl Supervised {
             .spawn()
             .expect("runsv can be started");
         self.runsv = Some(runsv);
-        self.wait_for("runsv listens to sv", || {
-            self.sv("status", 1).code == Some(0)
-        });
+        self.wait_for("runsv listens to sv", || self.sv("status", 1).code == Some(0));
     }
 
     fn service(&self) -> PathBuf {
@@ -104,9 +102,7 @@ impl Supervised {
     /// `sv WORD`, which waits so many seconds for what that is to bring about.
     pub(crate) fn sv(&self, word: &str, seconds: u32) -> Ended {
         let seconds = seconds.to_string();
-        run(command("sv")
-            .args(["-w", &seconds, word])
-            .arg(self.service()))
+        run(command("sv").args(["-w", &seconds, word]).arg(self.service()))
     }
 
     /// What `sv` says of the service: whether it is there, and whether it is to be.

@@ -54,10 +54,7 @@ fn it_is_started_again_after_a_failure_and_its_list_outlives_it() {
         "WorkingDirectory=%S/kuma-prometheus-sd",
     ] {
         let (key, _) = expected.split_once('=').expect("a key and its value");
-        let set: Vec<_> = unit
-            .lines()
-            .filter(|line| line.split('=').next() == Some(key))
-            .collect();
+        let set: Vec<_> = unit.lines().filter(|line| line.split('=').next() == Some(key)).collect();
         assert_eq!(set, [expected]);
     }
     for unwanted in ["RuntimeDirectory=", "DynamicUser=yes"] {
@@ -73,9 +70,7 @@ fn the_service_can_do_little_harm() {
     }
     let (_folder, unit) = installed(UNIT);
     let mut security = command("systemd-analyze");
-    security
-        .args(["security", "--offline=true", "--no-pager"])
-        .arg(unit);
+    security.args(["security", "--offline=true", "--no-pager"]).arg(unit);
     let ended = run(&mut security).successfully();
     let (_, verdict) = ended
         .output

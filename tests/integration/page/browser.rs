@@ -63,12 +63,7 @@ impl Browser {
             .http_status_as_error(false)
             .proxy(None)
             .timeout_global(Some(SOON));
-        let mut browser = Self {
-            agent: config.build().into(),
-            driver,
-            url,
-            profile,
-        };
+        let mut browser = Self { agent: config.build().into(), driver, url, profile };
         browser.open_session(scripts);
         Some(browser)
     }
@@ -151,10 +146,7 @@ impl Browser {
     /// Says which colours the reader prefers: `light` or `dark`.
     pub(crate) fn prefer_colours(&self, scheme: &str) {
         let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-        self.develop(
-            "Emulation.setEmulatedMedia",
-            &json!({"features": [feature]}),
-        );
+        self.develop("Emulation.setEmulatedMedia", &json!({"features": [feature]}));
     }
 
     /// Gives the page a window of this size.
@@ -243,6 +235,5 @@ fn value(path: &str, response: Result<ureq::http::Response<ureq::Body>, ureq::Er
 
 fn text(value: &Value) -> String {
     let text = value.as_str();
-    text.unwrap_or_else(|| panic!("not a text: {value}"))
-        .to_owned()
+    text.unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
 }

@@ -26,20 +26,14 @@ fn rows_go_and_come_back_while_one_types() {
     let served = serve(&dataplanes());
     browser.open(&served.url);
     assert_eq!(browser.text("#services"), ALL);
-    assert_eq!(
-        browser.text("#summary"),
-        "7 targets of 4 services in 2 meshes."
-    );
+    assert_eq!(browser.text("#summary"), "7 targets of 4 services in 2 meshes.");
 
     browser.type_into("#filter", "bAck");
     assert_eq!(browser.text("#services"), BACK);
     assert_eq!(browser.text("#summary"), "2 of 4 rows on this page match.");
     browser.type_into("#filter", BACKSPACE.repeat(4).as_str());
     assert_eq!(browser.text("#services"), ALL);
-    assert_eq!(
-        browser.text("#summary"),
-        "7 targets of 4 services in 2 meshes."
-    );
+    assert_eq!(browser.text("#summary"), "7 targets of 4 services in 2 meshes.");
     assert_eq!(browser.address(), served.url, "no page was loaded");
 
     // What the server has left out, it is asked for.

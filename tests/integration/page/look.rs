@@ -57,10 +57,9 @@ fn it_is_light_or_dark_as_its_reader_prefers() {
         browser.text("#events").contains("without a connection")
     };
     assert!(wait_until(SOON, is_told), "{}", browser.text("#events"));
-    for (scheme, background) in [
-        ("light", "rgba(255, 255, 255, 1)"),
-        ("dark", "rgba(13, 17, 23, 1)"),
-    ] {
+    for (scheme, background) in
+        [("light", "rgba(255, 255, 255, 1)"), ("dark", "rgba(13, 17, 23, 1)")]
+    {
         browser.prefer_colours(scheme);
         assert_eq!(browser.style("body", "background-color"), background);
         browser.resize(1200, 0);

@@ -21,9 +21,8 @@ struct Served {
 /// Starts both, and waits until the list is in the file.
 fn serve(dataplanes: &[Dataplane]) -> Served {
     let control_plane = ControlPlane::serving(KumaVersion::V2_6, dataplanes);
-    let daemon = Launch::follow(&control_plane.api_url())
-        .argument("--listen-address=127.0.0.1:0")
-        .start();
+    let daemon =
+        Launch::follow(&control_plane.api_url()).argument("--listen-address=127.0.0.1:0").start();
     let line = daemon.wait_for_log("a status page are served at ");
     let (_, url) = line.rsplit_once(' ').unwrap();
     let url = url.to_owned();
@@ -31,11 +30,7 @@ fn serve(dataplanes: &[Dataplane]) -> Served {
     // What the threads observe reaches the listener a moment later.
     let is_ready = || ureq::get(format!("{url}-/ready")).call().is_ok();
     assert!(wait_until(SOON, is_ready), "not ready");
-    Served {
-        control_plane,
-        daemon,
-        url,
-    }
+    Served { control_plane, daemon, url }
 }
 
 /// The dataplanes of a service.

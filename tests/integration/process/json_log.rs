@@ -24,15 +24,9 @@ fn objects(log: &str) -> Vec<Object> {
         let object: Object = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let time = object["time"].as_str().unwrap();
         // Such as 2026-11-26T03:08:20.858Z.
-        assert!(
-            time.len() == 24 && time.ends_with('Z') && &time[10..11] == "T",
-            "{time}"
-        );
+        assert!(time.len() == 24 && time.ends_with('Z') && &time[10..11] == "T", "{time}");
         let level = object["level"].as_str().unwrap();
-        assert!(
-            ["error", "warn", "info", "debug"].contains(&level),
-            "{level}"
-        );
+        assert!(["error", "warn", "info", "debug"].contains(&level), "{level}");
         assert!(object["message"].is_string(), "{line}");
         let strange = object.keys().find(|name| !known.contains(*name));
         assert_eq!(strange, None, "{line}");
@@ -45,24 +39,16 @@ fn objects(log: &str) -> Vec<Object> {
 #[track_caller]
 fn with<'a>(objects: &'a [Object], words: &str) -> &'a Object {
     let has = |object: &&Object| object["message"].as_str().unwrap().contains(words);
-    objects
-        .iter()
-        .find(has)
-        .unwrap_or_else(|| panic!("{words}: {objects:#?}"))
+    objects.iter().find(has).unwrap_or_else(|| panic!("{words}: {objects:#?}"))
 }
 
 #[track_caller]
 fn assert_fields(object: &Object, expected: &[(&str, Value)]) {
-    let fields = object
-        .iter()
-        .filter(|(name, _)| !["time", "level", "message"].contains(&name.as_str()));
-    let expected: Object = expected
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect();
-    let fields: Object = fields
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let fields =
+        object.iter().filter(|(name, _)| !["time", "level", "message"].contains(&name.as_str()));
+    let expected: Object =
+        expected.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let fields: Object = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
     assert_eq!(fields, expected, "{}", object["message"]);
 }
 
@@ -81,12 +67,8 @@ fn each_line_has_the_words_of_the_text_and_what_they_are_made_of() {
     let launch = follow(&plane.grpc_url()).argument("--log-level=info");
     let objects = objects(&life(&plane, &launch).stderr);
     std::fs::remove_file(launch.output_path()).unwrap();
-    let text = life(
-        &plane,
-        &launch
-            .clone()
-            .arguments(["--log-format=text", "--log-timestamps=false"]),
-    );
+    let text =
+        life(&plane, &launch.clone().arguments(["--log-format=text", "--log-timestamps=false"]));
     let as_text = |object: &Object| {
         let level = object["level"].as_str().unwrap().to_uppercase();
         format!("[{level:<5}] {}", object["message"].as_str().unwrap())
@@ -106,17 +88,8 @@ fn each_line_has_the_words_of_the_text_and_what_they_are_made_of() {
         ],
     );
     let connected = with(&objects, "connected to MADS");
-    assert_fields(
-        connected,
-        &[("mads", json!(authority)), ("protocol", json!("gRPC v1"))],
-    );
-    let counts = [
-        ("targets", 1),
-        ("added", 0),
-        ("removed", 2),
-        ("changed", 0),
-        ("suppressed", 0),
-    ];
+    assert_fields(connected, &[("mads", json!(authority)), ("protocol", json!("gRPC v1"))]);
+    let counts = [("targets", 1), ("added", 0), ("removed", 2), ("changed", 0), ("suppressed", 0)];
     let counts = counts.map(|(name, count)| (name, json!(count)));
     let written = with(&objects, "wrote 1 target");
     assert_fields(written, &[&counts[..], &[("path", json!(path))]].concat());
@@ -132,10 +105,7 @@ fn an_outage_has_its_error_and_the_seconds_until_the_next_attempt() {
     let outage = with(&objects, "no connection to the control plane");
     assert_eq!(outage["level"], "warn");
     let error = outage["error"].as_str().unwrap();
-    assert!(
-        error.starts_with("GET http://") && error.contains("refused"),
-        "{error}"
-    );
+    assert!(error.starts_with("GET http://") && error.contains("refused"), "{error}");
     assert!(outage["message"].as_str().unwrap().contains(error));
     let pause = outage["retry_in_seconds"].as_f64().unwrap();
     assert!((0.2..=2.0).contains(&pause), "{pause}");
@@ -153,29 +123,15 @@ fn what_comes_from_the_network_breaks_no_line() {
         assert!(text.starts_with("evil\\u{1b}[2J"), "{text}");
     }
     assert_eq!(with(&objects, "skipped 1 target")["skipped"], 1);
-    with(&objects, "rejected a response")["error"]
-        .as_str()
-        .unwrap();
+    with(&objects, "rejected a response")["error"].as_str().unwrap();
 }
 
 #[test]
 fn the_last_words_of_a_failure_are_an_object_too() {
     let cases = [
-        (
-            &["run", "--output-file=/proc/no-such/x.json"][..],
-            1,
-            "cannot make the directory ",
-        ),
-        (
-            &["run", "--output-file=/dev/null"],
-            2,
-            "the output /dev/null is ",
-        ),
-        (
-            &["run", "--once", "--cp-address=grpc://127.0.0.1:1"],
-            1,
-            "no connection: ",
-        ),
+        (&["run", "--output-file=/proc/no-such/x.json"][..], 1, "cannot make the directory "),
+        (&["run", "--output-file=/dev/null"], 2, "the output /dev/null is "),
+        (&["run", "--once", "--cp-address=grpc://127.0.0.1:1"], 1, "no connection: "),
     ];
     for (arguments, code, words) in cases {
         let launch = Launch::bare().arguments(arguments.iter().copied());
@@ -185,24 +141,17 @@ fn the_last_words_of_a_failure_are_an_object_too() {
         let objects = objects(&finished.stderr);
         let last = objects.last().unwrap();
         assert_eq!(last["level"], "error");
-        assert!(
-            last["message"].as_str().unwrap().starts_with(words),
-            "{last:?}"
-        );
+        assert!(last["message"].as_str().unwrap().starts_with(words), "{last:?}");
     }
 }
 
 #[test]
 fn the_journal_is_given_the_priority_before_the_object() {
-    let launch = follow(NOTHING_THERE)
-        .arguments(["--once", "--log-level=info"])
-        .prelude(AS_IN_THE_JOURNAL);
+    let launch =
+        follow(NOTHING_THERE).arguments(["--once", "--log-level=info"]).prelude(AS_IN_THE_JOURNAL);
     let log = launch.run_to_its_end().stderr;
     let lines: Vec<&str> = log.lines().collect();
-    assert!(
-        lines[0].starts_with("<6>{") && lines[1].starts_with("<3>{"),
-        "{log}"
-    );
+    assert!(lines[0].starts_with("<6>{") && lines[1].starts_with("<3>{"), "{log}");
     let without: Vec<&str> = lines.iter().map(|line| &line[3..]).collect();
     objects(&without.join("\n"));
 }

@@ -114,12 +114,7 @@ fn a_level_shows_what_is_as_grave_and_nothing_else() {
         let daemon = follow_at(level, &plane.grpc_url()).start();
         daemon.wait_for_file(EMPTY);
         let finished = daemon.terminate();
-        assert_eq!(
-            finished.stderr.lines().count(),
-            expected,
-            "{}",
-            finished.stderr
-        );
+        assert_eq!(finished.stderr.lines().count(), expected, "{}", finished.stderr);
     }
 }
 
@@ -128,15 +123,7 @@ fn what_comes_from_the_network_reaches_no_terminal_as_it_is() {
     let evil = "evil\u{1b}[2J\u{7}\nINFO ] forged\r\u{9b}31m";
     let finished = life_with(evil, |address| follow_at("debug", address));
     assert!(finished.stderr.contains("evil"));
-    assert!(
-        messages(&finished)
-            .iter()
-            .all(|line| !line.starts_with("INFO ] forged"))
-    );
+    assert!(messages(&finished).iter().all(|line| !line.starts_with("INFO ] forged")));
     let is_harmless = |character: char| character == '\n' || !character.is_control();
-    assert!(
-        finished.stderr.chars().all(is_harmless),
-        "{:?}",
-        finished.stderr
-    );
+    assert!(finished.stderr.chars().all(is_harmless), "{:?}", finished.stderr);
 }

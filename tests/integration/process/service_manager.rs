@@ -57,10 +57,8 @@ fn the_status_says_how_many_targets_there_are_from_where_and_since_when() {
 
 /// Such as `12:03:11 UTC on 2026-11-24`.
 fn is_time(text: &str) -> bool {
-    let shape: String = text
-        .chars()
-        .map(|letter| if letter.is_ascii_digit() { '0' } else { letter })
-        .collect();
+    let shape: String =
+        text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
     shape == "00:00:00 UTC on 0000-00-00"
 }
 
@@ -76,9 +74,7 @@ fn the_status_tells_of_rejected_responses_until_one_is_accepted() {
     let manager = Manager::listen();
     let daemon = manager.manage(Launch::follow(&plane.grpc_url())).start();
     let address = format!("grpc://127.0.0.1:{} (v1)", plane.port());
-    manager.expect(&format!(
-        "STATUS=no list yet from {address}; responses are rejected since "
-    ));
+    manager.expect(&format!("STATUS=no list yet from {address}; responses are rejected since "));
     plane.publish(&backends(1));
     let told = manager.expect(&format!("STATUS=1 target from {address}, changed "));
     let status = told.last().expect("what was expected");
@@ -91,10 +87,7 @@ fn the_status_over_http_names_http() {
     let plane = ControlPlane::serving(KumaVersion::V2_12, &backends(1));
     let manager = Manager::listen();
     let daemon = manager.manage(Launch::follow(&plane.http_url())).start();
-    manager.expect(&format!(
-        "STATUS=1 target from http://127.0.0.1:{} (v1)",
-        plane.port()
-    ));
+    manager.expect(&format!("STATUS=1 target from http://127.0.0.1:{} (v1)", plane.port()));
     daemon.terminate();
 }
 
@@ -143,12 +136,7 @@ fn a_manager_that_cannot_be_told_is_worth_one_warning() {
         daemon.wait_for_file(&file_v1(&backends(1)));
         let finished = daemon.terminate();
         let text = "WARN ] cannot tell the service manager at $NOTIFY_SOCKET ";
-        assert_eq!(
-            finished.stderr.matches(text).count(),
-            1,
-            "{}",
-            finished.stderr
-        );
+        assert_eq!(finished.stderr.matches(text).count(), 1, "{}", finished.stderr);
     }
 }
 
@@ -180,11 +168,7 @@ fn the_journal_gets_priorities_and_no_times() {
     daemon.wait_for_log("<4>no connection to the control plane: ");
     let finished = daemon.terminate();
     let has_priority = |line: &str| line.starts_with("<4>") || line.starts_with("<6>");
-    assert!(
-        finished.stderr.lines().all(has_priority),
-        "{}",
-        finished.stderr
-    );
+    assert!(finished.stderr.lines().all(has_priority), "{}", finished.stderr);
 }
 
 #[test]

@@ -121,10 +121,7 @@ fn while_an_answer_drips_in() -> InState {
     let plane = ControlPlane::start(KumaVersion::V2_12);
     plane.answer_every_http(Some(HttpAnswer::with_body(
         200,
-        Body::Drip {
-            bytes: vec![b' '; 1 << 20],
-            pause: Duration::from_millis(50),
-        },
+        Body::Drip { bytes: vec![b' '; 1 << 20], pause: Duration::from_millis(50) },
     )));
     let daemon = Launch::follow(&plane.http_url()).start();
     plane.events().expect_request(SOON);
@@ -179,22 +176,13 @@ fn under_a_flood_of_lists_it_ends_in_time_with_the_last_ack_in_the_file() {
     });
     plane.events().expect_stream_closed(SOON);
 
-    let acked = plane
-        .events()
-        .seen()
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::Request(request) => numbers.get(&request.version_info).copied(),
-            _ => None,
-        });
+    let acked = plane.events().seen().into_iter().filter_map(|event| match event {
+        Event::Request(request) => numbers.get(&request.version_info).copied(),
+        _ => None,
+    });
     let last_acked = acked.max().expect("some list was acknowledged");
     let file = read_if_there(launch.output_path()).unwrap();
-    let written = numbers
-        .into_values()
-        .find(|number| file == file_v1(&[backend(*number)]));
+    let written = numbers.into_values().find(|number| file == file_v1(&[backend(*number)]));
     // An ACK may have been on its way when the daemon ended.
-    assert!(
-        written >= Some(last_acked),
-        "{written:?} was written, {last_acked} acknowledged"
-    );
+    assert!(written >= Some(last_acked), "{written:?} was written, {last_acked} acknowledged");
 }

@@ -66,10 +66,7 @@ fn follow(plane: &ControlPlane, another: &[u8], table: &mut Table) {
             .iter()
             .map(|form| scope.spawn(|| attempt(plane, form, &own, &other, &expected)))
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let mut daemons = Vec::new();
     for (form, outcome) in forms.into_iter().zip(tried) {
@@ -123,9 +120,7 @@ fn attempt(
     expected: &str,
 ) -> Result<Tried, String> {
     let url = form.url(&plane.ports);
-    let check = Launch::bare()
-        .argument("check")
-        .argument(format!("--cp-address={url}"));
+    let check = Launch::bare().argument("check").argument(format!("--cp-address={url}"));
     let check = form.trusting(check, own, another);
     let run = form.trusting(Launch::follow(&url), own, another);
     match form.verdict(plane.version, plane.mads_tls) {

@@ -33,12 +33,7 @@ pub(crate) struct Ports {
 impl Ports {
     pub(crate) fn free() -> Ports {
         let port = || free_port().expect("a port is free");
-        Ports {
-            api: port(),
-            api_tls: port(),
-            mads: port(),
-            others: [(); 6].map(|()| port()),
-        }
+        Ports { api: port(), api_tls: port(), mads: port(), others: [(); 6].map(|()| port()) }
     }
 
     /// Each variable that names a port in some version; the others do not know it.
@@ -124,39 +119,22 @@ impl ControlPlane {
             // Otherwise Kuma wants a network interface beyond the loopback.
             .env("KUMA_INTER_CP_CATALOG_INSTANCE_ADDRESS", "127.0.0.1")
             .env("KUMA_API_SERVER_HTTPS_INTERFACE", "127.0.0.1")
-            .env(
-                "KUMA_MONITORING_ASSIGNMENT_SERVER_TLS_ENABLED",
-                mads_tls.to_string(),
-            )
+            .env("KUMA_MONITORING_ASSIGNMENT_SERVER_TLS_ENABLED", mads_tls.to_string())
             .envs(variables.iter().copied())
-            .envs(
-                ports_in_text
-                    .iter()
-                    .map(|(name, port)| (name, port.to_string())),
-            )
+            .envs(ports_in_text.iter().map(|(name, port)| (name, port.to_string())))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be opened twice"))
             .stderr(log)
             .spawn()
             .expect("the control plane can be started");
-        ControlPlane {
-            version,
-            ports,
-            mads_tls,
-            home,
-            child,
-        }
+        ControlPlane { version, ports, mads_tls, home, child }
     }
 
     #[track_caller]
     fn wait_until_up(&self, listening: &[u16]) {
         let is_up = || {
-            listening
-                .iter()
-                .all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
-                && self
-                    .get("/meshes")
-                    .is_ok_and(|meshes| meshes["items"][0]["name"] == "default")
+            listening.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
+                && self.get("/meshes").is_ok_and(|meshes| meshes["items"][0]["name"] == "default")
         };
         if !wait_until(SOON, is_up) {
             let log = fs::read_to_string(self.home.path().join("log")).unwrap_or_default();
@@ -168,10 +146,7 @@ impl ControlPlane {
     pub(crate) fn terminate(mut self) {
         // It is not waited for yet, so its number is still its own.
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .arg(&pid)
-            .status()
-            .expect("kill can be run");
+        let sent = Command::new("kill").arg(&pid).status().expect("kill can be run");
         assert!(sent.success(), "kill {pid} failed");
         let ended = wait_until(SOON, || self.child.try_wait().unwrap().is_some());
         assert!(ended, "Kuma {} does not end", self.version);
@@ -204,9 +179,7 @@ impl ControlPlane {
     #[track_caller]
     pub(crate) fn put(&self, path: &str, resource: &Value) {
         let request = self.agent().put(self.url(path));
-        let sent = request
-            .header("content-type", "application/json")
-            .send(resource.to_string());
+        let sent = request.header("content-type", "application/json").send(resource.to_string());
         if let Err(error) = sent {
             panic!("Kuma {}: PUT {path}: {error}\n{resource:#}", self.version);
         }
@@ -225,9 +198,7 @@ impl ControlPlane {
     }
 
     fn agent(&self) -> ureq::Agent {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_LIMIT))
-            .proxy(None);
+        let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_LIMIT)).proxy(None);
         config.build().into()
     }
 }

@@ -43,11 +43,7 @@ pub(crate) enum Verdict {
 
 /// A form of address whose certificate, if any, is the control plane's own.
 const fn form(scheme: &'static str, port: Port) -> Form {
-    Form {
-        scheme,
-        port,
-        trust: Trust::Own,
-    }
+    Form { scheme, port, trust: Trust::Own }
 }
 
 /// All of them.
@@ -58,16 +54,8 @@ pub(crate) const FORMS: [Form; 8] = [
     form("https", Port::ApiTls),
     form("grpcs", Port::Mads),
     form("https", Port::Mads),
-    Form {
-        scheme: "https",
-        port: Port::ApiTls,
-        trust: Trust::Nothing,
-    },
-    Form {
-        scheme: "https",
-        port: Port::ApiTls,
-        trust: Trust::Another,
-    },
+    Form { scheme: "https", port: Port::ApiTls, trust: Trust::Nothing },
+    Form { scheme: "https", port: Port::ApiTls, trust: Trust::Another },
 ];
 
 impl Form {

@@ -28,13 +28,8 @@ const DISCOVERY: &str = "/v3/discovery:monitoringassignments";
 
 const PATHS: [&str; 5] = ["/", "/catalog", "/config", DISCOVERY, "/nothing"];
 
-const ACCEPTS: [&str; 5] = [
-    "",
-    "*/*",
-    "application/json",
-    "application/json, */*;q=0.1",
-    "text/html",
-];
+const ACCEPTS: [&str; 5] =
+    ["", "*/*", "application/json", "application/json, */*;q=0.1", "text/html"];
 
 /// Bodies of polls without a version.
 const BODIES: [&str; 12] = [
@@ -89,10 +84,7 @@ fn the_stand_in_answers_as_the_real_control_plane_does() {
     let mut table = Table::default();
     for version in folder.versions() {
         let Some(kuma) = version.stand_in() else {
-            table.row(
-                &version.to_string(),
-                Ok("not played by the stand-in".to_owned()),
-            );
+            table.row(&version.to_string(), Ok("not played by the stand-in".to_owned()));
             continue;
         };
         for kind in [Kind::Plaintext, Kind::MadsTls, Kind::Global] {
@@ -120,10 +112,7 @@ fn compare(what: &str, real: &Answers, played: &Answers, table: &mut Table) {
             table.row(&format!("{what} | {question}"), Err(reason));
         }
     }
-    table.row(
-        what,
-        Ok(format!("{alike} of {} answers are alike", real.len())),
-    );
+    table.row(what, Ok(format!("{alike} of {} answers are alike", real.len())));
 }
 
 fn ask_real(folder: &Folder, version: Version, kind: Kind, ports: Ports) -> Answers {
@@ -144,9 +133,7 @@ fn ask_real(folder: &Folder, version: Version, kind: Kind, ports: Ports) -> Answ
 /// Waits until the dataplane is in MADS.
 fn wait_for_the_dataplane(ports: &Ports) {
     let address = format!("http://127.0.0.1:{}", ports.api);
-    let daemon = Launch::follow(&address)
-        .argument("--tls-skip-verify")
-        .start();
+    let daemon = Launch::follow(&address).argument("--tls-skip-verify").start();
     let has_it = || daemon.file().is_some_and(|file| file.contains("app-1"));
     assert!(wait_until(CHANGED_WITHIN, has_it), "{}", daemon.log());
 }
@@ -160,17 +147,11 @@ fn ask_stand_in(kuma: KumaVersion, version: Version, kind: Kind, ports: Ports) -
         port: Some(ports.mads),
         api_port: Some(ports.api),
         tls: (kind == Kind::MadsTls).then(tls),
-        role: if kind == Kind::Global {
-            Role::Global
-        } else {
-            Role::Zone
-        },
+        role: if kind == Kind::Global { Role::Global } else { Role::Zone },
         ..Plan::new(kuma)
     };
     let start = |plan: Plan| {
-        let plane = plan
-            .start()
-            .expect("the ports of the real one are free again");
+        let plane = plan.start().expect("the ports of the real one are free again");
         let address = format!("10.0.0.1:{}", METRICS.0);
         let dataplane = kuma_stand_in::Dataplane::new("app", "app-1", &address);
         plane.publish(&[dataplane.tag("env", "prod").tag("kuma.io/zone", "default")]);
@@ -180,11 +161,7 @@ fn ask_stand_in(kuma: KumaVersion, version: Version, kind: Kind, ports: Ports) -
     let mut answers = ask(kind, ports);
     drop(plane);
     // The real one has both at once.
-    let _plane = start(Plan {
-        api_port: Some(ports.api_tls),
-        api_tls: Some(tls()),
-        ..plan
-    });
+    let _plane = start(Plan { api_port: Some(ports.api_tls), api_tls: Some(tls()), ..plan });
     answers.extend(ask_api_tls(version, ports));
     answers
 }
@@ -249,14 +226,8 @@ fn ask_each_path(server: &str, port: u16, is_tls: bool) -> Answers {
 }
 
 fn ask_openings(server: &str, port: u16) -> Answers {
-    let openings = [
-        ("HTTP/2", HTTP_2),
-        ("garbage", GARBAGE),
-        ("plaintext", PLAINTEXT),
-    ];
-    openings
-        .map(|(name, bytes)| (format!("{server}: {name}"), send(port, bytes)))
-        .into()
+    let openings = [("HTTP/2", HTTP_2), ("garbage", GARBAGE), ("plaintext", PLAINTEXT)];
+    openings.map(|(name, bytes)| (format!("{server}: {name}"), send(port, bytes))).into()
 }
 
 fn ask_polls(port: u16, is_tls: bool) -> Answers {
@@ -309,9 +280,7 @@ fn check(addresses: &[String]) -> Answers {
             .arguments(pins.iter().copied());
         let told = launch.run_to_its_end().stdout;
         // Which certificate it is, is not the question.
-        let lines = told
-            .lines()
-            .filter(|line| !line.starts_with("the certificate of"));
+        let lines = told.lines().filter(|line| !line.starts_with("the certificate of"));
         (
             format!("check {address} {}", pins.join(" ")),
             lines.map(|line| format!("\n    {line}")).collect(),
@@ -323,9 +292,6 @@ fn check(addresses: &[String]) -> Answers {
             .flat_map(|address| PINS.map(|pins| (address, pins)))
             .map(|(address, pins)| scope.spawn(move || check(address, pins)))
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }

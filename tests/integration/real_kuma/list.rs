@@ -65,11 +65,7 @@ impl Dataplane {
     fn group(&self, version: Version, source: Source) -> Group {
         let (port, path) = source.metrics();
         // From 3.0 on it is what the label `kuma.io/workload` says, and nothing says it here.
-        let service = if version < Version::V3 {
-            "app"
-        } else {
-            "unknown"
-        };
+        let service = if version < Version::V3 { "app" } else { "unknown" };
         let mut labels: BTreeMap<String, String> = [
             ("__metrics_path__", path),
             ("__scheme__", "http"),
@@ -84,19 +80,14 @@ impl Dataplane {
             labels.insert("service".to_owned(), service.to_owned());
         }
         if version < Version(2, 7) || source == Source::Enabled && version < Version::V3 {
-            for (tag, value) in [
-                ("env", &*self.env),
-                ("kuma_io_service", "app"),
-                ("kuma_io_zone", "default"),
-            ] {
+            for (tag, value) in
+                [("env", &*self.env), ("kuma_io_service", "app"), ("kuma_io_zone", "default")]
+            {
                 labels.insert(tag.to_owned(), value.to_owned());
                 labels.insert(format!("{tag}s"), format!(",{value},"));
             }
         }
-        Group {
-            address: format!("{}:{port}", self.address),
-            labels,
-        }
+        Group { address: format!("{}:{port}", self.address), labels }
     }
 }
 

@@ -117,30 +117,15 @@ fn steps(plane: &ControlPlane, first: &Dataplane, second: &Dataplane) -> Vec<Ste
                 false => EMPTY,
             },
         ),
-        (
-            "only the one for `other`",
-            delete("for-all"),
-            either(&mesh, &for_all),
-            &for_other,
-        ),
+        ("only the one for `other`", delete("for-all"), either(&mesh, &for_all), &for_other),
         (
             "and a new dataplane",
             Box::new(move |plane| come.put(plane)),
             either(&mesh_of_3, &for_all),
             &for_other_of_3,
         ),
-        (
-            "still the same",
-            nothing(),
-            either(&mesh_of_3, &for_all),
-            &for_other_of_3,
-        ),
-        (
-            "no MeshMetric",
-            delete("other"),
-            mesh_of_3.clone(),
-            &mesh_of_3,
-        ),
+        ("still the same", nothing(), either(&mesh_of_3, &for_all), &for_other_of_3),
+        ("no MeshMetric", delete("other"), mesh_of_3.clone(), &mesh_of_3),
         (
             "one for `other` where none was",
             put("other", FOR_OTHER, Some("other")),
@@ -153,12 +138,7 @@ fn steps(plane: &ControlPlane, first: &Dataplane, second: &Dataplane) -> Vec<Ste
             either(&mesh, &mesh_of_3),
             &for_other,
         ),
-        (
-            "still the same",
-            nothing(),
-            either(&mesh, &mesh_of_3),
-            &for_other,
-        ),
+        ("still the same", nothing(), either(&mesh, &mesh_of_3), &for_other),
         ("no MeshMetric", delete("other"), mesh.clone(), &mesh),
     ];
     rows.into_iter()
@@ -188,9 +168,6 @@ fn expect(plane: &ControlPlane, client: &str, expected: &str) -> Result<(), Stri
 /// The targets of a list.
 fn summary(list: &str) -> String {
     let groups: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
-    let targets: Vec<_> = groups
-        .iter()
-        .map(|group| group["targets"][0].to_string())
-        .collect();
+    let targets: Vec<_> = groups.iter().map(|group| group["targets"][0].to_string()).collect();
     format!("[{}]", targets.join(", "))
 }

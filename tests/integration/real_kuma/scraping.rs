@@ -98,30 +98,18 @@ fn steps() -> Vec<Step> {
         let change = move |plane: &ControlPlane| put_mesh_metric(plane, mode);
         (What { name, versions }, Box::new(change), vec![target])
     };
-    let (http, https) = (
-        "http://10.0.0.1:5670/metrics",
-        "https://10.0.0.1:5670/metrics",
-    );
+    let (http, https) = ("http://10.0.0.1:5670/metrics", "https://10.0.0.1:5670/metrics");
     let (first, with_tls) = (Version(0, 0), Version(2, 4));
     vec![
         mesh("Mesh.metrics", first, json!({}), http),
-        mesh(
-            "Mesh.metrics, providedTLS",
-            with_tls,
-            json!({"tls": {"mode": "providedTLS"}}),
-            https,
-        ),
+        mesh("Mesh.metrics, providedTLS", with_tls, json!({"tls": {"mode": "providedTLS"}}), https),
         mesh(
             "Mesh.metrics, activeMTLSBackend",
             with_tls,
             json!({"tls": {"mode": "activeMTLSBackend"}}),
             http,
         ),
-        policy(
-            "MeshMetric, ProvidedTLS",
-            "ProvidedTLS",
-            "https://10.0.0.1:5671/metrics",
-        ),
+        policy("MeshMetric, ProvidedTLS", "ProvidedTLS", "https://10.0.0.1:5671/metrics"),
         policy(
             "MeshMetric, ActiveMTLSBackend",
             "ActiveMTLSBackend",

@@ -21,11 +21,8 @@ fn a_single_run_does_not_get_the_list_of_the_last_one() {
             .argument("--output-file=-");
         let mut mesh = Vec::new();
         for number in 1..=3 {
-            let dataplane = Dataplane::new(
-                &format!("app-{number}"),
-                &format!("10.0.0.{number}"),
-                "prod",
-            );
+            let dataplane =
+                Dataplane::new(&format!("app-{number}"), &format!("10.0.0.{number}"), "prod");
             dataplane.put(&plane);
             mesh.push(dataplane);
             let expected = list(version, Source::Enabled, &mesh);

@@ -23,11 +23,6 @@ impl Table {
     #[track_caller]
     pub(crate) fn judge(self) {
         let failures = self.failures;
-        assert!(
-            failures.is_empty(),
-            "{} failed:\n{}",
-            failures.len(),
-            failures.join("\n")
-        );
+        assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
     }
 }

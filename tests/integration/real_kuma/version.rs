@@ -82,10 +82,7 @@ impl Folder {
             "KUMA_CP_DIR={}: there is no kuma-cp-VERSION",
             folder.display()
         );
-        Some(Folder {
-            programs,
-            _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
-        })
+        Some(Folder { programs, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) })
     }
 
     /// Its versions, oldest first.

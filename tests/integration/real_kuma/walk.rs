@@ -57,11 +57,7 @@ fn each_upgrade_and_rollback_is_followed_under_a_running_daemon() {
         hand_out_certificate(&plane, &own);
         enable_metrics(&plane, "default");
         let mesh = [1, 2].map(|at| {
-            Dataplane::new(
-                &format!("step-{number}-{at}"),
-                &format!("10.0.{number}.{at}"),
-                "prod",
-            )
+            Dataplane::new(&format!("step-{number}-{at}"), &format!("10.0.{number}.{at}"), "prod")
         });
         mesh.iter().for_each(|dataplane| dataplane.put(&plane));
         let expected = list(version, Source::Enabled, &mesh);
@@ -71,18 +67,12 @@ fn each_upgrade_and_rollback_is_followed_under_a_running_daemon() {
                 .iter()
                 .filter(|(form, ..)| form.verdict(version, mads_tls) == Verdict::Followed)
                 .map(|(form, daemon, _)| {
-                    (
-                        form,
-                        scope.spawn(|| wait_for_list(daemon, &expected, FOLLOWED_WITHIN)),
-                    )
+                    (form, scope.spawn(|| wait_for_list(daemon, &expected, FOLLOWED_WITHIN)))
                 })
                 .collect();
             for (form, wait) in waits {
                 let outcome = wait.join().unwrap().map(|()| "followed".to_owned());
-                table.row(
-                    &format!("step {number}, {version}{mads} | {}", form.name()),
-                    outcome,
-                );
+                table.row(&format!("step {number}, {version}{mads} | {}", form.name()), outcome);
             }
         });
         // Where a form of address leads nowhere, the list from before stays.
@@ -97,10 +87,7 @@ fn each_upgrade_and_rollback_is_followed_under_a_running_daemon() {
                 }
                 Verdict::Refused(_) => Err("the list has changed".to_owned()),
             };
-            table.row(
-                &format!("step {number}, {version}{mads} | {}", form.name()),
-                outcome,
-            );
+            table.row(&format!("step {number}, {version}{mads} | {}", form.name()), outcome);
         }
         plane.terminate();
     }

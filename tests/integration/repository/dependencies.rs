@@ -28,42 +28,21 @@ const ALLOWED_LICENCES: [&str; 9] = [
 
 /// What must not come in by some dependency, and why.
 const BANNED: [(&str, &str); 6] = [
-    (
-        "openssl-sys",
-        "TLS is rustls: a static binary, no TLS stack in C",
-    ),
+    ("openssl-sys", "TLS is rustls: a static binary, no TLS stack in C"),
     ("native-tls", "the same"),
-    (
-        "aws-lc-sys",
-        "ring is the cryptography: one library, and less C to compile",
-    ),
+    ("aws-lc-sys", "ring is the cryptography: one library, and less C to compile"),
     ("tokio", "blocking threads, no async runtime"),
     ("async-std", "the same"),
-    (
-        "chrono",
-        "jiff knows the time, and is there by the log's library",
-    ),
+    ("chrono", "jiff knows the time, and is there by the log's library"),
 ];
 
 /// Crates that are there in more than one version, and why that is borne.
 const DUPLICATES: [(&str, &str); 6] = [
-    (
-        "getrandom",
-        "0.2 for ring; newer only for the generator of wire types, at build time",
-    ),
-    (
-        "linux-raw-sys",
-        "an older one for the generator of wire types, at build time",
-    ),
+    ("getrandom", "0.2 for ring; newer only for the generator of wire types, at build time"),
+    ("linux-raw-sys", "an older one for the generator of wire types, at build time"),
     ("rustix", "the same"),
-    (
-        "syn",
-        "for macros, at build time; the crates are moving from 2 to 3",
-    ),
-    (
-        "thiserror",
-        "1 for protobuf, 2 for x509-parser; macros, which leave nothing in the binary",
-    ),
+    ("syn", "for macros, at build time; the crates are moving from 2 to 3"),
+    ("thiserror", "1 for protobuf, 2 for x509-parser; macros, which leave nothing in the binary"),
     ("thiserror-impl", "the same"),
 ];
 
@@ -178,9 +157,7 @@ fn reach(is_to_follow: impl Fn(&Package, Option<&str>) -> bool) -> Vec<&'static 
         to_visit.extend(parts.map(|dependency| dependency.pkg.as_str()));
     }
     let packages = metadata.packages.iter();
-    packages
-        .filter(|package| used.contains(package.id.as_str()))
-        .collect()
+    packages.filter(|package| used.contains(package.id.as_str())).collect()
 }
 
 /// Whether an SPDX expression can be met with the allowed licences.
@@ -189,11 +166,7 @@ fn is_allowed(expression: &str) -> bool {
     if let Some((before, rest)) = expression.split_once('(') {
         let (inner, after) = rest.split_once(')').expect("a bracket is closed");
         // What stands in brackets is as good as one licence, allowed or not.
-        let stand_in = if is_allowed(inner) {
-            "MIT"
-        } else {
-            "forbidden"
-        };
+        let stand_in = if is_allowed(inner) { "MIT" } else { "forbidden" };
         return is_allowed(&format!("{before}{stand_in}{after}"));
     }
     expression.split(" OR ").any(|alternative| {
@@ -262,11 +235,7 @@ fn nothing_banned_comes_in() {
 fn everything_comes_from_the_registry() {
     for package in parts() {
         let source = package.source.as_deref().unwrap_or("this repo");
-        assert!(
-            package.is_ours() || source.starts_with("registry+"),
-            "{}: {source}",
-            package.name
-        );
+        assert!(package.is_ours() || source.starts_with("registry+"), "{}: {source}", package.name);
     }
 }
 
@@ -274,10 +243,7 @@ fn everything_comes_from_the_registry() {
 fn every_crate_is_there_in_one_version_but_for_some() {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in parts() {
-        versions
-            .entry(&package.name)
-            .or_default()
-            .push(&package.version);
+        versions.entry(&package.name).or_default().push(&package.version);
     }
     versions.retain(|_, versions| versions.len() > 1);
     let found: Vec<_> = versions.keys().copied().collect();

@@ -31,10 +31,7 @@ fn is_current(path: &str, content: impl Fn(&str) -> String) {
         fs::write(&full_path, expected).unwrap();
         return;
     }
-    assert!(
-        found == expected,
-        "{path} is not current: run `make generate`"
-    );
+    assert!(found == expected, "{path} is not current: run `make generate`");
 }
 
 #[test]
@@ -42,10 +39,7 @@ fn the_table_in_the_readme_is_current() {
     is_current("README.md", |readme| {
         let (before, rest) = readme.split_once(TABLE_BEGINS).expect("where it begins");
         let (_, after) = rest.split_once(TABLE_ENDS).expect("where it ends");
-        format!(
-            "{before}{TABLE_BEGINS}{}{TABLE_ENDS}{after}",
-            readme_table()
-        )
+        format!("{before}{TABLE_BEGINS}{}{TABLE_ENDS}{after}", readme_table())
     });
 }
 
@@ -56,9 +50,7 @@ fn the_notices_of_third_parties_are_current() {
 
 #[test]
 fn the_bill_of_materials_is_current() {
-    is_current("packaging/kuma-prometheus-sd.cdx.json", |_| {
-        bill_of_materials()
-    });
+    is_current("packaging/kuma-prometheus-sd.cdx.json", |_| bill_of_materials());
 }
 
 #[test]

@@ -13,14 +13,11 @@ fn each_message_of_the_guide_is_one_of_the_programs() {
     let guide = fs::read_to_string(repository().join("docs/operators-guide.md")).unwrap();
     let files = entries(&repository().join("src"));
     let sources = files.iter().filter(|path| path.is_file());
-    let texts: Vec<String> = sources
-        .flat_map(|path| texts_of(&fs::read_to_string(path).unwrap()))
-        .collect();
+    let texts: Vec<String> =
+        sources.flat_map(|path| texts_of(&fs::read_to_string(path).unwrap())).collect();
     let messages = messages(&guide);
-    let fragments: Vec<String> = messages
-        .iter()
-        .flat_map(|message| fragments_of(message))
-        .collect();
+    let fragments: Vec<String> =
+        messages.iter().flat_map(|message| fragments_of(message)).collect();
     assert!(fragments.len() > 40, "{fragments:?}");
     let is_unknown = |fragment: &&String| !texts.iter().any(|text| text.contains(&**fragment));
     let unknown: Vec<&String> = fragments.iter().filter(is_unknown).collect();
@@ -49,12 +46,9 @@ fn fragments_of(message: &str) -> Vec<String> {
     let fragments = parts.flat_map(|part| {
         let words: Vec<&str> = part.split(' ').collect();
         let runs = words.split(|word| !is_constant(word));
-        runs.map(|run| run.join(" ").trim().to_owned())
-            .collect::<Vec<_>>()
+        runs.map(|run| run.join(" ").trim().to_owned()).collect::<Vec<_>>()
     });
-    fragments
-        .filter(|fragment| fragment.len() >= SHORTEST)
-        .collect()
+    fragments.filter(|fragment| fragment.len() >= SHORTEST).collect()
 }
 
 /// The texts of a source, as they are written: without backticks and placeholders, on one line.
@@ -70,10 +64,7 @@ fn texts_of(source: &str) -> Vec<String> {
             match character {
                 '"' => break,
                 '\\' if rest.peek() == Some(&'\n') => {
-                    while rest
-                        .next_if(|character| character.is_whitespace())
-                        .is_some()
-                    {}
+                    while rest.next_if(|character| character.is_whitespace()).is_some() {}
                 }
                 '\\' => text.extend(rest.next()),
                 '`' => {}

@@ -61,17 +61,12 @@ fn offered(shell: &str, completions: &str, words: &[&str]) -> Option<BTreeSet<St
         _ => {
             let mut command = Command::new("fish");
             let ask = "source $argv[1]; complete -C $argv[2]";
-            command
-                .args(["--no-config", "-c", ask])
-                .arg(&script)
-                .arg(&line);
+            command.args(["--no-config", "-c", ask]).arg(&script).arg(&line);
             command
         }
     };
     // What a shell remembers is none of its user's here.
-    command
-        .env("HOME", folder.path())
-        .current_dir(folder.path());
+    command.env("HOME", folder.path()).current_dir(folder.path());
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(error) => {
@@ -91,12 +86,7 @@ fn offered(shell: &str, completions: &str, words: &[&str]) -> Option<BTreeSet<St
         ("fish", Some((_, value))) => value,
         _ => word,
     });
-    Some(
-        words
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect(),
-    )
+    Some(words.filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
 
 /// To bash an `=` is a word of its own.
@@ -115,10 +105,8 @@ fn offers(words: &[&str], expected: &BTreeSet<String>) {
             continue;
         };
         // A flag that wants a value may be offered with the sign that leads to it.
-        let plain: BTreeSet<_> = offered
-            .iter()
-            .map(|word| word.trim_end_matches('=').to_owned())
-            .collect();
+        let plain: BTreeSet<_> =
+            offered.iter().map(|word| word.trim_end_matches('=').to_owned()).collect();
         assert_eq!(&plain, expected, "{shell}, {words:?}");
     }
 }

@@ -15,17 +15,9 @@ use crate::support::command::repository;
 /// The versions are those of the zig that `scripts/static-requirements.txt` names.
 const OF_THE_TOOLCHAIN: [(&str, &str, &str); 4] = [
     ("musl", "1.2.5", "musl.txt"),
-    (
-        "LLVM's libc++, libc++abi and libunwind",
-        "22.1.8",
-        "llvm.txt",
-    ),
+    ("LLVM's libc++, libc++abi and libunwind", "22.1.8", "llvm.txt"),
     ("zig's compiler-rt", "0.17.1", "zig.txt"),
-    (
-        "Rust's standard library",
-        "as in `version --detailed`",
-        "rust.txt",
-    ),
+    ("Rust's standard library", "as in `version --detailed`", "rust.txt"),
 ];
 
 /// Libraries in C and C++ within a crate: a name, the file there that has the version, what the version
@@ -76,16 +68,8 @@ const IN_C: [(&str, &str, &str, &str, &str); 6] = [
 ];
 
 /// Folders whose code is not linked, whatever licence lies in them.
-const NOT_LINKED: [&str; 8] = [
-    "contrib",
-    "fuzzing",
-    "lunit",
-    "src/zlib-ng",
-    "target",
-    "test",
-    "tests",
-    "toolchains",
-];
+const NOT_LINKED: [&str; 8] =
+    ["contrib", "fuzzing", "lunit", "src/zlib-ng", "target", "test", "tests", "toolchains"];
 
 /// The file of notices.
 pub(crate) fn notices() -> String {
@@ -96,42 +80,24 @@ pub(crate) fn notices() -> String {
     };
     for package in linked().into_iter().filter(|package| !package.is_ours()) {
         for (path, text) in licences(package) {
-            let place = path
-                .parent()
-                .map_or(String::new(), |folder| folder.display().to_string());
-            let place = if place.is_empty() {
-                place
-            } else {
-                format!(": {place}")
-            };
-            add(
-                &text,
-                format!("{} {}{place}", package.name, package.version),
-            );
+            let place = path.parent().map_or(String::new(), |folder| folder.display().to_string());
+            let place = if place.is_empty() { place } else { format!(": {place}") };
+            add(&text, format!("{} {}{place}", package.name, package.version));
         }
     }
     for (name, version, file) in OF_THE_TOOLCHAIN {
         let folder = repository().join("packaging/third-party");
-        add(
-            &fs::read_to_string(folder.join(file)).unwrap(),
-            format!("{name} {version}"),
-        );
+        add(&fs::read_to_string(folder.join(file)).unwrap(), format!("{name} {version}"));
     }
 
-    let mut notices: Vec<_> = owners
-        .into_iter()
-        .map(|(text, owners)| (owners, text))
-        .collect();
+    let mut notices: Vec<_> = owners.into_iter().map(|(text, owners)| (owners, text)).collect();
     notices.sort();
     let mut file = "The program kuma-prometheus-sd is linked statically. These are the notices of all that \
                     is in it\nbesides its own code. Each stands below the names of what it is for.\n"
         .to_owned();
     for (owners, text) in notices {
         let rule = "=".repeat(80);
-        file.push_str(&format!(
-            "\n{rule}\n{}\n{rule}\n\n{text}\n",
-            owners.join("\n")
-        ));
+        file.push_str(&format!("\n{rule}\n{}\n{rule}\n\n{text}\n", owners.join("\n")));
     }
     file
 }
@@ -149,20 +115,12 @@ fn licences(package: &Package) -> Vec<(PathBuf, String)> {
     };
     let licence = package.license.as_deref().unwrap_or_default();
     let is_a_choice = licence.contains("MIT") && licence.contains([' ', '/']);
-    if is_a_choice
-        && found
-            .iter()
-            .any(|path| is_of_root(path) && has(path, &["MIT"]))
-    {
+    if is_a_choice && found.iter().any(|path| is_of_root(path) && has(path, &["MIT"])) {
         let words = ["MIT", "COPYRIGHT", "NOTICE", "THIRD-PARTY"];
         found.retain(|path| !is_of_root(path) || has(path, &words));
     }
     found.sort();
-    assert!(
-        !found.is_empty(),
-        "{} has no file with a licence",
-        package.name
-    );
+    assert!(!found.is_empty(), "{} has no file with a licence", package.name);
     let read = |path: PathBuf| {
         let text = fs::read(folder.join(&path)).unwrap();
         (path, String::from_utf8_lossy(&text).into_owned())
@@ -182,14 +140,7 @@ fn find_licences(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) {
             continue;
         }
         let is_text = ["", "TXT", "MD"].contains(&name.split_once('.').map_or("", |(_, end)| end));
-        let starts = [
-            "LICENSE",
-            "LICENCE",
-            "COPYING",
-            "COPYRIGHT",
-            "NOTICE",
-            "UNLICENSE",
-        ];
+        let starts = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
         if starts.iter().any(|start| name.starts_with(start)) && (is_text || name.contains("2.0")) {
             found.push(inside.to_owned());
         }
@@ -203,18 +154,10 @@ pub(crate) fn bill_of_materials() -> String {
     let mut components: Vec<Value> = crates.into_iter().map(of_cargo).collect();
     for (name, krate, file, before, address) in IN_C {
         let version = version_in(krate, file, before);
-        components.push(component(
-            name,
-            &version,
-            &address.replace("VERSION", &version),
-        ));
+        components.push(component(name, &version, &address.replace("VERSION", &version)));
     }
     let (musl, version, _) = OF_THE_TOOLCHAIN[0];
-    components.push(component(
-        musl,
-        version,
-        &format!("pkg:generic/musl@{version}"),
-    ));
+    components.push(component(musl, version, &format!("pkg:generic/musl@{version}")));
     let mut daemon = of_cargo(ours[0]);
     daemon["type"] = json!("application");
     let bill = json!({
@@ -241,11 +184,7 @@ fn of_cargo(package: &Package) -> Value {
     let Package { name, version, .. } = package;
     let address = format!("pkg:cargo/{name}@{}", version.replace('+', "%2B"));
     let mut component = component(name, version, &address);
-    let licence = package
-        .license
-        .as_deref()
-        .unwrap_or_default()
-        .replace('/', " OR ");
+    let licence = package.license.as_deref().unwrap_or_default().replace('/', " OR ");
     component["licenses"] = json!([{"expression": licence}]);
     component
 }
@@ -253,15 +192,10 @@ fn of_cargo(package: &Package) -> Value {
 /// What stands in a file of a crate between a text and the next quotation mark.
 fn version_in(name: &str, file: &str, before: &str) -> String {
     let packages = linked();
-    let package = packages
-        .iter()
-        .find(|package| package.name == name)
-        .unwrap();
+    let package = packages.iter().find(|package| package.name == name).unwrap();
     let path = package.manifest_path.with_file_name(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    let (_, rest) = text
-        .split_once(before)
-        .unwrap_or_else(|| panic!("{path:?}: no {before}"));
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{path:?}: no {before}"));
     rest.split('"').next().unwrap().to_owned()
 }
 
@@ -291,12 +225,7 @@ fn every_library_that_grpc_brings_has_its_notice() {
             .any(|line| line.starts_with("grpcio-sys ") && line.ends_with(&format!(": {library}")));
         assert!(named, "{library}");
     }
-    for name in [
-        "\nmusl 1.2.5\n",
-        ": src/zlib\n",
-        "\nring 0.17",
-        ": third_party/fiat\n",
-    ] {
+    for name in ["\nmusl 1.2.5\n", ": src/zlib\n", "\nring 0.17", ": third_party/fiat\n"] {
         assert!(notices.contains(name), "{name:?}");
     }
 }

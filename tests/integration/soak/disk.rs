@@ -70,9 +70,7 @@ impl Disk {
             Fault::Full => fill(&self.path).map(drop),
             Fault::ReadOnly => {
                 let path = self.path.display();
-                shell(&format!(
-                    "mount --bind {path} {path} && mount -o remount,bind,ro {path}"
-                ));
+                shell(&format!("mount --bind {path} {path} && mount -o remount,bind,ro {path}"));
                 Ok(())
             }
             Fault::Deleted => fs::remove_file(output),

@@ -43,9 +43,7 @@ impl Story {
             true => plane.grpc_url(),
             false => plane.api_url(),
         };
-        let launch = Launch::follow(&address)
-            .output(disk.output())
-            .argument("--log-level=info");
+        let launch = Launch::follow(&address).output(disk.output()).argument("--log-level=info");
         let mut story = Story {
             started: Instant::now(),
             daemon: Some(launch.start()),
@@ -193,13 +191,8 @@ impl Story {
     fn add_network_faults(&mut self) {
         let fault = match self.rng.u32(..3) {
             0 => Fault::Stall,
-            1 => Fault::Slow {
-                bytes: 7,
-                pause: Duration::from_millis(1),
-            },
-            _ => Fault::Garble {
-                every: self.rng.usize(1..200),
-            },
+            1 => Fault::Slow { bytes: 7, pause: Duration::from_millis(1) },
+            _ => Fault::Garble { every: self.rng.usize(1..200) },
         };
         self.tell(match fault {
             Fault::Stall => "way stalled",
@@ -218,8 +211,7 @@ impl Story {
         self.tell("list that must be rejected");
         for api_version in ApiVersion::ALL {
             let bad = vec![Resource::undecodable(api_version)];
-            self.plane
-                .publish_raw(api_version, api_version.type_url(), bad);
+            self.plane.publish_raw(api_version, api_version.type_url(), bad);
         }
         self.pause(2000);
         self.publish();
@@ -234,13 +226,7 @@ impl Story {
             HttpAnswer::redirect(302, "http://127.0.0.1:9/"),
             HttpAnswer::Raw(b"\0garbage".to_vec()),
             HttpAnswer::with_body(304, Body::Full(Vec::new())),
-            HttpAnswer::with_body(
-                200,
-                Body::Truncated {
-                    sent,
-                    promised: 4096,
-                },
-            ),
+            HttpAnswer::with_body(200, Body::Truncated { sent, promised: 4096 }),
         ];
         let answer = answers[self.rng.usize(..answers.len())].clone();
         self.plane.answer_every_http(Some(answer));

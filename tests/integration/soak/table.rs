@@ -81,15 +81,7 @@ impl fmt::Display for Table {
         for (what, times) in &self.happened {
             writeln!(formatter, "{what:<34} {times}")?;
         }
-        let Table {
-            duration,
-            lists,
-            lives,
-            calms,
-            slowest_calm,
-            cpu,
-            ..
-        } = self;
+        let Table { duration, lists, lives, calms, slowest_calm, cpu, .. } = self;
         writeln!(
             formatter,
             "{duration:.0?}, {cpu:?} of processor time, {lives} lives of the daemon"
@@ -99,23 +91,10 @@ impl fmt::Display for Table {
             "{lists} lists, {calms} calms with the right file, within {slowest_calm:.1?}"
         )?;
         let (lines, most_lines) = (self.log_lines, self.most_lines());
-        writeln!(
-            formatter,
-            "{lines} lines of log at info, of at most {most_lines}"
-        )?;
-        let (memory, descriptors, threads) = (
-            self.most_resident_kib,
-            self.most_descriptors,
-            self.most_threads,
-        );
-        writeln!(
-            formatter,
-            "at most {memory} KiB, {descriptors} descriptors, {threads} threads"
-        )?;
-        writeln!(
-            formatter,
-            "the first: {:?}\nthe last: {:?}",
-            self.first, self.last
-        )
+        writeln!(formatter, "{lines} lines of log at info, of at most {most_lines}")?;
+        let (memory, descriptors, threads) =
+            (self.most_resident_kib, self.most_descriptors, self.most_threads);
+        writeln!(formatter, "at most {memory} KiB, {descriptors} descriptors, {threads} threads")?;
+        writeln!(formatter, "the first: {:?}\nthe last: {:?}", self.first, self.last)
     }
 }

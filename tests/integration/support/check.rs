@@ -8,9 +8,7 @@ use crate::support::harness::{Finished, Launch};
 
 /// A check of the control plane at an address, with `kuma.file_sd.json` in a folder of its own.
 pub(crate) fn check(address: &str) -> Launch {
-    Launch::bare()
-        .argument("check")
-        .argument(format!("--cp-address={address}"))
+    Launch::bare().argument("check").argument(format!("--cp-address={address}"))
 }
 
 /// Runs a check to its end, and sees that it leaves its folder as it was.
@@ -28,11 +26,7 @@ pub(crate) fn run(launch: &Launch) -> Finished {
 pub(crate) fn passed(launch: &Launch) -> String {
     let finished = run(launch);
     assert_eq!(finished.code, Some(0), "{}", finished.stdout);
-    assert!(
-        finished.stdout.ends_with("\ncheck passed\n"),
-        "{}",
-        finished.stdout
-    );
+    assert!(finished.stdout.ends_with("\ncheck passed\n"), "{}", finished.stdout);
     finished.stdout
 }
 
@@ -41,11 +35,7 @@ pub(crate) fn passed(launch: &Launch) -> String {
 pub(crate) fn failed(launch: &Launch) -> String {
     let finished = run(launch);
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
-    assert!(
-        finished.stdout.ends_with("\ncheck failed\n"),
-        "{}",
-        finished.stdout
-    );
+    assert!(finished.stdout.ends_with("\ncheck failed\n"), "{}", finished.stdout);
     finished.stdout
 }
 

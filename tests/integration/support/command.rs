@@ -36,24 +36,17 @@ pub(crate) fn repository() -> &'static Path {
 /// `prefix` of whoever runs the tests, or the flags of a `make` around them, must not matter.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("PATH", env::var_os("PATH").unwrap_or_default());
+    command.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default());
     command
 }
 
 /// Runs a command to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Ended {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ended {
-        code: output.status.code(),
-        output: text,
-    }
+    Ended { code: output.status.code(), output: text }
 }
 
 /// A number that a variable of the environment gives.

@@ -47,10 +47,7 @@ pub(crate) fn decode_in(
 /// A target group.
 pub(crate) fn group(address: &str, labels: &[(&str, &str)]) -> Group {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Group {
-        address: address.to_owned(),
-        labels: labels.iter().map(owned).collect(),
-    }
+    Group { address: address.to_owned(), labels: labels.iter().map(owned).collect() }
 }
 
 /// The list of these groups.
@@ -75,25 +72,16 @@ pub(crate) fn expected_file(groups: &[Group]) -> String {
     };
     let line = |group: &Group| {
         let labels = group.labels.iter();
-        let labels: Vec<_> = labels
-            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
-            .collect();
+        let labels: Vec<_> =
+            labels.map(|(name, value)| format!("{}:{}", quoted(name), quoted(value))).collect();
         let address = quoted(&group.address);
-        format!(
-            "{{\"targets\":[{address}],\"labels\":{{{}}}}}",
-            labels.join(",")
-        )
+        format!("{{\"targets\":[{address}],\"labels\":{{{}}}}}", labels.join(","))
     };
     let mut lines: Vec<_> = groups
         .iter()
         .map(|group| {
             let label = |name: &str| group.labels.get(name).map_or("", String::as_str);
-            let key = [
-                label("mesh"),
-                label("service"),
-                label("instance"),
-                &group.address,
-            ];
+            let key = [label("mesh"), label("service"), label("instance"), &group.address];
             (key.map(escaped), line(group))
         })
         .collect();

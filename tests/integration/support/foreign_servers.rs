@@ -44,11 +44,7 @@ impl ForeignServer {
                 });
             }
         });
-        ForeignServer {
-            address,
-            stop,
-            thread: Some(thread),
-        }
+        ForeignServer { address, stop, thread: Some(thread) }
     }
 
     /// Reads what a client says first, and hangs up.
@@ -154,14 +150,9 @@ impl Proxy {
             let head = read_head(stream)?;
             let mut words = head.split(' ');
             let (method, target) = (words.next(), words.next().unwrap_or_default());
-            let port = target
-                .rsplit_once(':')
-                .and_then(|(_, port)| port.parse().ok());
+            let port = target.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             let port = port.filter(|_| method == Some("CONNECT"));
-            record
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(head.clone());
+            record.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
             let Some(port) = port else {
                 return stream.write_all(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n");
             };

@@ -16,10 +16,7 @@ use tempfile::TempDir;
 const REQUESTS: [(&[u8], u64); 6] = [
     (b"GET /metrics HTTP/1.1\r\n\r\n", u64::MAX),
     (b"GET / HTTP/1.1\r\n\r\n", u64::MAX),
-    (
-        b"GET /targets HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n",
-        u64::MAX,
-    ),
+    (b"GET /targets HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n", u64::MAX),
     (b"GET /targets HTTP/1.1\r\n\r\n", 100),
     (b"GET /metrics HTTP/1.1\r\nHos", 0),
     (b"\x16\x03\x01\x02\x00\x01", u64::MAX),

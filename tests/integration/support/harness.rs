@@ -273,10 +273,7 @@ impl Daemon {
 
     /// How many lines of its log have a text in them.
     pub(crate) fn lines_with(&self, text: &str) -> usize {
-        self.log()
-            .lines()
-            .filter(|line| line.contains(text))
-            .count()
+        self.log().lines().filter(|line| line.contains(text)).count()
     }
 
     /// Waits until the file has exactly this content.
@@ -290,10 +287,7 @@ impl Daemon {
     pub(crate) fn wait_for_file_within(&self, expected: &str, timeout: Duration) {
         let read = || self.file().is_some_and(|file| file == expected);
         if !wait_until(timeout, read) {
-            panic!(
-                "the file did not become, within {timeout:?}:\n{}",
-                excerpt(expected)
-            );
+            panic!("the file did not become, within {timeout:?}:\n{}", excerpt(expected));
         }
     }
 
@@ -365,11 +359,7 @@ impl Daemon {
         self.started = Instant::now();
         let finished = self.finish();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        assert!(
-            finished.time <= STOP_LIMIT,
-            "ended after {:?}",
-            finished.time
-        );
+        assert!(finished.time <= STOP_LIMIT, "ended after {:?}", finished.time);
         finished
     }
 

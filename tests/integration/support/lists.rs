@@ -8,11 +8,7 @@ use crate::support::mesh;
 /// List number `number`, of so many targets.
 pub(crate) fn list(number: usize, targets: usize) -> Vec<Dataplane> {
     let (number, length) = (number.to_string(), targets.to_string());
-    let tagged = |index| {
-        mesh::backend(index)
-            .tag("list", &number)
-            .tag("length", &length)
-    };
+    let tagged = |index| mesh::backend(index).tag("list", &number).tag("length", &length);
     (0..targets).map(tagged).collect()
 }
 

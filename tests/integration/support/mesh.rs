@@ -52,17 +52,10 @@ fn group(api_version: ApiVersion, dataplane: &Dataplane) -> Group {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let service_tag = ("kuma_io_service".to_owned(), dataplane.service.clone());
-    for (name, value) in dataplane
-        .tags
-        .iter()
-        .chain([(&service_tag.0, &service_tag.1)])
-    {
+    for (name, value) in dataplane.tags.iter().chain([(&service_tag.0, &service_tag.1)]) {
         labels.insert(name.clone(), value.clone());
         labels.insert(format!("{name}s"), format!(",{value},"));
     }
     labels.retain(|_, value| !value.is_empty());
-    Group {
-        address: dataplane.address.clone(),
-        labels,
-    }
+    Group { address: dataplane.address.clone(), labels }
 }

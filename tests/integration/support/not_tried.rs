@@ -7,9 +7,6 @@ use std::fmt::Display;
 #[track_caller]
 pub(crate) fn not_tried(reason: impl Display) {
     let is_required = env::var_os("REQUIRE_ALL_TESTS").is_some_and(|value| !value.is_empty());
-    assert!(
-        !is_required,
-        "not tried, though REQUIRE_ALL_TESTS is set: {reason}"
-    );
+    assert!(!is_required, "not tried, though REQUIRE_ALL_TESTS is set: {reason}");
     println!("not tried: {reason}");
 }

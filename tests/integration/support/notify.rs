@@ -69,9 +69,7 @@ impl Manager {
         let mut message = [0; 4096];
         // A time-out of nothing would mean for ever.
         let timeout = timeout.max(Duration::from_millis(1));
-        self.socket
-            .set_read_timeout(Some(timeout))
-            .expect("it is not nothing");
+        self.socket.set_read_timeout(Some(timeout)).expect("it is not nothing");
         match self.socket.recv(&mut message) {
             Ok(length) => Some(String::from_utf8_lossy(&message[..length]).into_owned()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -86,10 +84,7 @@ impl Manager {
         let mut messages = Vec::new();
         while let Some(message) = self.next(deadline.saturating_duration_since(Instant::now())) {
             messages.push(message);
-            if messages
-                .last()
-                .is_some_and(|last| last.starts_with(beginning))
-            {
+            if messages.last().is_some_and(|last| last.starts_with(beginning)) {
                 return messages;
             }
         }

@@ -37,11 +37,7 @@ pub(crate) fn assert_quiet(fault: &str, daemon: &Daemon, hundredths: u32) {
     let before = daemon.figures();
     thread::sleep(WHILE);
     let after = daemon.figures();
-    assert_eq!(
-        written(daemon.output_path()),
-        file,
-        "{fault}: the file was touched"
-    );
+    assert_eq!(written(daemon.output_path()), file, "{fault}: the file was touched");
     let told = daemon.log().lines().count() - lines;
     let used = after.cpu - before.cpu;
     let grown = after.resident_kib.saturating_sub(before.resident_kib);
@@ -58,31 +54,20 @@ pub(crate) const OLD: &str = "[\n{\"targets\":[\"10.9.9.9:1\"],\"labels\":{\"mes
 /// by an ACK, or by a poll that waits for the next.
 #[track_caller]
 pub(crate) fn expect_settled(plane: &ControlPlane) {
-    let versions: Vec<_> = ApiVersion::ALL
-        .map(|api_version| plane.version(api_version))
-        .into();
-    plane
-        .events()
-        .expect("an acknowledgement", SOON, |event| match event {
-            Event::Request(request) => versions
-                .contains(&Some(request.version_info.clone()))
-                .then_some(()),
-            _ => None,
-        });
+    let versions: Vec<_> = ApiVersion::ALL.map(|api_version| plane.version(api_version)).into();
+    plane.events().expect("an acknowledgement", SOON, |event| match event {
+        Event::Request(request) => {
+            versions.contains(&Some(request.version_info.clone())).then_some(())
+        }
+        _ => None,
+    });
 }
 
 /// What each server was asked, apart from discovery.
 pub(crate) fn asked(plane: &ControlPlane) -> Vec<(Server, HttpRequest)> {
     let request = |event| match event {
-        Event::Http {
-            server, request, ..
-        } => Some((server, request)),
+        Event::Http { server, request, .. } => Some((server, request)),
         _ => None,
     };
-    plane
-        .events()
-        .seen()
-        .into_iter()
-        .filter_map(request)
-        .collect()
+    plane.events().seen().into_iter().filter_map(request).collect()
 }

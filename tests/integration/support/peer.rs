@@ -81,12 +81,7 @@ impl Peer {
             fs::write(&issuer, authority.pem()).expect("a file can be written");
             launch = launch.argument("--ca-cert-file").argument(issuer);
         }
-        Peer {
-            source,
-            plane,
-            launch,
-            nonce: Cell::new(0),
-        }
+        Peer { source, plane, launch, nonce: Cell::new(0) }
     }
 
     pub(crate) fn api_version(&self) -> ApiVersion {
@@ -125,8 +120,7 @@ impl Peer {
     /// Answers the last request with resources of any kind under any type URL.
     pub(crate) fn answer_typed(&self, version: &str, type_url: &str, resources: Vec<Resource>) {
         if !self.is_http() {
-            self.plane
-                .respond(version, &self.next_nonce(), type_url, resources);
+            self.plane.respond(version, &self.next_nonce(), type_url, resources);
             return;
         }
         let json = |resource| match resource {
@@ -175,16 +169,10 @@ impl Peer {
     /// a poll that has not advanced.
     #[track_caller]
     pub(crate) fn expect_rejected(&self, last_accepted: &str) -> Option<String> {
-        let answered = self
-            .plane
-            .events()
-            .seen()
-            .iter()
-            .rev()
-            .find_map(|event| match event {
-                Event::Answered { at, .. } => Some(*at),
-                _ => None,
-            });
+        let answered = self.plane.events().seen().iter().rev().find_map(|event| match event {
+            Event::Answered { at, .. } => Some(*at),
+            _ => None,
+        });
         let request = self.plane.events().expect_request(SOON);
         assert_eq!(request.version_info, last_accepted);
         assert_eq!(request.nonce, self.last_nonce());

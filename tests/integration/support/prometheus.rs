@@ -89,10 +89,7 @@ fn group(raw: Option<RawGroup>) -> Result<Group, String> {
             return Err(format!("an empty value of {name:?}"));
         }
     }
-    Ok(Group {
-        address,
-        labels: labels.into_iter().collect(),
-    })
+    Ok(Group { address, labels: labels.into_iter().collect() })
 }
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`

@@ -62,10 +62,7 @@ impl Reader {
                 thread::sleep(pause);
             }
         });
-        Reader {
-            is_over,
-            thread: Some(thread),
-        }
+        Reader { is_over, thread: Some(thread) }
     }
 
     /// Stops, and returns what was seen, right or wrong.
@@ -102,8 +99,7 @@ impl Seen {
             None => {
                 let shown = bytes.len().min(200);
                 let start = String::from_utf8_lossy(&bytes[..shown]);
-                self.wrong
-                    .insert(format!("{} bytes that are no list: {start}", bytes.len()));
+                self.wrong.insert(format!("{} bytes that are no list: {start}", bytes.len()));
             }
         }
     }

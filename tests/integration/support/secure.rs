@@ -44,25 +44,19 @@ pub(crate) fn trusting(authority: &Authority, address: &str) -> Launch {
 pub(crate) fn showing(launch: Launch, certificate: &str, key: &str) -> Launch {
     launch.put("client.pem", certificate);
     launch.put("client.key", key);
-    launch
-        .argument("--client-cert-file=client.pem")
-        .argument("--client-key-file=client.key")
+    launch.argument("--client-cert-file=client.pem").argument("--client-key-file=client.key")
 }
 
 /// Whether a log shows a secret, be it in the bytes that a library lists in hexadecimal, 16 to a
 /// line.
 pub(crate) fn shows(log: &str, secret: &str) -> bool {
     let bytes: Vec<u8> = log.lines().flat_map(listed_bytes).collect();
-    let is_listed = bytes
-        .windows(secret.len())
-        .any(|window| window == secret.as_bytes());
+    let is_listed = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
     is_listed || log.contains(secret)
 }
 
 fn listed_bytes(line: &str) -> Vec<u8> {
-    let listing = line
-        .split_once("TRACE] ")
-        .map_or("", |(_, listing)| listing);
+    let listing = line.split_once("TRACE] ").map_or("", |(_, listing)| listing);
     let columns = listing.split(' ').take_while(|column| column.len() == 4);
     columns
         .flat_map(|column| [column.get(..2), column.get(2..)])

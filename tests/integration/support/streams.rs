@@ -23,10 +23,7 @@ impl Collected {
         let shared = Arc::new((Mutex::new(Lines::default()), Condvar::new()));
         let collector = Arc::clone(&shared);
         let thread = thread::spawn(move || collect(stream, &collector));
-        Collected {
-            shared,
-            thread: Some(thread),
-        }
+        Collected { shared, thread: Some(thread) }
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -78,9 +75,7 @@ fn collect(stream: impl Read, (lines, changed): &(Mutex<Lines>, Condvar)) {
         if length == 0 {
             lines.ended = true;
         } else {
-            lines
-                .lines
-                .push(String::from_utf8_lossy(&line).into_owned());
+            lines.lines.push(String::from_utf8_lossy(&line).into_owned());
         }
         changed.notify_all();
         if length == 0 {
@@ -97,8 +92,5 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
     let start = &text[..text.floor_char_boundary(SHOWN)];
     let end = &text[text.floor_char_boundary(text.len() - SHOWN)..];
-    format!(
-        "{start}\n… {} bytes …\n{end}",
-        text.len() - start.len() - end.len()
-    )
+    format!("{start}\n… {} bytes …\n{end}", text.len() - start.len() - end.len())
 }

@@ -19,9 +19,7 @@ fn given(pem: &str, address: &str) -> Launch {
 
 /// A check that trusts what a launch trusts.
 fn checked_with(launch: &Launch, address: &str) -> Launch {
-    check(address)
-        .argument("--ca-cert-file")
-        .argument(launch.folder().join("ca.pem"))
+    check(address).argument("--ca-cert-file").argument(launch.folder().join("ca.pem"))
 }
 
 #[test]
@@ -47,12 +45,7 @@ fn the_file_may_hold_the_certificates_of_several_control_planes() {
     let own = [(), ()].map(|()| Identity::self_signed(&NAMES, Validity::Valid));
     let authority = Authority::new("the authority");
     let issued = authority.server(&NAMES, Validity::Valid);
-    let pem = format!(
-        "{}{}{}",
-        own[0].certificate_pem,
-        own[1].certificate_pem,
-        authority.pem()
-    );
+    let pem = format!("{}{}{}", own[0].certificate_pem, own[1].certificate_pem, authority.pem());
     for identity in own.iter().chain([&issued]) {
         let plane = plane(&Tls::new(identity));
         given(&pem, &api_url(&plane)).start().wait_for_file(EMPTY);
@@ -137,11 +130,7 @@ fn anything_else_is_refused_in_plain_words() {
 
             let told = failed(&checked_with(&launch, &address));
             assert!(told.contains(refused.told), "{}: {told}", refused.told);
-            let year = if refused.validity == Validity::Expired {
-                2001
-            } else {
-                2999
-            };
+            let year = if refused.validity == Validity::Expired { 2001 } else { 2999 };
             let shown = format!(
                 "the certificate of 127.0.0.1 is issued by {} and valid until Jan  1 00:00:00 {year}",
                 refused.issuer

@@ -25,11 +25,7 @@ fn expect_diagnosis(expected: &str, addresses: &[String]) {
             assert!(line.contains(expected), "{address}, {count}: {line}");
             // One of the sentences is the other with one word more.
             let is_negated = line.contains("no TLS is spoken");
-            assert_eq!(
-                is_negated,
-                expected == NO_TLS_IS_SPOKEN,
-                "{address}: {line}"
-            );
+            assert_eq!(is_negated, expected == NO_TLS_IS_SPOKEN, "{address}: {line}");
         }
         assert_eq!(daemon.file(), None);
     });
@@ -58,10 +54,7 @@ fn plaintext_at_an_address_of_tls_is_reported() {
     let planes =
         [KumaVersion::V0_7, KumaVersion::V2_6, KumaVersion::V2_12].map(ControlPlane::start);
     let hangs_up = ForeignServer::that_knows_no_tls(planes[2].port());
-    let mads = planes
-        .iter()
-        .map(ControlPlane::port)
-        .chain([hangs_up.port()]);
+    let mads = planes.iter().map(ControlPlane::port).chain([hangs_up.port()]);
     let mads = mads.flat_map(|port| ["https", "grpcs"].map(|scheme| at(scheme, port)));
     let addresses: Vec<_> = planes[1..].iter().map(api_url).chain(mads).collect();
     expect_diagnosis(NO_TLS_IS_SPOKEN, &addresses);
@@ -71,14 +64,11 @@ fn plaintext_at_an_address_of_tls_is_reported() {
 fn tls_at_a_grpc_address_with_the_transport_pinned() {
     let plane = secure_plane();
     let server = ForeignServer::that_knows_only_tls(plane.port());
-    for (transport, port) in [
-        ("grpc", server.port()),
-        ("http", server.port()),
-        ("http", plane.port()),
-    ] {
-        let daemon = Launch::follow(&at("grpc", port))
-            .argument(format!("--transport={transport}"))
-            .start();
+    for (transport, port) in
+        [("grpc", server.port()), ("http", server.port()), ("http", plane.port())]
+    {
+        let daemon =
+            Launch::follow(&at("grpc", port)).argument(format!("--transport={transport}")).start();
         let line = daemon.wait_for_trouble();
         assert!(line.contains(TLS_IS_SPOKEN), "{transport}: {line}");
     }

@@ -9,10 +9,7 @@ use crate::support::secure::{CONNECTED, api_url, plane, server_of, trusting};
 #[test]
 fn plaintext_after_an_https_address_is_warned_of() {
     let authority = Authority::new("the authority");
-    let plan = Plan {
-        api_tls: Some(server_of(&authority)),
-        ..Plan::new(KumaVersion::V2_12)
-    };
+    let plan = Plan { api_tls: Some(server_of(&authority)), ..Plan::new(KumaVersion::V2_12) };
     let plane = plan.start().expect("free ports");
     let daemon = trusting(&authority, &api_url(&plane)).start();
     daemon.wait_for_file(EMPTY);

@@ -41,12 +41,7 @@ fn files_that_cannot_be_used_are_named_and_read_again() {
     let cases = [
         ("missing", certificate, key, "cannot read ca.pem: "),
         ("", certificate, key, "ca.pem has no certificate in PEM"),
-        (
-            "-----BEGIN CERTIFICATE-----\nMIIB\n",
-            certificate,
-            key,
-            "ca.pem ",
-        ),
+        ("-----BEGIN CERTIFICATE-----\nMIIB\n", certificate, key, "ca.pem "),
         (&ca, "", key, no_certificate),
         (&ca, key, key, no_certificate),
         (&ca, certificate, "", no_key),
@@ -54,26 +49,23 @@ fn files_that_cannot_be_used_are_named_and_read_again() {
         (&ca, certificate, &other_key, "client.key cannot be used: "),
     ];
     let address = api_url(&plane);
-    at_once(
-        cases,
-        |(given_ca, given_certificate, given_key, expected)| {
-            let launch = Launch::follow(&address).argument("--ca-cert-file=ca.pem");
-            if given_ca != "missing" {
-                launch.put("ca.pem", given_ca);
-            }
-            let launch = showing(launch, given_certificate, given_key);
-            let mut daemon = launch.start();
-            let line = daemon.wait_for_trouble();
-            assert!(line.contains(expected), "{expected}: {line}");
-            assert!(!line.contains("PRIVATE"), "{line}");
-            assert!(daemon.is_running(), "{line}");
+    at_once(cases, |(given_ca, given_certificate, given_key, expected)| {
+        let launch = Launch::follow(&address).argument("--ca-cert-file=ca.pem");
+        if given_ca != "missing" {
+            launch.put("ca.pem", given_ca);
+        }
+        let launch = showing(launch, given_certificate, given_key);
+        let mut daemon = launch.start();
+        let line = daemon.wait_for_trouble();
+        assert!(line.contains(expected), "{expected}: {line}");
+        assert!(!line.contains("PRIVATE"), "{line}");
+        assert!(daemon.is_running(), "{line}");
 
-            launch.put("ca.pem", &ca);
-            launch.put("client.pem", certificate);
-            launch.put("client.key", key);
-            daemon.wait_for_file(EMPTY);
-        },
-    );
+        launch.put("ca.pem", &ca);
+        launch.put("client.pem", certificate);
+        launch.put("client.key", key);
+        daemon.wait_for_file(EMPTY);
+    });
 }
 
 /// A control plane with a certificate that can be replaced, and a daemon that has its list.

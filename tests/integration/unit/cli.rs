@@ -49,12 +49,7 @@ fn names_and_variables_are_unique_and_of_one_form() {
         assert!(names.insert(flag.name), "--{}", flag.name);
         let is_kebab_case = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
         assert!(flag.name.bytes().all(is_kebab_case), "--{}", flag.name);
-        assert_eq!(
-            flag.environment.is_empty(),
-            OF_ONE_RUN.contains(&flag.name),
-            "--{}",
-            flag.name
-        );
+        assert_eq!(flag.environment.is_empty(), OF_ONE_RUN.contains(&flag.name), "--{}", flag.name);
         for variable in flag.environment {
             assert!(variables.insert(variable), "${variable}");
             assert!(variable.starts_with("KUMA_"), "${variable}");
@@ -69,26 +64,11 @@ fn the_flags_of_the_original_are_as_they_were() {
         (
             "cp-address",
             "http://localhost:5681",
-            &[
-                "KUMA_MONITORING_ASSIGNMENT_CLIENT_URL",
-                "KUMA_CONTROL_PLANE_API_SERVER_URL",
-            ][..],
+            &["KUMA_MONITORING_ASSIGNMENT_CLIENT_URL", "KUMA_CONTROL_PLANE_API_SERVER_URL"][..],
         ),
-        (
-            "name",
-            "kuma_sd",
-            &["KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME"],
-        ),
-        (
-            "output-file",
-            "kuma.file_sd.json",
-            &["KUMA_PROMETHEUS_OUTPUT_FILE"],
-        ),
-        (
-            "api-version",
-            "auto",
-            &["KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION"],
-        ),
+        ("name", "kuma_sd", &["KUMA_MONITORING_ASSIGNMENT_CLIENT_NAME"]),
+        ("output-file", "kuma.file_sd.json", &["KUMA_PROMETHEUS_OUTPUT_FILE"]),
+        ("api-version", "auto", &["KUMA_MONITORING_ASSIGNMENT_CLIENT_API_VERSION"]),
         // Where the original had no variable, it is the name that new settings have.
         ("log-level", "info", &["KUMA_PROMETHEUS_SD_LOG_LEVEL"]),
     ] {
@@ -112,16 +92,8 @@ fn a_new_setting_has_the_variable_that_its_name_gives() {
 #[test]
 fn every_flag_has_help_and_a_name_for_its_value() {
     for flag in FLAGS {
-        assert!(
-            !flag.help.is_empty() && flag.help.trim() == flag.help,
-            "--{}",
-            flag.name
-        );
-        assert!(
-            !flag.value.is_empty() && !flag.group.is_empty(),
-            "--{}",
-            flag.name
-        );
+        assert!(!flag.help.is_empty() && flag.help.trim() == flag.help, "--{}", flag.name);
+        assert!(!flag.value.is_empty() && !flag.group.is_empty(), "--{}", flag.name);
     }
 }
 
@@ -145,11 +117,7 @@ fn a_value_that_is_one_of_several_words_can_be_each_of_them() {
     for flag in FLAGS.into_iter().filter(|flag| flag.value.contains('|')) {
         let words: Vec<_> = flag.value.split('|').collect();
         assert!(words.contains(&flag.default), "--{}", flag.name);
-        assert!(
-            flag.bare.is_none_or(|bare| words.contains(&bare)),
-            "--{}",
-            flag.name
-        );
+        assert!(flag.bare.is_none_or(|bare| words.contains(&bare)), "--{}", flag.name);
         for word in words {
             let argument = format!("--{}={word}", flag.name);
             let config = Config::new(&run(&["run", &argument]), |_| None);
@@ -164,10 +132,7 @@ fn the_help_names_everything() {
     // A line may end within what is looked for.
     let one_line = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for flag in FLAGS {
-        let mut expected = vec![
-            format!("--{}={}", flag.name, flag.value),
-            flag.help.to_owned(),
-        ];
+        let mut expected = vec![format!("--{}={}", flag.name, flag.value), flag.help.to_owned()];
         if !flag.default.is_empty() {
             expected.push(format!("default {}", flag.default));
         }
@@ -233,11 +198,7 @@ fn subcommands_and_switches_are_understood_anywhere() {
         (&["--bogus", "--version"], false),
         (&["--bogus", "--version", "--detailed"], true),
     ] {
-        assert_eq!(
-            parse_words(words),
-            Ok(Invocation::Version { detailed }),
-            "{words:?}"
-        );
+        assert_eq!(parse_words(words), Ok(Invocation::Version { detailed }), "{words:?}");
     }
 }
 
@@ -292,11 +253,7 @@ fn a_switch_among_the_flags_may_stand_without_a_value() {
         (&["--tls-skip-verify", "run"], Some("true")),
         (&["run", "--tls-skip-verify=false"], Some("false")),
     ] {
-        assert_eq!(
-            value(&run(words), &flags::TLS_SKIP_VERIFY),
-            expected,
-            "{words:?}"
-        );
+        assert_eq!(value(&run(words), &flags::TLS_SKIP_VERIFY), expected, "{words:?}");
     }
 }
 
@@ -344,50 +301,23 @@ fn a_mistyped_subcommand_names_the_nearest_one() {
         ("", "; see --help"),
         ("kuma.json", "; see --help"),
     ] {
-        assert_eq!(
-            complaint(&[typed]),
-            format!("unknown subcommand {typed:?}{expected}")
-        );
+        assert_eq!(complaint(&[typed]), format!("unknown subcommand {typed:?}{expected}"));
     }
 }
 
 #[test]
 fn what_cannot_be_understood_is_told_in_one_line() {
     for (words, expected) in [
-        (
-            &[][..],
-            "no subcommand; \"run\" starts the daemon, see --help",
-        ),
-        (
-            &["--name=a"],
-            "no subcommand; \"run\" starts the daemon, see --help",
-        ),
-        (
-            &["run", "kuma.json"],
-            "superfluous argument \"kuma.json\"; see --help",
-        ),
+        (&[][..], "no subcommand; \"run\" starts the daemon, see --help"),
+        (&["--name=a"], "no subcommand; \"run\" starts the daemon, see --help"),
+        (&["run", "kuma.json"], "superfluous argument \"kuma.json\"; see --help"),
         (&["run", "run"], "superfluous argument \"run\"; see --help"),
-        (
-            &["run", "a\nb"],
-            "superfluous argument \"a\\nb\"; see --help",
-        ),
+        (&["run", "a\nb"], "superfluous argument \"a\\nb\"; see --help"),
         (&["version", "1"], "superfluous argument \"1\"; see --help"),
-        (
-            &["run", "--", "a"],
-            "superfluous argument \"a\"; see --help",
-        ),
-        (
-            &["run", "--detailed"],
-            "--detailed goes with the subcommand version only",
-        ),
-        (
-            &["--detailed"],
-            "--detailed goes with the subcommand version only",
-        ),
-        (
-            &["run", "--name"],
-            "missing argument for option '--name'; see --help",
-        ),
+        (&["run", "--", "a"], "superfluous argument \"a\"; see --help"),
+        (&["run", "--detailed"], "--detailed goes with the subcommand version only"),
+        (&["--detailed"], "--detailed goes with the subcommand version only"),
+        (&["run", "--name"], "missing argument for option '--name'; see --help"),
         (
             &["version", "--detailed=a"],
             "unexpected argument for option '--detailed': \"a\"; see --help",

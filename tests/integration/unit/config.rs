@@ -30,9 +30,7 @@ fn values(flags: &[&str]) -> Values {
 
 fn config(flags: &[&str], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let environment: HashMap<&str, &str> = environment.iter().copied().collect();
-    Config::new(&values(flags), |name| {
-        environment.get(name).map(OsString::from)
-    })
+    Config::new(&values(flags), |name| environment.get(name).map(OsString::from))
 }
 
 #[track_caller]
@@ -122,19 +120,15 @@ fn a_flag_hides_a_variable_that_cannot_be_used() {
 
 #[test]
 fn every_word_has_its_meaning() {
-    for (word, expected) in [
-        ("auto", None),
-        ("v1", Some(ApiVersion::V1)),
-        ("v1alpha1", Some(ApiVersion::V1alpha1)),
-    ] {
+    for (word, expected) in
+        [("auto", None), ("v1", Some(ApiVersion::V1)), ("v1alpha1", Some(ApiVersion::V1alpha1))]
+    {
         let config = good(&[&format!("--api-version={word}")], &[]);
         assert_eq!(config.pins.api_version, expected);
     }
-    for (word, expected) in [
-        ("auto", None),
-        ("grpc", Some(Transport::Grpc)),
-        ("http", Some(Transport::Http)),
-    ] {
+    for (word, expected) in
+        [("auto", None), ("grpc", Some(Transport::Grpc)), ("http", Some(Transport::Http))]
+    {
         let config = good(&[&format!("--transport={word}")], &[]);
         assert_eq!(config.pins.transport, expected);
     }
@@ -149,10 +143,7 @@ fn every_word_has_its_meaning() {
         let config = good(&[&format!("--log-level={word}")], &[]);
         assert_eq!(config.log_level, expected);
     }
-    for (word, expected) in [
-        ("original", LabelStyle::Original),
-        ("kuma_sd", LabelStyle::KumaSd),
-    ] {
+    for (word, expected) in [("original", LabelStyle::Original), ("kuma_sd", LabelStyle::KumaSd)] {
         let config = good(&[&format!("--label-style={word}")], &[]);
         assert_eq!(config.label_style, expected);
     }
@@ -190,30 +181,17 @@ fn a_single_run_has_a_timeout_and_may_print() {
         let timeout = format!("--timeout={text}");
         let once = config(&["--once", &timeout], &[]).map(|config| config.once);
         match expected {
-            Some(timeout) => assert_eq!(
-                once,
-                Ok(Some(Once {
-                    timeout,
-                    to_stdout: false
-                }))
-            ),
+            Some(timeout) => assert_eq!(once, Ok(Some(Once { timeout, to_stdout: false }))),
             None => assert!(once.is_err(), "{text}"),
         }
     }
     let once = good(&["--once", "--output-file=-"], &[]).once;
-    let expected = Once {
-        timeout: Duration::from_secs(30),
-        to_stdout: true,
-    };
+    let expected = Once { timeout: Duration::from_secs(30), to_stdout: true };
     assert_eq!(once, Some(expected));
     let once = good(&["--once", "--output-file=./-"], &[]).once;
     assert!(once.is_some_and(|once| !once.to_stdout));
     for (flags, environment, expected) in [
-        (
-            &["--timeout=3s"][..],
-            &[][..],
-            "--timeout \"3s\": goes with --once only",
-        ),
+        (&["--timeout=3s"][..], &[][..], "--timeout \"3s\": goes with --once only"),
         (
             &["--output-file=-"],
             &[],
@@ -244,23 +222,10 @@ fn a_mode_is_permission_bits_in_octal() {
         ("0777", 0o777),
         ("00640", 0o640),
     ] {
-        assert_eq!(
-            good(&[&format!("--file-mode={text}")], &[]).file_mode,
-            expected
-        );
+        assert_eq!(good(&[&format!("--file-mode={text}")], &[]).file_mode, expected);
     }
-    for text in [
-        "1000",
-        "01777",
-        "888",
-        "rw-r--r--",
-        "-644",
-        "+644",
-        "0o644",
-        "0x1a",
-        "6 4",
-        "é",
-    ] {
+    for text in ["1000", "01777", "888", "rw-r--r--", "-644", "+644", "0o644", "0x1a", "6 4", "é"]
+    {
         let expected = format!("--file-mode {text:?}: not permission bits in octal, such as 0644");
         assert_eq!(complaint(&[&format!("--file-mode={text}")], &[]), expected);
     }
@@ -281,43 +246,19 @@ fn a_value_that_cannot_be_used_is_named_with_where_it_comes_from() {
             "$KUMA_CONTROL_PLANE_API_SERVER_URL \"ftp://a\": unknown scheme \"ftp\"; use http, \
              https, grpc or grpcs",
         ),
-        (
-            &["--cp-address="],
-            &[],
-            "--cp-address \"\": must not be empty",
-        ),
+        (&["--cp-address="], &[], "--cp-address \"\": must not be empty"),
         (&["--name="], &[], "--name \"\": must not be empty"),
-        (
-            &["--output-file="],
-            &[],
-            "--output-file \"\": must not be empty",
-        ),
-        (
-            &["--file-mode="],
-            &[],
-            "--file-mode \"\": must not be empty",
-        ),
-        (
-            &["--api-version=v2"],
-            &[],
-            "--api-version \"v2\": not one of auto|v1|v1alpha1",
-        ),
-        (
-            &["--transport=HTTP"],
-            &[],
-            "--transport \"HTTP\": not one of auto|grpc|http",
-        ),
+        (&["--output-file="], &[], "--output-file \"\": must not be empty"),
+        (&["--file-mode="], &[], "--file-mode \"\": must not be empty"),
+        (&["--api-version=v2"], &[], "--api-version \"v2\": not one of auto|v1|v1alpha1"),
+        (&["--transport=HTTP"], &[], "--transport \"HTTP\": not one of auto|grpc|http"),
         (
             &[],
             &[("KUMA_PROMETHEUS_SD_LOG_LEVEL", "loud\n")],
             "$KUMA_PROMETHEUS_SD_LOG_LEVEL \"loud\\n\": not one of \
              off|error|warn|info|debug|trace",
         ),
-        (
-            &["--tls-skip-verify=yes"],
-            &[],
-            "--tls-skip-verify \"yes\": not one of true|false",
-        ),
+        (&["--tls-skip-verify=yes"], &[], "--tls-skip-verify \"yes\": not one of true|false"),
         (
             &["--client-cert-file=a.pem"],
             &[],
@@ -359,11 +300,7 @@ fn pins_that_exclude_every_way_are_refused() {
     for flags in [
         &["--api-version=v1alpha1", "--transport=grpc"][..],
         &["--api-version=v1", "--transport=http"],
-        &[
-            "--api-version=v1",
-            "--transport=http",
-            "--cp-address=grpcs://a",
-        ],
+        &["--api-version=v1", "--transport=http", "--cp-address=grpcs://a"],
         // Where the API server is reached by TLS, MADS need not be.
         &["--api-version=v1alpha1", "--cp-address=https://a"],
         &["--transport=grpc", "--cp-address=https://a"],
@@ -399,18 +336,9 @@ fn a_variable_that_is_named_like_a_setting_and_is_none_is_warned_of() {
     assert_eq!(good(&[], &[]).warnings(harmless), [""; 0]);
 
     for (name, expected) in [
-        (
-            "KUMA_PROMETHEUS_SD_LOGLEVEL",
-            "; did you mean KUMA_PROMETHEUS_SD_LOG_LEVEL?",
-        ),
-        (
-            "KUMA_PROMETHEUS_SD_OUTPUT_FILE",
-            "; did you mean KUMA_PROMETHEUS_OUTPUT_FILE?",
-        ),
-        (
-            "KUMA_PROMETHEUS_SD_CP_ADDRESS",
-            "; did you mean KUMA_MONITORING_ASSIGNMENT_CLIENT_URL?",
-        ),
+        ("KUMA_PROMETHEUS_SD_LOGLEVEL", "; did you mean KUMA_PROMETHEUS_SD_LOG_LEVEL?"),
+        ("KUMA_PROMETHEUS_SD_OUTPUT_FILE", "; did you mean KUMA_PROMETHEUS_OUTPUT_FILE?"),
+        ("KUMA_PROMETHEUS_SD_CP_ADDRESS", "; did you mean KUMA_MONITORING_ASSIGNMENT_CLIENT_URL?"),
         // Neither is a setting of a service.
         ("KUMA_PROMETHEUS_SD_TIMEOUT", "; give the flag --timeout"),
         ("KUMA_PROMETHEUS_SD_ONCE", "; give the flag --once"),
@@ -451,10 +379,7 @@ fn a_password_in_an_address_is_never_shown() {
         "htp://user:secret@localhost",
         "user:secret@localhost:5681",
     ] {
-        assert_eq!(
-            complaint(&[&format!("--cp-address={address}")], &[]),
-            expected
-        );
+        assert_eq!(complaint(&[&format!("--cp-address={address}")], &[]), expected);
     }
     let complaint = complaint(
         &["--cp-address=http://cp.example.org"],

@@ -35,10 +35,7 @@ const CAPTURES: [(&str, Expected); 16] = [
     ("1.2-A/api-server.json", Expected::None),
     ("1.2-A/grpc-v1.json", Expected::Original(6)),
     // The original tool of that time could not run against Kuma 1.2.
-    (
-        "1.2-A/grpc-v1alpha1.json",
-        Expected::As("0.7-A/grpc-v1alpha1.json"),
-    ),
+    ("1.2-A/grpc-v1alpha1.json", Expected::As("0.7-A/grpc-v1alpha1.json")),
     ("1.2-A/http.json", Expected::As("1.2-A/grpc-v1.json")),
     ("2.12-A/api-server.json", Expected::None),
     ("2.12-A/http.json", Expected::As("2.6-A/http.json")),
@@ -107,19 +104,15 @@ fn kuma_2_12_with_mesh_metric_gives_the_file_of_kuma_2_6_without_tags() {
 fn the_file_has_exactly_these_bytes() {
     let expected = include_str!("golden/2.6-A-gateway-and-two-inbounds.json");
     let files = files("2.6-A/grpc-v1.json");
-    let file = files
-        .into_iter()
-        .find(|(step, _)| step == "gateway-and-two-inbounds");
+    let file = files.into_iter().find(|(step, _)| step == "gateway-and-two-inbounds");
     assert_eq!(String::from_utf8(file.unwrap().1).unwrap(), expected);
 }
 
 #[test]
 fn an_empty_mesh_gives_an_empty_list_whether_it_was_ever_full_or_not() {
-    for files in [
-        files("0.7-A/grpc-v1alpha1.json"),
-        files("2.6-A/grpc-v1.json"),
-        files("2.12-A/http.json"),
-    ] {
+    for files in
+        [files("0.7-A/grpc-v1alpha1.json"), files("2.6-A/grpc-v1.json"), files("2.12-A/http.json")]
+    {
         for (step, file) in files {
             let is_empty = ["empty-mesh", "all-deleted"].contains(&step.as_str());
             assert_eq!(file == b"[]\n", is_empty, "{step}");
@@ -140,11 +133,7 @@ fn the_example_of_the_first_readme_gives_the_group_it_promises() {
             ("dataplane", "backend-01"),
             ("env", "prod"),
         ])],
-        labels: pairs(&[
-            ("job", "backend"),
-            ("mesh", "default"),
-            ("service", "backend"),
-        ]),
+        labels: pairs(&[("job", "backend"), ("mesh", "default"), ("service", "backend")]),
     };
     let response = discovery_response("1", "1", ApiVersion::V1alpha1, &[assignment.protobuf()]);
     let mut session = Session::new("kuma_sd".to_owned(), LabelStyle::Original);
@@ -176,10 +165,7 @@ fn as_kuma_sd(group: &Group) -> Group {
         let before = labels.insert(name, value.clone());
         assert!(before.is_none_or(|before| before == *value));
     }
-    Group {
-        address: group.address.clone(),
-        labels,
-    }
+    Group { address: group.address.clone(), labels }
 }
 
 #[test]
@@ -229,10 +215,7 @@ fn without_intended_changes(original: &[OriginalGroup]) -> Vec<Group> {
         };
         let mut labels = group.labels.clone();
         labels.retain(|_, value| !value.is_empty());
-        groups.push(Group {
-            address: address.clone(),
-            labels,
-        });
+        groups.push(Group { address: address.clone(), labels });
     }
     groups.sort_by_key(|group| {
         let labels = ["mesh", "service", "instance"];

@@ -26,11 +26,7 @@ fn v1(target: &[(&str, &str)], assignment: &[(&str, &str)]) -> V1 {
 fn v1alpha1(target: &[(&str, &str)], assignment: &[(&str, &str)]) -> V1alpha1 {
     let mut own = pairs(target);
     own.push(("__address__".to_owned(), "10.0.0.1:80".to_owned()));
-    V1alpha1 {
-        targets: vec![own],
-        labels: pairs(assignment),
-        ..V1alpha1::default()
-    }
+    V1alpha1 { targets: vec![own], labels: pairs(assignment), ..V1alpha1::default() }
 }
 
 pub(crate) fn decode_v1(assignment: &V1) -> Decoded {
@@ -59,14 +55,8 @@ fn assert_labels(labels: &[(&str, &str)], expected: &[(&str, &str)]) {
     let expected = pairs(expected);
     assert_eq!(only_labels(decode_v1(&v1(labels, NOTHING))), expected);
     assert_eq!(only_labels(decode_v1(&v1(NOTHING, labels))), expected);
-    assert_eq!(
-        only_labels(decode_v1alpha1(&v1alpha1(labels, NOTHING))),
-        expected
-    );
-    assert_eq!(
-        only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))),
-        expected
-    );
+    assert_eq!(only_labels(decode_v1alpha1(&v1alpha1(labels, NOTHING))), expected);
+    assert_eq!(only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))), expected);
 }
 
 #[test]
@@ -131,10 +121,7 @@ fn where_names_of_one_map_meet_the_one_that_was_valid_as_it_came_wins() {
 fn where_names_that_were_made_valid_meet_the_first_in_byte_order_wins() {
     assert_labels(&[("a/b", "/"), ("a.b", "."), ("a-b", "-")], &[("a_b", "-")]);
     assert_labels(&[("a.b", "."), ("a-b", "-"), ("a/b", "/")], &[("a_b", "-")]);
-    assert_labels(
-        &[("é", "two bytes"), ("~", "one byte")],
-        &[("_", "one byte")],
-    );
+    assert_labels(&[("é", "two bytes"), ("~", "one byte")], &[("_", "one byte")]);
     assert_labels(&[("-1", "-"), ("1", "digit")], &[("_1", "-")]);
 }
 
@@ -158,31 +145,15 @@ fn assert_labels_v1(labels: &[(&str, &str)], expected: &[(&str, &str)]) {
 fn the_address_of_v1alpha1_is_the_targets_label_and_stays_no_label() {
     let labels = &[("--address--", "10.9.9.9:9"), ("a", "b")];
     let expected = pairs(&[("a", "b")]);
-    assert_eq!(
-        only_labels(decode_v1alpha1(&v1alpha1(labels, NOTHING))),
-        expected
-    );
-    assert_eq!(
-        only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))),
-        expected
-    );
+    assert_eq!(only_labels(decode_v1alpha1(&v1alpha1(labels, NOTHING))), expected);
+    assert_eq!(only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))), expected);
     let labels = &[("__address__", "10.9.9.9:9"), ("a", "b")];
-    assert_eq!(
-        only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))),
-        expected
-    );
+    assert_eq!(only_labels(decode_v1alpha1(&v1alpha1(NOTHING, labels))), expected);
 }
 
 #[test]
 fn in_v1_fields_win_over_labels_of_the_assignment_and_these_over_the_targets() {
-    let fields = [
-        "mesh",
-        "service",
-        "job",
-        "dataplane",
-        "instance",
-        "__scheme__",
-    ];
+    let fields = ["mesh", "service", "job", "dataplane", "instance", "__scheme__"];
     let all = |value: &'static str| {
         let mut labels: Vec<_> = fields.iter().map(|name| (*name, value)).collect();
         labels.extend([("__metrics_path__", value), ("env", value), (value, "x")]);
@@ -268,11 +239,7 @@ fn in_the_style_of_kuma_sd_the_labels_that_v1alpha1_has_for_fields_are_fields() 
         ],
         &[("mesh", "the mesh"), ("job", "the service"), ("env", "b")],
     );
-    let decoded = decode_in(
-        LabelStyle::KumaSd,
-        ApiVersion::V1alpha1,
-        &[assignment.resource()],
-    );
+    let decoded = decode_in(LabelStyle::KumaSd, ApiVersion::V1alpha1, &[assignment.resource()]);
     let expected = pairs(&[
         ("__meta_kuma_dataplane", "the name"),
         ("__meta_kuma_label_env", "b"),

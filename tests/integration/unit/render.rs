@@ -34,24 +34,8 @@ fn groups_are_sorted_by_mesh_service_instance_address_and_content() {
         group("y:1", &[("mesh", "a"), ("instance", "z")]),
         group("x:1", &[("mesh", "a"), ("service", "a"), ("instance", "b")]),
         group("w:1", &[("mesh", "a"), ("service", "b"), ("instance", "a")]),
-        group(
-            "w:2",
-            &[
-                ("mesh", "a"),
-                ("service", "b"),
-                ("instance", "a"),
-                ("env", "a"),
-            ],
-        ),
-        group(
-            "w:2",
-            &[
-                ("mesh", "a"),
-                ("service", "b"),
-                ("instance", "a"),
-                ("env", "b"),
-            ],
-        ),
+        group("w:2", &[("mesh", "a"), ("service", "b"), ("instance", "a"), ("env", "a")]),
+        group("w:2", &[("mesh", "a"), ("service", "b"), ("instance", "a"), ("env", "b")]),
         group("v:1", &[("mesh", "b"), ("__scheme__", "a")]),
         // As the file has it: what is escaped begins with a backslash, behind the capitals.
         group("v:1", &[("mesh", "bZ")]),
@@ -67,10 +51,7 @@ fn groups_are_sorted_by_mesh_service_instance_address_and_content() {
     assert_eq!(text(&shuffled), lines);
     let found: Vec<_> = groups(lines.as_bytes()).into_iter().collect();
     for (group, expected) in found.iter().zip(&sorted) {
-        assert_eq!(
-            (&group.address, &group.labels),
-            (&expected.address, &expected.labels)
-        );
+        assert_eq!((&group.address, &group.labels), (&expected.address, &expected.labels));
     }
 }
 
@@ -110,20 +91,14 @@ fn changes_are_counted_in_groups() {
 #[test]
 fn of_each_kind_of_change_20_targets_are_named() {
     let named = |number: usize, label| {
-        group(
-            &format!("{number}:1"),
-            &[("instance", &format!("dp-{number}")), ("x", label)],
-        )
+        group(&format!("{number}:1"), &[("instance", &format!("dp-{number}")), ("x", label)])
     };
     let before: Vec<Group> = [1, 2].map(|number| named(number, "old")).into();
     let mut after: Vec<Group> = (10..47).map(|number| named(number, "new")).collect();
     after.push(named(1, "new"));
     let (before, after) = (snapshot(&before), snapshot(&after));
     let names = Difference::between(&before, &after).names();
-    assert!(
-        names.starts_with("added dp-10 (10:1), dp-11 (11:1), "),
-        "{names}"
-    );
+    assert!(names.starts_with("added dp-10 (10:1), dp-11 (11:1), "), "{names}");
     let end = "dp-29 (29:1) and 17 more; removed dp-2 (2:1); changed dp-1 (1:1)";
     assert!(names.ends_with(end), "{names}");
 }
@@ -147,10 +122,6 @@ fn a_foreign_file_has_groups_where_it_has_lines_of_our_form() {
 
 #[test]
 fn changes_are_told_in_words() {
-    let changes = Changes {
-        added: 1,
-        removed: 2,
-        changed: 3,
-    };
+    let changes = Changes { added: 1, removed: 2, changed: 3 };
     assert_eq!(changes.to_string(), "1 added, 2 removed, 3 changed");
 }

@@ -36,21 +36,15 @@ fn expected(request: &Request, rejection: Option<&[u8]>) -> Vec<u8> {
 #[test]
 fn the_first_request_has_the_node_and_the_type() {
     for api_version in [ApiVersion::V1, ApiVersion::V1alpha1] {
-        let request = Request {
-            api_version,
-            ..request()
-        };
+        let request = Request { api_version, ..request() };
         assert_eq!(encode(&request), expected(&request, None));
     }
 }
 
 #[test]
 fn an_ack_has_the_version_and_the_nonce() {
-    let request = Request {
-        version: "a version".to_owned(),
-        nonce: "a nonce".to_owned(),
-        ..request()
-    };
+    let request =
+        Request { version: "a version".to_owned(), nonce: "a nonce".to_owned(), ..request() };
     assert_eq!(encode(&request), expected(&request, None));
 }
 

@@ -35,10 +35,7 @@ fn a_v1_target_without_an_address_is_skipped_and_named() {
     assert_eq!(addresses, ["a:1", "c:1"]);
     assert_eq!(found.count, 1);
     assert_eq!(found.skipped, [skipped("default/backend", "b")]);
-    assert_eq!(
-        found.skipped[0].to_string(),
-        r#"target "b" of assignment "default/backend""#
-    );
+    assert_eq!(found.skipped[0].to_string(), r#"target "b" of assignment "default/backend""#);
 }
 
 #[test]
@@ -61,10 +58,7 @@ fn a_v1alpha1_target_without_an_address_is_skipped_and_named() {
 }
 
 fn skipped(assignment: &str, target: &str) -> SkippedTarget {
-    SkippedTarget {
-        assignment: assignment.to_owned(),
-        target: target.to_owned(),
-    }
+    SkippedTarget { assignment: assignment.to_owned(), target: target.to_owned() }
 }
 
 #[test]
@@ -97,22 +91,14 @@ fn json_takes_null_the_other_spelling_and_unknown_fields() {
     assert_eq!(response.version, "7");
     assert_eq!(response.type_url, ApiVersion::V1.type_url());
     let found = decode(ApiVersion::V1, &response.resources).unwrap();
-    let expected = [
-        ("__metrics_path__", "/m"),
-        ("env", "prod"),
-        ("job", "web"),
-        ("service", "web"),
-    ];
+    let expected =
+        [("__metrics_path__", "/m"), ("env", "prod"), ("job", "web"), ("service", "web")];
     assert_eq!(only_labels(found), pairs(&expected));
 }
 
 #[test]
 fn deeply_nested_json_is_an_error() {
-    for text in [
-        "[".repeat(1 << 20),
-        "{\"resources\":[".repeat(1 << 20),
-        "\"a".repeat(9),
-    ] {
+    for text in ["[".repeat(1 << 20), "{\"resources\":[".repeat(1 << 20), "\"a".repeat(9)] {
         assert!(http::decode(text.into_bytes()).is_err());
     }
     let nested = format!("{}{}", "[".repeat(1 << 16), "]".repeat(1 << 16));
@@ -127,14 +113,8 @@ fn a_resource_of_another_type_spoils_the_response_and_is_named() {
     let v1 = V1::default();
     let foreign = "type.googleapis.com/envoy.api.v2.Cluster";
     for (resource, type_url) in [
-        (
-            V1alpha1::default().resource(),
-            ApiVersion::V1alpha1.type_url(),
-        ),
-        (
-            json_resource(&format!(r#"{{"@type":"{foreign}","targets":7}}"#)),
-            foreign,
-        ),
+        (V1alpha1::default().resource(), ApiVersion::V1alpha1.type_url()),
+        (json_resource(&format!(r#"{{"@type":"{foreign}","targets":7}}"#)), foreign),
         (json_resource("{}"), ""),
     ] {
         let error = decode(ApiVersion::V1, &[v1.resource(), resource]).unwrap_err();
@@ -165,10 +145,7 @@ fn a_resource_that_cannot_be_decoded_spoils_the_response_and_is_named() {
         protobuf(ApiVersion::V1, &[0xff; 11]),
     ];
     for bad in bad_v1 {
-        let error = decode(
-            ApiVersion::V1,
-            &[good.resource(), good.resource(), bad.clone()],
-        );
+        let error = decode(ApiVersion::V1, &[good.resource(), good.resource(), bad.clone()]);
         let error = error.unwrap_err();
         let Problem::Undecodable(reason) = &error.problem else {
             panic!("{bad:?}: {error:?}");
@@ -199,19 +176,11 @@ fn unknown_fields_of_a_protobuf_message_are_ignored() {
     let target = message(&[(1, b"n"), (3, b"a:1")]);
     let v1 = message(&[(3, b"s"), (4, &target)]);
     let address = message(&[(1, b"__address__"), (2, b"a:1")]);
-    let v1alpha1 = message(&[
-        (2, &message(&[(1, &address)])),
-        (3, &message(&[(1, b"env")])),
-    ]);
+    let v1alpha1 = message(&[(2, &message(&[(1, &address)])), (3, &message(&[(1, b"env")]))]);
     for (api_version, assignment) in [(ApiVersion::V1, v1), (ApiVersion::V1alpha1, v1alpha1)] {
         let type_url = api_version.type_url();
         let any = message(&[(1, type_url.as_bytes()), (2, &assignment)]);
-        let response = [
-            (1, &b"7"[..]),
-            (2, &any),
-            (4, type_url.as_bytes()),
-            (5, b"nonce"),
-        ];
+        let response = [(1, &b"7"[..]), (2, &any), (4, type_url.as_bytes()), (5, b"nonce")];
         let response = envelope::decode(message(&response)).unwrap();
         let said = (&*response.version, &*response.nonce, &*response.type_url);
         assert_eq!(said, ("7", "nonce", type_url));
@@ -224,10 +193,7 @@ fn unknown_fields_of_a_protobuf_message_are_ignored() {
 #[test]
 fn a_response_that_is_rejected_changes_nothing_for_the_next_one() {
     let named = |address: &str| V1 {
-        targets: vec![V1Target {
-            address: address.to_owned(),
-            ..V1Target::default()
-        }],
+        targets: vec![V1Target { address: address.to_owned(), ..V1Target::default() }],
         ..V1::default()
     };
     let good = vec![named("a:1").resource(), named("b:1").resource()];
@@ -245,17 +211,12 @@ fn a_response_that_is_rejected_changes_nothing_for_the_next_one() {
 fn the_same_bytes_are_another_assignment_in_the_other_api_version() {
     // A target to v1alpha1, and to v1 a mesh of an odd name.
     let address = pairs(&[("__address__", "a:1")]);
-    let assignment = V1alpha1 {
-        targets: vec![address],
-        ..V1alpha1::default()
-    };
+    let assignment = V1alpha1 { targets: vec![address], ..V1alpha1::default() };
     let resource = |api_version| vec![protobuf_resource(api_version, assignment.protobuf())];
     let mut decoder = Decoder::new(LabelStyle::Original);
-    for (api_version, targets) in [
-        (ApiVersion::V1alpha1, 1),
-        (ApiVersion::V1, 0),
-        (ApiVersion::V1alpha1, 1),
-    ] {
+    for (api_version, targets) in
+        [(ApiVersion::V1alpha1, 1), (ApiVersion::V1, 0), (ApiVersion::V1alpha1, 1)]
+    {
         let found = decoder.decode(api_version, resource(api_version)).unwrap();
         assert_eq!(found.targets, targets, "{api_version}");
     }
@@ -263,9 +224,8 @@ fn the_same_bytes_are_another_assignment_in_the_other_api_version() {
 
 #[test]
 fn a_target_may_have_more_labels_than_are_sorted_as_integers() {
-    let labels: Vec<_> = (0..70_000)
-        .map(|number| (format!("label_{number:05}"), "value".to_owned()))
-        .collect();
+    let labels: Vec<_> =
+        (0..70_000).map(|number| (format!("label_{number:05}"), "value".to_owned())).collect();
     let assignment = V1 {
         targets: vec![V1Target {
             address: "10.0.0.1:80".to_owned(),
@@ -286,11 +246,8 @@ fn over_limit(index: usize, limit: OverLimit) -> ResourceError {
 #[test]
 fn what_several_resources_would_become_counts_together() {
     let long = "x".repeat(200_000);
-    let skipping = V1 {
-        service: long.clone(),
-        targets: vec![V1Target::default(); 1500],
-        ..V1::default()
-    };
+    let skipping =
+        V1 { service: long.clone(), targets: vec![V1Target::default(); 1500], ..V1::default() };
     let good = || skipping.resource();
     assert!(decode(ApiVersion::V1, &[good()]).is_ok());
     let error = decode(ApiVersion::V1, &[good(), good()]).unwrap_err();
@@ -310,15 +267,10 @@ fn what_several_resources_would_become_counts_together() {
         ..V1::default()
     };
     let mut with_targets = fields("a");
-    with_targets
-        .targets
-        .iter_mut()
-        .for_each(|target| target.address = "a:1".to_owned());
+    with_targets.targets.iter_mut().for_each(|target| target.address = "a:1".to_owned());
     let other = fields("b");
     let mut decoder = Decoder::new(LabelStyle::Original);
-    decoder
-        .decode(ApiVersion::V1, vec![with_targets.resource()])
-        .unwrap();
+    decoder.decode(ApiVersion::V1, vec![with_targets.resource()]).unwrap();
     let both = vec![with_targets.resource(), other.resource()];
     let error = decoder.decode(ApiVersion::V1, both).unwrap_err();
     assert_eq!(error, over_limit(1, OverLimit::Fields));
@@ -327,10 +279,8 @@ fn what_several_resources_would_become_counts_together() {
 #[test]
 fn a_resource_that_would_become_too_much_is_rejected_before_it_is_built() {
     let long = "x".repeat(200_000);
-    let named = |number: usize| V1Target {
-        address: format!("10.0.0.1:{number}"),
-        ..V1Target::default()
-    };
+    let named =
+        |number: usize| V1Target { address: format!("10.0.0.1:{number}"), ..V1Target::default() };
     let with_label = V1 {
         targets: (0..3000).map(named).collect(),
         labels: pairs(&[("long", &long)]),

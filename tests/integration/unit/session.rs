@@ -22,12 +22,8 @@ fn response(type_url: &str) -> Response {
 fn a_response_of_another_type_is_rejected_even_where_it_is_empty() {
     for type_url in ["", "type.googleapis.com/envoy.api.v2.Cluster"] {
         let mut session = session();
-        let rejected = session
-            .receive(ApiVersion::V1, response(type_url))
-            .unwrap_err();
-        let expected = Rejection::UnexpectedType {
-            type_url: type_url.to_owned(),
-        };
+        let rejected = session.receive(ApiVersion::V1, response(type_url)).unwrap_err();
+        let expected = Rejection::UnexpectedType { type_url: type_url.to_owned() };
         assert_eq!(rejected.reason, expected);
         let text = format!("the response has the unexpected type {type_url:?}");
         assert_eq!(rejected.nack.rejection, Some(text));

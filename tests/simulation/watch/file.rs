@@ -109,11 +109,9 @@ impl FileWatch {
             return;
         }
         self.due = None;
-        verdict.require(
-            self.newest.as_deref() == file,
-            Invariant::FileIsPutRight,
-            || "the newest list is not in the file in time".to_owned(),
-        );
+        verdict.require(self.newest.as_deref() == file, Invariant::FileIsPutRight, || {
+            "the newest list is not in the file in time".to_owned()
+        });
     }
 
     /// Something happens to the output.
@@ -156,11 +154,9 @@ impl FileWatch {
         }
         self.has_acted = true;
         if let Some(earliest) = self.retry_not_before.take() {
-            verdict.require(
-                self.is_ending || now >= earliest,
-                Invariant::WritesBackOff,
-                || format!("{:?} too early", earliest - now),
-            );
+            verdict.require(self.is_ending || now >= earliest, Invariant::WritesBackOff, || {
+                format!("{:?} too early", earliest - now)
+            });
         }
     }
 
@@ -189,11 +185,9 @@ impl FileWatch {
         self.replacements.push_back(now);
         while self.replacements.len() > REPLACEMENTS_A_SECOND {
             let first = self.replacements.pop_front().unwrap_or_default();
-            verdict.require(
-                now >= first + seconds(1),
-                Invariant::TenReplacementsASecond,
-                || format!("eleven within {:?}", now - first),
-            );
+            verdict.require(now >= first + seconds(1), Invariant::TenReplacementsASecond, || {
+                format!("eleven within {:?}", now - first)
+            });
         }
     }
 
@@ -206,11 +200,9 @@ impl FileWatch {
 
     /// The daemon has changed the file.
     pub(crate) fn written(&self, file: &[u8], verdict: &mut Verdict) {
-        verdict.require(
-            self.lists.contains(file),
-            Invariant::FileIsACompleteList,
-            || format!("nobody sent {:?}", String::from_utf8_lossy(file)),
-        );
+        verdict.require(self.lists.contains(file), Invariant::FileIsACompleteList, || {
+            format!("nobody sent {:?}", String::from_utf8_lossy(file))
+        });
     }
 
     /// The writer has ended by itself; `could_write` where the disk was healthy and nobody else

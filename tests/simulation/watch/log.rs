@@ -96,17 +96,13 @@ impl LogWatch {
         }
         let asked_for = LINES_FOR_A_RECONNECT * self.reconnects.within_a_minute(now);
         let lines = self.connection.add(now);
-        verdict.require(
-            lines <= CONNECTION_LINES + asked_for,
-            Invariant::LogIsBounded,
-            || format!("{lines} lines about the connection in a minute, now {report:?}"),
-        );
+        verdict.require(lines <= CONNECTION_LINES + asked_for, Invariant::LogIsBounded, || {
+            format!("{lines} lines about the connection in a minute, now {report:?}")
+        });
         let lines = self.connection.since(self.last_heard);
-        verdict.require(
-            lines <= LINES_WHILE_AWAY + asked_for,
-            Invariant::LogIsBounded,
-            || format!("{lines} lines in a minute of an outage, now {report:?}"),
-        );
+        verdict.require(lines <= LINES_WHILE_AWAY + asked_for, Invariant::LogIsBounded, || {
+            format!("{lines} lines in a minute of an outage, now {report:?}")
+        });
     }
 
     pub(crate) fn file(

@@ -96,16 +96,8 @@ pub(crate) struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            invariant,
-            at,
-            words,
-        } = self;
-        write!(
-            formatter,
-            "{invariant:?} is violated at {:.3} s: {words}",
-            at.as_secs_f64()
-        )
+        let Self { invariant, at, words } = self;
+        write!(formatter, "{invariant:?} is violated at {:.3} s: {words}", at.as_secs_f64())
     }
 }
 
@@ -126,11 +118,7 @@ impl Verdict {
         if holds || self.violation.is_some() {
             return;
         }
-        self.violation = Some(Violation {
-            invariant,
-            at: self.now,
-            words: words(),
-        });
+        self.violation = Some(Violation { invariant, at: self.now, words: words() });
     }
 }
 

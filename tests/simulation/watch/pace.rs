@@ -42,11 +42,7 @@ impl ExpectedBackoff {
         let base = (0..self.0).fold(1.0, |pause, _| f64::min(pause * 1.6, 30.0));
         let is_first = self.0 == 0;
         self.0 = (self.0 + 1).min(20);
-        let pauses = if is_first {
-            [0.2, 2.0]
-        } else {
-            [base * 0.8, f64::min(base * 1.2, 30.0)]
-        };
+        let pauses = if is_first { [0.2, 2.0] } else { [base * 0.8, f64::min(base * 1.2, 30.0)] };
         let [shortest, longest] = pauses.map(Duration::from_secs_f64);
         shortest.saturating_sub(ROUNDING)..=longest + ROUNDING
     }
@@ -260,11 +256,9 @@ impl PaceWatch {
     /// Nothing has happened until `now`.
     pub(crate) fn time_passes(&self, now: Duration, verdict: &mut Verdict) {
         if let Some((what, since, limit)) = self.question {
-            verdict.require(
-                now <= since + limit + LATENESS,
-                Invariant::AttemptEndsInTime,
-                || format!("since {since:?} it is asked {what}"),
-            );
+            verdict.require(now <= since + limit + LATENESS, Invariant::AttemptEndsInTime, || {
+                format!("since {since:?} it is asked {what}")
+            });
         }
         let Some(source) = &self.source else {
             return;

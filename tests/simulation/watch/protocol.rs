@@ -100,17 +100,12 @@ impl ProtocolWatch {
     }
 
     fn version_stays(&self, request: &Request, verdict: &mut Verdict) {
-        let is_of_another = self
-            .accepted
-            .as_ref()
-            .is_some_and(|(api_version, version)| {
-                *api_version != request.api_version && *version == request.version
-            });
-        verdict.require(
-            !is_of_another,
-            Invariant::VersionStaysInItsApiVersion,
-            || format!("{:?} is sent in {}", request.version, request.api_version),
-        );
+        let is_of_another = self.accepted.as_ref().is_some_and(|(api_version, version)| {
+            *api_version != request.api_version && *version == request.version
+        });
+        verdict.require(!is_of_another, Invariant::VersionStaysInItsApiVersion, || {
+            format!("{:?} is sent in {}", request.version, request.api_version)
+        });
     }
 
     fn first_request(&self, request: &Request, verdict: &mut Verdict) {
@@ -163,11 +158,9 @@ impl ProtocolWatch {
             });
             return;
         };
-        verdict.require(
-            request.nonce == latest.nonce,
-            Invariant::NackOnlyForBadResponse,
-            || format!("{request:?} is sent for {latest:?}"),
-        );
+        verdict.require(request.nonce == latest.nonce, Invariant::NackOnlyForBadResponse, || {
+            format!("{request:?} is sent for {latest:?}")
+        });
         verdict.require(
             request.version == accepted,
             Invariant::NackKeepsLastAcceptedVersion,

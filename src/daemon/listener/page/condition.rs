@@ -20,12 +20,7 @@ pub(super) struct Condition<'a> {
 
 impl Condition<'_> {
     pub(super) fn write(&self, html: &mut impl fmt::Write, now: Timestamp) -> fmt::Result {
-        let Self {
-            class,
-            heading,
-            advice,
-            ..
-        } = self;
+        let Self { class, heading, advice, .. } = self;
         write!(html, "<section class=\"{class}\">\n<h2>{heading}</h2>\n")?;
         if let Some((time, reason)) = self.trouble {
             writeln!(html, "<p class=\"reason\">{}</p>", Escaped(reason))?;
@@ -61,12 +56,7 @@ pub(super) fn conditions(observed: &Observed) -> Vec<Condition<'_>> {
     let mut troubles: Vec<_> = lasting
         .into_iter()
         .filter_map(|(trouble, heading, advice)| {
-            Some(Condition {
-                class: "trouble",
-                heading,
-                trouble: Some(trouble.as_ref()?),
-                advice,
-            })
+            Some(Condition { class: "trouble", heading, trouble: Some(trouble.as_ref()?), advice })
         })
         .collect();
     if !observed.metrics.is_responsive {
@@ -107,10 +97,5 @@ fn calm(observed: &Observed) -> Condition<'static> {
         ),
         (Some(_), Some(_)) => ("good", "Connected, and the file is up to date", ""),
     };
-    Condition {
-        class,
-        heading,
-        trouble: None,
-        advice,
-    }
+    Condition { class, heading, trouble: None, advice }
 }

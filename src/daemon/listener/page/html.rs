@@ -47,11 +47,7 @@ impl Display for Moment {
             7200..172_800 => (seconds / 3600, "h"),
             _ => (seconds / 86_400, "days"),
         };
-        write!(
-            formatter,
-            "{} <span class=\"age\">({count} {unit} ago)</span>",
-            Utc(*time)
-        )
+        write!(formatter, "{} <span class=\"age\">({count} {unit} ago)</span>", Utc(*time))
     }
 }
 

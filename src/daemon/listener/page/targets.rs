@@ -26,11 +26,7 @@ fn rows(list: &Snapshot) -> Vec<Row> {
     let services = list.services().into_iter();
     let row = |(names, targets): ([&[u8]; 2], usize)| {
         let [mesh, service] = names.map(value_of_label);
-        Row {
-            mesh,
-            service,
-            targets,
-        }
+        Row { mesh, service, targets }
     };
     services.map(row).collect()
 }
@@ -45,9 +41,7 @@ fn value_of_label(escaped: &[u8]) -> String {
 
 /// The value of `filter` in a query, as a form sends it: what the mesh or the service is to contain.
 fn filter(query: &str) -> String {
-    let value = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("filter="));
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("filter="));
     let value = value.unwrap_or_default().replace('+', " ");
     let text = percent_decode_str(&value).decode_utf8_lossy();
     text.trim().to_owned()
@@ -82,10 +76,7 @@ fn write_list(html: &mut String, rows: &[Row], filter: &str) -> fmt::Result {
         write_table(html, &left, has_services)?;
     }
     if let Some(more @ 1..) = left.len().checked_sub(SHOWN_ROWS) {
-        writeln!(
-            html,
-            "<p id=\"more\">{more} more rows are not shown; filter to find them.</p>"
-        )?;
+        writeln!(html, "<p id=\"more\">{more} more rows are not shown; filter to find them.</p>")?;
     }
     Ok(())
 }
@@ -128,10 +119,9 @@ fn write_summary(
             let services = count(services, "service", "services");
             write!(html, "{all} of {services} in {meshes}.")
         }
-        false => write!(
-            html,
-            "{all} in {meshes}. They name no service, as in API version v1alpha1."
-        ),
+        false => {
+            write!(html, "{all} in {meshes}. They name no service, as in API version v1alpha1.")
+        }
     }
 }
 

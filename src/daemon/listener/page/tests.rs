@@ -30,10 +30,7 @@ fn working(services: &[(&str, &str, usize)]) -> Observed {
     let source = "grpc://kuma:5676 (v1)".to_owned();
     observed.status.source = Some((start(), source));
     let list = list(services);
-    observed.status.list = Some(List {
-        targets: list.groups(),
-        changed: Some(start()),
-    });
+    observed.status.list = Some(List { targets: list.groups(), changed: Some(start()) });
     observed.list = Some(list);
     observed
 }
@@ -47,9 +44,7 @@ fn list(services: &[(&str, &str, usize)]) -> Arc<Snapshot> {
         for number in 0..*targets {
             let address = format!("10.0.0.1:{number}");
             let values = [mesh, service].map(|value| Text::from(*value));
-            builder
-                .append(Text::from(&*address), &names, values.into_iter())
-                .unwrap();
+            builder.append(Text::from(&*address), &names, values.into_iter()).unwrap();
         }
     }
     builder.finish().snapshot
@@ -83,11 +78,7 @@ fn rows(page: &str) -> Vec<String> {
 fn a_working_daemon_says_all_that_is_known() {
     let mut observed = working(&[("default", "web", 2), ("shop", "cart", 1)]);
     let message = "wrote 3 targets: 1 added, 0 removed, 0 changed".to_owned();
-    let change = Logged {
-        time: start(),
-        level: Level::Info,
-        message,
-    };
+    let change = Logged { time: start(), level: Level::Info, message };
     observed.last_change = Some((change.time, change.message.clone()));
     observed.events.push_front(change);
     let page = page(&observed, "");
@@ -104,10 +95,7 @@ fn a_working_daemon_says_all_that_is_known() {
             "<tr><td class=\"time\">{STARTED}<td class=\"info\">info<td class=\"message\">wrote 3 targets"
         ),
         "<p id=\"summary\" role=\"status\">3 targets of 2 services in 2 meshes.</p>",
-        &format!(
-            "<footer>kuma-prometheus-sd {}, started {STARTED}</footer>",
-            crate::VERSION
-        ),
+        &format!("<footer>kuma-prometheus-sd {}, started {STARTED}</footer>", crate::VERSION),
         "<a href=\"metrics\">",
         "<a href=\"targets\">",
     ] {
@@ -182,17 +170,12 @@ fn each_trouble_is_at_the_top_with_its_reason_and_its_time() {
         assert_contains(&page, &section);
         assert_contains(&page, &format!("<title>{heading}: "));
         let is_connected = !page.contains(&format!("<dt>Connected<dd>no, since {STARTED}"));
-        assert_eq!(
-            is_connected,
-            heading != "No connection to the control plane"
-        );
+        assert_eq!(is_connected, heading != "No connection to the control plane");
     }
     all.metrics.is_responsive = false;
     let page = page(&all, "");
     let headings = page.split("<section class=\"trouble\">\n<h2>").skip(1);
-    let headings: Vec<_> = headings
-        .map(|section| section.split_once("</h2>").unwrap().0)
-        .collect();
+    let headings: Vec<_> = headings.map(|section| section.split_once("</h2>").unwrap().0).collect();
     let [first, second, third] = rows.map(|(_, heading, _)| heading);
     assert_eq!(headings, [first, second, third, "A thread is late"]);
 }
@@ -205,26 +188,16 @@ fn text_from_outside_stays_text_wherever_it_stands() {
     observed.status.address = hostile.to_owned();
     observed.output = hostile.to_owned();
     let status = &mut observed.status;
-    for text in [
-        &mut status.source,
-        &mut status.write_trouble,
-        &mut status.outage,
-        &mut status.rejections,
-    ] {
+    for text in
+        [&mut status.source, &mut status.write_trouble, &mut status.outage, &mut status.rejections]
+    {
         *text = Some((start(), hostile.to_owned()));
     }
-    let logged = Logged {
-        time: start(),
-        level: Level::Error,
-        message: hostile.to_owned(),
-    };
+    let logged = Logged { time: start(), level: Level::Error, message: hostile.to_owned() };
     observed.last_change = Some((logged.time, logged.message.clone()));
     observed.events.push_front(logged.clone());
     observed.errors.push_front(logged);
-    let page = page(
-        &observed,
-        "filter=%22'%3E%3Cscript%3Ealert(1)%3C/script%3E%26",
-    );
+    let page = page(&observed, "filter=%22'%3E%3Cscript%3Ealert(1)%3C/script%3E%26");
     let ours = "<script src=\"page.js\" defer></script>";
     assert_eq!(page.matches("<script").count(), 1, "{page}");
     assert_contains(&page, ours);
@@ -280,22 +253,15 @@ fn the_filter_leaves_what_has_its_text_in_the_mesh_or_the_service() {
 
 #[test]
 fn the_first_rows_of_those_that_the_filter_leaves_are_shown() {
-    let names: Vec<String> = (0..SHOWN_ROWS + 3)
-        .map(|number| format!("service-{number:04}"))
-        .collect();
-    let mut services: Vec<_> = names
-        .iter()
-        .map(|name| ("default", name.as_str(), 1))
-        .collect();
+    let names: Vec<String> =
+        (0..SHOWN_ROWS + 3).map(|number| format!("service-{number:04}")).collect();
+    let mut services: Vec<_> = names.iter().map(|name| ("default", name.as_str(), 1)).collect();
     services.push(("zone", "last", 1));
     let observed = working(&services);
 
     let all = page(&observed, "");
     assert_eq!(rows(&all).len(), SHOWN_ROWS);
-    assert_contains(
-        &all,
-        "<p id=\"more\">4 more rows are not shown; filter to find them.</p>",
-    );
+    assert_contains(&all, "<p id=\"more\">4 more rows are not shown; filter to find them.</p>");
     assert_contains(&all, "1004 targets of 1004 services in 2 meshes.");
 
     let last = page(&observed, "filter=last");

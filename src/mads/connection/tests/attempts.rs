@@ -12,11 +12,7 @@ fn a_lost_stream_is_resumed_after_a_pause_with_the_last_accepted_version() {
         (101.1, Event::Ready, &[]),
         (102.1, Event::Time, &[]),
     ]);
-    assert_eq!(
-        story.deadline(),
-        None,
-        "a silent stream on a ready channel is healthy"
-    );
+    assert_eq!(story.deadline(), None, "a silent stream on a ready channel is healthy");
     story.assert_logged(&[
         "no connection to the control plane: Outage; the file stays as it is, next attempt in 1.1 s",
         "connected to MADS at cp:5676 over gRPC v1, after 2.1 s without a connection",
@@ -54,17 +50,11 @@ fn a_server_that_hangs_up_without_a_word_is_diagnosed_before_the_pause() {
     let mut story = opening();
     story.play(vec![
         (0.1, ended(EndKind::Unready), &["close", "diagnose"]),
-        (
-            0.2,
-            Event::Diagnosed(Some("TLS is spoken there")),
-            &["close"],
-        ),
+        (0.2, Event::Diagnosed(Some("TLS is spoken there")), &["close"]),
         (1.3, Event::Time, &["resolve"]),
     ]);
-    story.assert_logged(&[
-        "no connection to the control plane: Unready; TLS is spoken there; \
-         the file stays as it is, next attempt in 1.1 s",
-    ]);
+    story.assert_logged(&["no connection to the control plane: Unready; TLS is spoken there; \
+         the file stays as it is, next attempt in 1.1 s"]);
 }
 
 /// The pause after the next failure, in seconds.
@@ -91,27 +81,9 @@ fn only_what_shows_health_resets_the_backoff() {
     const THIRD: f64 = 2.56;
     type Events = Vec<(f64, Event)>;
     let rows: [(&str, Pins, Events, f64, f64); 7] = [
-        (
-            "a mere connect",
-            Pins::default(),
-            vec![(3.0, Event::Ready)],
-            4.0,
-            THIRD,
-        ),
-        (
-            "a rejected response",
-            Pins::default(),
-            vec![(3.0, bad("a", "1"))],
-            3.5,
-            4.1,
-        ),
-        (
-            "an accepted response",
-            Pins::default(),
-            vec![(3.0, good("a", "1"))],
-            3.5,
-            1.1,
-        ),
+        ("a mere connect", Pins::default(), vec![(3.0, Event::Ready)], 4.0, THIRD),
+        ("a rejected response", Pins::default(), vec![(3.0, bad("a", "1"))], 3.5, 4.1),
+        ("an accepted response", Pins::default(), vec![(3.0, good("a", "1"))], 3.5, 1.1),
         (
             "a silent stream that was up for less than 60 s",
             Pins::default(),
@@ -126,20 +98,8 @@ fn only_what_shows_health_resets_the_backoff() {
             63.0,
             1.1,
         ),
-        (
-            "a 304 at once",
-            HTTP,
-            vec![(2.8, Event::Unchanged)],
-            3.0,
-            THIRD,
-        ),
-        (
-            "a 304 after a second",
-            HTTP,
-            vec![(3.7, Event::Unchanged)],
-            3.8,
-            1.1,
-        ),
+        ("a 304 at once", HTTP, vec![(2.8, Event::Unchanged)], 3.0, THIRD),
+        ("a 304 after a second", HTTP, vec![(3.7, Event::Unchanged)], 3.8, 1.1),
     ];
     for (what, pins, events, fails_at, expected) in rows {
         let mut story = third_attempt(pins);
@@ -156,10 +116,7 @@ fn a_reconnect_is_soon_in_any_state() {
     let states: [(&str, Vec<Event>); 3] = [
         ("resolving", vec![Event::Time]),
         ("opening", vec![Event::Time, found()]),
-        (
-            "connected",
-            vec![Event::Time, found(), Event::Ready, good("a", "1")],
-        ),
+        ("connected", vec![Event::Time, found(), Event::Ready, good("a", "1")]),
     ];
     for (state, events) in states {
         let mut story = new_story(Pins::default());

@@ -53,11 +53,7 @@ fn rejections_that_are_over_are_not_counted_with_the_next_ones() {
     story.logged.clear();
     story.step(1000.0, bad("d", "4"));
     assert_eq!(story.logged.len(), 1);
-    assert!(
-        !story.logged[0].contains("more rejection"),
-        "{}",
-        story.logged[0]
-    );
+    assert!(!story.logged[0].contains("more rejection"), "{}", story.logged[0]);
 }
 
 #[test]
@@ -94,16 +90,10 @@ fn where_mads_is_not_reached_the_kind_of_control_plane_is_logged() {
 
 #[test]
 fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
-    let tls = |origin| Endpoint {
-        origin,
-        ..at("grpcs://cp:5676")
-    };
+    let tls = |origin| Endpoint { origin, ..at("grpcs://cp:5676") };
     let refused = tls(Origin::Guess(LocationUnknown::Refused(403)));
     let silent = tls(Origin::Guess(LocationUnknown::NoSection));
-    let plaintext = Endpoint {
-        origin: Origin::Config,
-        ..endpoint()
-    };
+    let plaintext = Endpoint { origin: Origin::Config, ..endpoint() };
     let advice = "so MADS is taken to be at its usual port; give --cp-address=grpcs://cp:5676 \
                   instead";
     let refused_text = format!("the API server refuses /config with status 403, {advice}");
@@ -111,14 +101,8 @@ fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
     let plaintext_text = "the control plane serves MADS at cp:5676 in plaintext, although \
                           --cp-address is https; enable TLS for its monitoringAssignmentServer";
     for (endpoints, expected) in [
-        (
-            [&refused, &refused, &plaintext],
-            [&*refused_text, plaintext_text],
-        ),
-        (
-            [&silent, &plaintext, &plaintext],
-            [&*silent_text, plaintext_text],
-        ),
+        ([&refused, &refused, &plaintext], [&*refused_text, plaintext_text]),
+        ([&silent, &plaintext, &plaintext], [&*silent_text, plaintext_text]),
     ] {
         let mut story = found_by_way_of(Security::Tls, Pins::default());
         for endpoint in endpoints {
@@ -126,9 +110,7 @@ fn a_guessed_or_less_safe_endpoint_is_logged_once_and_again_when_it_changes() {
             story.step(seconds, Event::Resolved(Ok(endpoint.clone())));
             story.step(seconds, ended(EndKind::Outage));
         }
-        story
-            .logged
-            .retain(|line| !line.starts_with("no connection"));
+        story.logged.retain(|line| !line.starts_with("no connection"));
         story.assert_logged(&expected);
     }
 }
@@ -142,12 +124,7 @@ fn assignments(version: &str, services: &[&str], targets: &str) -> Event {
         );
         Resource::Json(json.into())
     };
-    response(
-        ApiVersion::V1,
-        version,
-        version,
-        services.iter().map(assignment).collect(),
-    )
+    response(ApiVersion::V1, version, version, services.iter().map(assignment).collect())
 }
 
 #[test]
@@ -173,11 +150,9 @@ fn skipped_targets_are_logged_when_they_change() {
     let mut story = connected();
     let one = r#"{"name":"one"}"#;
     let two = r#"{"name":"two"}"#;
-    for (seconds, version, target, logged) in [
-        (1.0, "b", one, Some("one")),
-        (2.0, "c", one, None),
-        (70.0, "d", two, Some("two")),
-    ] {
+    for (seconds, version, target, logged) in
+        [(1.0, "b", one, Some("one")), (2.0, "c", one, None), (70.0, "d", two, Some("two"))]
+    {
         story.step(seconds, assignments(version, &["s"], target));
         let line = |name| {
             format!("skipped 1 target without an address: target {name:?} of assignment \"m/s\"")

@@ -7,11 +7,7 @@ fn an_unknown_service_moves_on_to_the_next_protocol_at_once() {
     let mut story = opening();
     story.play(vec![
         (0.1, Event::Ready, &[]),
-        (
-            0.1,
-            ended(EndKind::UnknownService),
-            &["close", OPEN_V1ALPHA1],
-        ),
+        (0.1, ended(EndKind::UnknownService), &["close", OPEN_V1ALPHA1]),
         (0.2, ended(EndKind::UnknownService), &["close", OPEN_HTTP]),
         (0.3, ended(EndKind::UnknownService), &["close"]),
         (1.4, Event::Time, &["resolve"]),
@@ -26,11 +22,7 @@ fn an_unknown_service_moves_on_to_the_next_protocol_at_once() {
 #[test]
 fn an_http_1_answer_moves_on_to_http_and_skips_the_other_grpc_version() {
     let mut story = opening();
-    story.play(vec![(
-        0.1,
-        ended(EndKind::UnknownTransport),
-        &["close", OPEN_HTTP],
-    )]);
+    story.play(vec![(0.1, ended(EndKind::UnknownTransport), &["close", OPEN_HTTP])]);
 }
 
 #[test]
@@ -71,11 +63,7 @@ fn a_refusal_that_comes_late_moves_on_all_the_same() {
     story.play(vec![
         (0.1, Event::Ready, &[]),
         (1.1, Event::Time, &[]),
-        (
-            2.0,
-            ended(EndKind::UnknownService),
-            &["close", OPEN_V1ALPHA1],
-        ),
+        (2.0, ended(EndKind::UnknownService), &["close", OPEN_V1ALPHA1]),
     ]);
 }
 
@@ -86,16 +74,8 @@ fn every_connect_starts_from_the_top_and_a_version_stays_in_its_api_version() {
         (100.0, ended(EndKind::Outage), &["close"]),
         (101.1, Event::Time, &["resolve"]),
         (101.1, found(), &["open gRPC v1 at cp:5676, version \"a\""]),
-        (
-            101.1,
-            ended(EndKind::UnknownService),
-            &["close", OPEN_V1ALPHA1],
-        ),
-        (
-            101.2,
-            good_v1alpha1("b", "1"),
-            &["hand over 0", "ACK version \"b\", nonce \"1\""],
-        ),
+        (101.1, ended(EndKind::UnknownService), &["close", OPEN_V1ALPHA1]),
+        (101.2, good_v1alpha1("b", "1"), &["hand over 0", "ACK version \"b\", nonce \"1\""]),
         (200.0, ended(EndKind::Outage), &["close"]),
         (201.1, Event::Time, &["resolve"]),
         (201.1, found(), &[OPEN_V1]),
@@ -120,10 +100,7 @@ fn pins_leave_only_what_they_name() {
         (v1alpha1, http, &[]),
     ];
     for (api_version, transport, expected) in rows {
-        let mut story = new_story(Pins {
-            api_version,
-            transport,
-        });
+        let mut story = new_story(Pins { api_version, transport });
         story.step(0.0, Event::Time);
         let mut opened = story.step(0.0, found());
         for protocol in expected {
@@ -135,12 +112,7 @@ fn pins_leave_only_what_they_name() {
         let advice = "; --api-version or --transport allows nothing else, leave it out; ";
         let is_pinned = api_version.is_some() || transport.is_some();
         let is_advised = is_pinned && !expected.is_empty();
-        assert_eq!(
-            story.logged[0].contains(advice),
-            is_advised,
-            "{:?}",
-            story.logged
-        );
+        assert_eq!(story.logged[0].contains(advice), is_advised, "{:?}", story.logged);
     }
 }
 
@@ -149,14 +121,8 @@ fn tls_and_a_base_path_mean_http() {
     for address in ["https://cp:5676", "http://cp:5676/kuma"] {
         let mut story = new_story(Pins::default());
         story.step(0.0, Event::Time);
-        assert_eq!(
-            story.step(0.0, Event::Resolved(Ok(at(address)))),
-            [OPEN_HTTP]
-        );
-        let mut story = new_story(Pins {
-            transport: Some(Transport::Grpc),
-            ..Pins::default()
-        });
+        assert_eq!(story.step(0.0, Event::Resolved(Ok(at(address)))), [OPEN_HTTP]);
+        let mut story = new_story(Pins { transport: Some(Transport::Grpc), ..Pins::default() });
         story.step(0.0, Event::Time);
         assert_eq!(story.step(0.0, Event::Resolved(Ok(at(address)))), ["close"]);
         story.assert_logged(&[

@@ -6,11 +6,7 @@ use super::*;
 fn a_response_is_handed_over_and_only_then_acknowledged() {
     let mut story = connected();
     assert_eq!(story.deadline(), None, "silence is healthy");
-    story.play(vec![(
-        7.0,
-        good("b", "2"),
-        &["hand over 0", "ACK version \"b\", nonce \"2\""],
-    )]);
+    story.play(vec![(7.0, good("b", "2"), &["hand over 0", "ACK version \"b\", nonce \"2\""])]);
 }
 
 #[test]
@@ -23,11 +19,7 @@ fn a_rejected_response_is_nacked_after_the_growing_pause() {
         (12.7, Event::Time, &["NACK version \"a\", nonce \"3\""]),
         (12.7, bad("b", "4"), &[]),
         (15.26, Event::Time, &["NACK version \"a\", nonce \"4\""]),
-        (
-            15.3,
-            good("b", "5"),
-            &["hand over 0", "ACK version \"b\", nonce \"5\""],
-        ),
+        (15.3, good("b", "5"), &["hand over 0", "ACK version \"b\", nonce \"5\""]),
         (20.0, bad("c", "6"), &[]),
         (21.1, Event::Time, &["NACK version \"b\", nonce \"6\""]),
     ]);
@@ -38,11 +30,7 @@ fn a_good_response_makes_a_waiting_nack_void() {
     let mut story = connected();
     story.play(vec![
         (10.0, bad("b", "2"), &[]),
-        (
-            10.5,
-            good("c", "3"),
-            &["hand over 0", "ACK version \"c\", nonce \"3\""],
-        ),
+        (10.5, good("c", "3"), &["hand over 0", "ACK version \"c\", nonce \"3\""]),
     ]);
     assert_eq!(story.deadline(), None);
 }
@@ -102,11 +90,7 @@ fn a_poll_that_a_proxy_cuts_is_an_outage_only_where_none_was_accepted() {
         (0.1, good("a", ""), &["hand over 0"]),
         (1.0, Event::Time, &[POLL_A]),
         (6.0, ended(EndKind::GatewayTimeout), &[]),
-        (
-            6.0,
-            Event::Time,
-            &["ACK version \"a\", nonce \"\", hold 4 s"],
-        ),
+        (6.0, Event::Time, &["ACK version \"a\", nonce \"\", hold 4 s"]),
         (11.0, ended(EndKind::GatewayTimeout), &["close"]),
         (12.1, Event::Time, &["resolve"]),
         (12.1, found(), &["open HTTP v1 at cp:5676, version \"a\""]),
@@ -124,10 +108,6 @@ fn a_rejected_poll_is_repeated_after_the_growing_pause_with_the_old_version() {
         (1.1, bad("a", ""), &[]),
         (2.7, Event::Time, &[nack]),
         (2.8, good("b", ""), &["hand over 0"]),
-        (
-            3.7,
-            Event::Time,
-            &["ACK version \"b\", nonce \"\", hold 10 s"],
-        ),
+        (3.7, Event::Time, &["ACK version \"b\", nonce \"\", hold 10 s"]),
     ]);
 }

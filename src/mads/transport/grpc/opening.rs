@@ -65,9 +65,7 @@ impl Opening {
             let _ = sender.send(speaks_http1(&address));
             waker.wake();
         };
-        thread::Builder::new()
-            .name("preface".to_owned())
-            .spawn(ask)?;
+        thread::Builder::new().name("preface".to_owned()).spawn(ask)?;
         Ok(answer)
     }
 

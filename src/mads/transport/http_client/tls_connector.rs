@@ -75,9 +75,7 @@ fn what_is_left(details: &ConnectionDetails) -> NextTimeout {
     if let (Duration::Exact(limit), Instant::Exact(start), Instant::Exact(now)) =
         (timeout.after, details.now, now)
     {
-        timeout.after = limit
-            .saturating_sub(now.saturating_duration_since(start))
-            .into();
+        timeout.after = limit.saturating_sub(now.saturating_duration_since(start)).into();
     }
     timeout
 }

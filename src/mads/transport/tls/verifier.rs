@@ -124,16 +124,10 @@ fn verify_time(validity: &Validity, now: UnixTime) -> Result<(), CertificateErro
     let not_before = unix(validity.not_before.timestamp());
     let not_after = unix(validity.not_after.timestamp());
     if now < not_before {
-        return Err(CertificateError::NotValidYetContext {
-            time: now,
-            not_before,
-        });
+        return Err(CertificateError::NotValidYetContext { time: now, not_before });
     }
     if now > not_after {
-        return Err(CertificateError::ExpiredContext {
-            time: now,
-            not_after,
-        });
+        return Err(CertificateError::ExpiredContext { time: now, not_after });
     }
     Ok(())
 }

@@ -37,10 +37,7 @@ pub fn describe(error: &Error) -> String {
             "the server speaks neither TLS 1.2 nor TLS 1.3".to_owned()
         }
         Error::PeerIncompatible(reason) => {
-            format!(
-                "no way of TLS in common with the server ({})",
-                in_words(reason)
-            )
+            format!("no way of TLS in common with the server ({})", in_words(reason))
         }
         Error::PeerMisbehaved(reason) => {
             format!("the server breaks the rules of TLS ({})", in_words(reason))
@@ -82,10 +79,7 @@ fn describe_certificate(reason: &CertificateError) -> String {
              --ca-cert-file; put exactly this certificate there"
                 .to_owned()
         }
-        CertificateError::NotValidForNameContext {
-            expected,
-            presented,
-        } => format!(
+        CertificateError::NotValidForNameContext { expected, presented } => format!(
             "the server's certificate is for another name ({}, not {}); \
              give --cp-address with a name that it is for",
             names(presented),
@@ -125,9 +119,7 @@ fn cannot_be_used(reason: &str) -> String {
 /// The names in a certificate, which the library lists as `DnsName("cp.example.org")`.
 fn names(presented: &[String]) -> String {
     let name = |presented: &String| {
-        let value = presented
-            .split_once('(')
-            .map_or(presented.as_str(), |(_, value)| value);
+        let value = presented.split_once('(').map_or(presented.as_str(), |(_, value)| value);
         value.trim_matches(['"', ')']).to_owned()
     };
     let names: Vec<String> = presented.iter().map(name).collect();
@@ -139,10 +131,8 @@ fn names(presented: &[String]) -> String {
 
 fn date(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).map_or_else(
-        |_| "a time out of range".to_owned(),
-        |time| time.to_string(),
-    )
+    Timestamp::from_second(seconds)
+        .map_or_else(|_| "a time out of range".to_owned(), |time| time.to_string())
 }
 
 /// The name of a variant as words: `CertificateRequired` as "certificate required". What it holds
@@ -207,30 +197,15 @@ mod tests {
                 "the server breaks the rules of TLS (illegal middlebox change cipher spec)"
                     .to_owned(),
             ),
-            (
-                CertificateError::BadEncoding.into(),
-                format!("{unusable}: bad encoding"),
-            ),
+            (CertificateError::BadEncoding.into(), format!("{unusable}: bad encoding")),
             (
                 other("PathLenConstraintViolated"),
                 format!("{unusable}: path len constraint violated"),
             ),
-            (
-                other("TrailingData(Certificate)"),
-                format!("{unusable}: trailing data"),
-            ),
-            (
-                other("a sentence\nof two lines"),
-                format!("{unusable}: a sentence of two lines"),
-            ),
-            (
-                InvalidMessage::InvalidContentType.into(),
-                "no TLS is spoken there".to_owned(),
-            ),
-            (
-                Error::PeerSentOversizedRecord,
-                "TLS: peer sent excess record size".to_owned(),
-            ),
+            (other("TrailingData(Certificate)"), format!("{unusable}: trailing data")),
+            (other("a sentence\nof two lines"), format!("{unusable}: a sentence of two lines")),
+            (InvalidMessage::InvalidContentType.into(), "no TLS is spoken there".to_owned()),
+            (Error::PeerSentOversizedRecord, "TLS: peer sent excess record size".to_owned()),
         ];
         for (error, expected) in rows {
             let described = describe(&error);

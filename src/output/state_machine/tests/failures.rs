@@ -113,10 +113,7 @@ fn failures_of_one_outage_are_not_counted_in_the_next_one() {
     fail(&mut story, 1000.0, 0);
     let lines = std::mem::take(&mut story.logged);
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert_eq!(
-        lines[2],
-        "cannot write the file: cannot write /f: no; next attempt in 1.1 s"
-    );
+    assert_eq!(lines[2], "cannot write the file: cannot write /f: no; next attempt in 1.1 s");
 }
 
 #[test]

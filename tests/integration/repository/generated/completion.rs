@@ -6,10 +6,7 @@ use kuma_prometheus_sd::cli::flags::{FLAGS, Flag, SUBCOMMANDS, SWITCHES};
 
 /// For GNU bash, with or without its package of completions.
 pub(super) fn bash() -> String {
-    let names: Vec<_> = SUBCOMMANDS
-        .iter()
-        .map(|subcommand| subcommand.name)
-        .collect();
+    let names: Vec<_> = SUBCOMMANDS.iter().map(|subcommand| subcommand.name).collect();
     let flags = FLAGS.iter().map(|flag| match flag.bare {
         Some(_) => format!("--{}", flag.name),
         None => format!("--{}=", flag.name),
@@ -17,10 +14,7 @@ pub(super) fn bash() -> String {
     let switches = SWITCHES.iter().map(|(name, _)| format!("--{name}"));
     let flags: Vec<_> = flags.chain(switches).collect();
     let mut values = String::new();
-    for subcommand in SUBCOMMANDS
-        .iter()
-        .filter(|subcommand| !subcommand.arguments.is_empty())
-    {
+    for subcommand in SUBCOMMANDS.iter().filter(|subcommand| !subcommand.arguments.is_empty()) {
         let words = subcommand.arguments.join(" ");
         let _ = writeln!(
             values,
@@ -53,12 +47,7 @@ pub(super) fn zsh() -> String {
             _ => String::new(),
         };
         let _ = match flag.bare {
-            Some(_) => writeln!(
-                arguments,
-                "        '--{}[{}]' \\",
-                flag.name,
-                zsh_text(flag.help)
-            ),
+            Some(_) => writeln!(arguments, "        '--{}[{}]' \\", flag.name, zsh_text(flag.help)),
             None => writeln!(
                 arguments,
                 "        '--{}=[{}]:value:{value}' \\",
@@ -73,18 +62,10 @@ pub(super) fn zsh() -> String {
     let mut names = String::new();
     let mut words = String::new();
     for subcommand in SUBCOMMANDS {
-        let _ = writeln!(
-            names,
-            "                '{}:{}'",
-            subcommand.name, subcommand.help
-        );
+        let _ = writeln!(names, "                '{}:{}'", subcommand.name, subcommand.help);
         if !subcommand.arguments.is_empty() {
             let of_this = subcommand.arguments.join(" ");
-            let _ = writeln!(
-                words,
-                "                {}) compadd {of_this} ;;",
-                subcommand.name
-            );
+            let _ = writeln!(words, "                {}) compadd {of_this} ;;", subcommand.name);
         }
     }
     include_str!("completion.zsh")

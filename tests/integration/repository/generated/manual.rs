@@ -8,12 +8,8 @@ use kuma_prometheus_sd::cli::flags::{FLAGS, Flag, GROUPS, SUBCOMMANDS, SWITCHES}
 pub(super) fn manual() -> String {
     let mut subcommands = String::new();
     for subcommand in SUBCOMMANDS {
-        let _ = writeln!(
-            subcommands,
-            ".It Cm {}{}",
-            subcommand.name,
-            arguments(subcommand.arguments)
-        );
+        let _ =
+            writeln!(subcommands, ".It Cm {}{}", subcommand.name, arguments(subcommand.arguments));
         let _ = writeln!(subcommands, "{}.", sentence(subcommand.help));
     }
     let mut flags = String::new();
@@ -89,15 +85,10 @@ fn wrap(sentence: &str, text: &mut String) {
 fn sentence(words: &str) -> String {
     let mut characters = words.chars();
     let first = characters.next().map(|first| first.to_ascii_uppercase());
-    first
-        .into_iter()
-        .chain(plain(characters.as_str()).chars())
-        .collect()
+    first.into_iter().chain(plain(characters.as_str()).chars()).collect()
 }
 
 /// A backslash and a dash mean something to the formatter, and quotes are not needed.
 fn plain(text: &str) -> String {
-    text.replace('`', "")
-        .replace('\\', "\\e")
-        .replace('-', "\\-")
+    text.replace('`', "").replace('\\', "\\e").replace('-', "\\-")
 }

@@ -12,11 +12,8 @@ pub(super) fn readme_table() -> String {
             "" => String::new(),
             default => format!("`{default}`"),
         };
-        let variables: Vec<_> = flag
-            .environment
-            .iter()
-            .map(|variable| format!("`{variable}`"))
-            .collect();
+        let variables: Vec<_> =
+            flag.environment.iter().map(|variable| format!("`{variable}`")).collect();
         let _ = writeln!(
             text,
             "| `{}` | {default} | {} | {} |",

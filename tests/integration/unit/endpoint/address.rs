@@ -28,20 +28,9 @@ fn an_address_has_a_scheme_a_host_a_port_and_perhaps_a_path() {
         ("http://localhost/a", Http, "localhost", 80, "/a"),
         ("https://localhost:1/a/b/", Https, "localhost", 1, "/a/b"),
         ("http://[::1]/a%20b", Http, "::1", 80, "/a%20b"),
-        (
-            "http://kuma-cp.kuma_system",
-            Http,
-            "kuma-cp.kuma_system",
-            80,
-            "",
-        ),
+        ("http://kuma-cp.kuma_system", Http, "kuma-cp.kuma_system", 80, ""),
     ] {
-        let expected = Address {
-            scheme,
-            host: host.to_owned(),
-            port,
-            path: path.to_owned(),
-        };
+        let expected = Address { scheme, host: host.to_owned(), port, path: path.to_owned() };
         assert_eq!(text.parse(), Ok(expected), "{text}");
     }
 }
@@ -95,11 +84,7 @@ fn an_address_that_cannot_be_used_is_refused_with_what_is_wrong() {
         ("grpcs://localhost:5676/a/b/", &path("/a/b")),
     ] {
         let error = text.parse::<Address>();
-        assert_eq!(
-            error.map_err(|error| error.to_string()),
-            Err(expected.to_owned()),
-            "{text}"
-        );
+        assert_eq!(error.map_err(|error| error.to_string()), Err(expected.to_owned()), "{text}");
     }
 }
 
@@ -118,12 +103,9 @@ fn an_address_is_shown_as_it_is_understood() {
 
 #[test]
 fn only_addresses_of_http_may_be_an_api_server() {
-    for (text, expected) in [
-        ("http://a", true),
-        ("https://a", true),
-        ("grpc://a", false),
-        ("grpcs://a", false),
-    ] {
+    for (text, expected) in
+        [("http://a", true), ("https://a", true), ("grpc://a", false), ("grpcs://a", false)]
+    {
         assert_eq!(address(text).may_be_api_server(), expected);
     }
 }

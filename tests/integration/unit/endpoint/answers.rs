@@ -14,11 +14,7 @@ fn ok(body: &str) -> Answer {
 }
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer {
-        status,
-        location: String::new(),
-        body: body.to_owned(),
-    }
+    Answer { status, location: String::new(), body: body.to_owned() }
 }
 
 fn captured(captured: &ApiAnswer) -> Answer {
@@ -29,24 +25,12 @@ fn captured(captured: &ApiAnswer) -> Answer {
 fn kuma_0_7_says_in_its_catalog_where_mads_is() {
     let kuma: ApiServer = captures::load("0.7-A/api-server.json");
     for (asked, expected) in [
-        (
-            "http://localhost:5681",
-            "Plaintext localhost:5676 by Catalog",
-        ),
+        ("http://localhost:5681", "Plaintext localhost:5676 by Catalog"),
         // What Kuma calls localhost is its own host.
-        (
-            "http://cp.example:5681",
-            "Plaintext cp.example:5676 by Catalog",
-        ),
-        (
-            "http://[fd00::1]:5681",
-            "Plaintext [fd00::1]:5676 by Catalog",
-        ),
+        ("http://cp.example:5681", "Plaintext cp.example:5676 by Catalog"),
+        ("http://[fd00::1]:5681", "Plaintext [fd00::1]:5676 by Catalog"),
         // It says plaintext, and it is the one to know.
-        (
-            "https://cp.example:5682/kuma",
-            "Plaintext cp.example:5676 by Catalog",
-        ),
+        ("https://cp.example:5682/kuma", "Plaintext cp.example:5676 by Catalog"),
     ] {
         let found = from_catalog(&address(asked), &captured(&kuma.catalog));
         assert_eq!(line(&found.unwrap().unwrap()), expected);
@@ -58,18 +42,9 @@ fn every_kuma_says_in_its_config_where_mads_is() {
     for kuma in ["0.7-A", "1.2-A", "2.6-A", "2.6-M", "2.12-A", "2.12-M"] {
         let server: ApiServer = captures::load(&format!("{kuma}/api-server.json"));
         for (asked, expected) in [
-            (
-                "http://localhost:5681",
-                "Plaintext localhost:5676 by Config",
-            ),
-            (
-                "http://cp.example:5681/kuma",
-                "Plaintext cp.example:5676 by Config",
-            ),
-            (
-                "https://cp.example:5682",
-                "Plaintext cp.example:5676 by Config",
-            ),
+            ("http://localhost:5681", "Plaintext localhost:5676 by Config"),
+            ("http://cp.example:5681/kuma", "Plaintext cp.example:5676 by Config"),
+            ("https://cp.example:5682", "Plaintext cp.example:5676 by Config"),
         ] {
             let found = from_config(&address(asked), &captured(&server.config));
             assert_eq!(line(&found.unwrap()), expected, "{kuma}");
@@ -83,30 +58,16 @@ fn a_kuma_without_a_catalog_is_asked_for_its_config() {
     for kuma in ["1.2-A", "2.6-A", "2.6-M", "2.12-A", "2.12-M"] {
         let server: ApiServer = captures::load(&format!("{kuma}/api-server.json"));
         assert_eq!(server.catalog.status, 404);
-        assert_eq!(
-            from_catalog(&asked, &captured(&server.catalog)),
-            Ok(None),
-            "{kuma}"
-        );
+        assert_eq!(from_catalog(&asked, &captured(&server.catalog)), Ok(None), "{kuma}");
         // So is one that answers every path with its front page.
-        assert_eq!(
-            from_catalog(&asked, &captured(&server.root)),
-            Ok(None),
-            "{kuma}"
-        );
+        assert_eq!(from_catalog(&asked, &captured(&server.root)), Ok(None), "{kuma}");
         let found = from_config(&asked, &captured(&server.root)).unwrap();
-        assert_eq!(
-            line(&found),
-            "Plaintext cp:5676 by Guess(NoSection)",
-            "{kuma}"
-        );
+        assert_eq!(line(&found), "Plaintext cp:5676 by Guess(NoSection)", "{kuma}");
     }
 }
 
 fn catalog(url: &str) -> Answer {
-    ok(&format!(
-        r#"{{"apis":{{"monitoringAssignment":{{"url":"{url}"}}}}}}"#
-    ))
+    ok(&format!(r#"{{"apis":{{"monitoringAssignment":{{"url":"{url}"}}}}}}"#))
 }
 
 #[test]
@@ -123,15 +84,9 @@ fn a_loopback_host_in_the_catalog_means_the_host_that_was_asked() {
         ("grpc://mads.example", "Plaintext mads.example:5676"),
         ("grpcs://mads.example:1", "Tls mads.example:1"),
         ("grpc://10.0.0.1:5676", "Plaintext 10.0.0.1:5676"),
-        (
-            "http://mads.example:8080/a",
-            "Plaintext mads.example:8080/a",
-        ),
+        ("http://mads.example:8080/a", "Plaintext mads.example:8080/a"),
         ("https://localhost/a", "Tls cp.example:443/a"),
-        (
-            "grpc://localhost.example:1",
-            "Plaintext localhost.example:1",
-        ),
+        ("grpc://localhost.example:1", "Plaintext localhost.example:1"),
     ] {
         let found = from_catalog(&asked, &catalog(url)).unwrap().unwrap();
         assert_eq!(line(&found), format!("{expected} by Catalog"), "{url}");
@@ -166,12 +121,7 @@ fn a_catalog_that_does_not_speak_of_mads_leads_to_the_config() {
 #[test]
 fn a_url_in_the_catalog_that_is_none_is_named() {
     let asked = address("http://cp:5681");
-    for url in [
-        "localhost:5676",
-        "tcp://localhost:5676",
-        "grpc://",
-        "grpc://a:99999",
-    ] {
+    for url in ["localhost:5676", "tcp://localhost:5676", "grpc://", "grpc://a:99999"] {
         let error = from_catalog(&asked, &catalog(url)).unwrap_err();
         assert_eq!(error, AnswerError::CatalogUrl(url.to_owned()));
         let text = format!("the URL of MADS cannot be used: {url:?}");
@@ -180,9 +130,7 @@ fn a_url_in_the_catalog_that_is_none_is_named() {
 }
 
 fn config(section: &str) -> Answer {
-    ok(&format!(
-        r#"{{"monitoringAssignmentServer":{section},"general":{{}}}}"#
-    ))
+    ok(&format!(r#"{{"monitoringAssignmentServer":{section},"general":{{}}}}"#))
 }
 
 #[test]
@@ -207,10 +155,7 @@ fn a_config_gives_port_and_security() {
 
 #[test]
 fn tls_that_the_config_names_is_used_even_where_the_address_is_plaintext() {
-    let found = from_config(
-        &address("http://cp"),
-        &config(r#"{"port":1,"tlsEnabled":true}"#),
-    );
+    let found = from_config(&address("http://cp"), &config(r#"{"port":1,"tlsEnabled":true}"#));
     assert_eq!(found.unwrap().address.security(), Security::Tls);
 }
 
@@ -260,11 +205,8 @@ fn a_status_that_says_nothing_about_where_mads_is_is_an_error() {
 #[test]
 fn below_a_base_path_the_address_is_mads_itself() {
     let asked = address("https://ingress/kuma");
-    let redirect = Answer {
-        status: 302,
-        location: "https://login".to_owned(),
-        body: String::new(),
-    };
+    let redirect =
+        Answer { status: 302, location: "https://login".to_owned(), body: String::new() };
     let answers = [
         answer(401, "{}"),
         answer(403, "access denied"),
@@ -334,17 +276,10 @@ fn a_redirect_is_not_followed_but_named() {
             "redirected to \"https://cp:5682/catalog\", which is not followed; give that address \
              as --cp-address",
         ),
-        (
-            "",
-            "redirected to \"\", which is not followed; give that address as --cp-address",
-        ),
+        ("", "redirected to \"\", which is not followed; give that address as --cp-address"),
     ] {
         for status in [300, 301, 302, 303, 307, 308] {
-            let answer = Answer {
-                status,
-                location: location.to_owned(),
-                body: "moved".to_owned(),
-            };
+            let answer = Answer { status, location: location.to_owned(), body: "moved".to_owned() };
             let location = location.to_owned();
             assert_no_verdict(&answer, &AnswerError::Redirect { location }, text);
         }
@@ -363,10 +298,7 @@ fn a_config_that_is_no_json_is_no_kumas() {
     }
     for section in [r#"{"port":"5676"}"#, r#"{"port":70000}"#, r#"{"port":-1}"#] {
         let error = from_config(&address("http://cp"), &config(section)).unwrap_err();
-        assert!(
-            matches!(error, AnswerError::NotJson(_)),
-            "{section}: {error:?}"
-        );
+        assert!(matches!(error, AnswerError::NotJson(_)), "{section}: {error:?}");
     }
 }
 
@@ -404,14 +336,8 @@ fn text_from_the_network_cannot_break_a_log_line() {
     };
     let error = from_config(&address("http://cp"), &answer).unwrap_err();
     let text = error.to_string();
-    assert!(
-        !text.contains(char::is_control) && text.len() < 500,
-        "{text}"
-    );
+    assert!(!text.contains(char::is_control) && text.len() < 500, "{text}");
     let error = AnswerError::CatalogUrl(format!("\u{1b}\n{}", "x".repeat(1000)));
     let text = error.to_string();
-    assert!(
-        !text.contains(char::is_control) && text.len() < 500,
-        "{text}"
-    );
+    assert!(!text.contains(char::is_control) && text.len() < 500, "{text}");
 }

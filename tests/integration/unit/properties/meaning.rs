@@ -27,20 +27,13 @@ fn valid_names(labels: &Pairs) -> BTreeMap<String, String> {
     }
     ranked.sort();
     ranked.dedup_by(|later, earlier| later.0 == earlier.0);
-    ranked
-        .into_iter()
-        .map(|(name, _, _, value)| (name, value.clone()))
-        .collect()
+    ranked.into_iter().map(|(name, _, _, value)| (name, value.clone())).collect()
 }
 
 /// What a v1 assignment means, likewise; the last map that has a name wins.
 pub(crate) fn meaning_of_v1(assignment: &V1) -> Vec<Group> {
     let mut targets = Vec::new();
-    for target in assignment
-        .targets
-        .iter()
-        .filter(|target| !target.address.is_empty())
-    {
+    for target in assignment.targets.iter().filter(|target| !target.address.is_empty()) {
         let fields = pairs(&[
             ("mesh", &assignment.mesh),
             ("service", &assignment.service),
@@ -70,14 +63,8 @@ pub(crate) fn meaning_of_v1alpha1(assignment: &V1alpha1) -> Vec<Group> {
 }
 
 fn merged(address: &str, maps: &[BTreeMap<String, String>]) -> Group {
-    let mut labels: BTreeMap<String, String> = maps
-        .iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let mut labels: BTreeMap<String, String> =
+        maps.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect();
     labels.retain(|name, value| name != "__address__" && !value.is_empty());
-    Group {
-        address: address.to_owned(),
-        labels,
-    }
+    Group { address: address.to_owned(), labels }
 }

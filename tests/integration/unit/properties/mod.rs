@@ -43,11 +43,7 @@ fn name() -> impl Strategy<Value = String> {
         "kuma_io_service_b",
         "kuma.io/service",
     ]);
-    prop_oneof![
-        known.prop_map(str::to_owned),
-        any::<String>(),
-        "[a-z0-9._/-]{0,6}"
-    ]
+    prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[a-z0-9._/-]{0,6}"]
 }
 
 fn value() -> impl Strategy<Value = String> {
@@ -61,11 +57,7 @@ fn labels() -> impl Strategy<Value = Pairs> {
 }
 
 fn address() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        "10\\.0\\.0\\.[1-3]:80",
-        any::<String>()
-    ]
+    prop_oneof![Just(String::new()), "10\\.0\\.0\\.[1-3]:80", any::<String>()]
 }
 
 fn v1_target() -> impl Strategy<Value = V1Target> {
@@ -81,14 +73,8 @@ fn v1_target() -> impl Strategy<Value = V1Target> {
 }
 
 pub(crate) fn v1() -> impl Strategy<Value = V1> {
-    (value(), value(), vec(v1_target(), 0..4), labels()).prop_map(
-        |(mesh, service, targets, labels)| V1 {
-            mesh,
-            service,
-            targets,
-            labels,
-        },
-    )
+    (value(), value(), vec(v1_target(), 0..4), labels())
+        .prop_map(|(mesh, service, targets, labels)| V1 { mesh, service, targets, labels })
 }
 
 pub(crate) fn v1alpha1() -> impl Strategy<Value = V1alpha1> {
@@ -110,9 +96,5 @@ pub(crate) fn api_version() -> impl Strategy<Value = ApiVersion> {
 }
 
 pub(crate) fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

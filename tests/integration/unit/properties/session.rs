@@ -19,12 +19,7 @@ enum Step {
     /// A new stream.
     Connect(ApiVersion),
     /// A response, which can be accepted or not.
-    Receive {
-        api_version: ApiVersion,
-        version: String,
-        nonce: String,
-        flaw: Option<Flaw>,
-    },
+    Receive { api_version: ApiVersion, version: String, nonce: String, flaw: Option<Flaw> },
 }
 
 #[derive(Debug, Clone)]
@@ -45,12 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Flaw::Undecodable),
     ];
     let version = prop_oneof!["[a-c]", any::<String>()];
-    let receive = (
-        api_version(),
-        version,
-        "[0-9]{1,2}",
-        proptest::option::of(flaw),
-    );
+    let receive = (api_version(), version, "[0-9]{1,2}", proptest::option::of(flaw));
     prop_oneof![
         1 => api_version().prop_map(Step::Connect),
         4 => receive.prop_map(|(api_version, version, nonce, flaw)| Step::Receive {
@@ -72,12 +62,7 @@ fn response(api_version: ApiVersion, version: &str, nonce: &str, flaw: Option<Fl
         Some(Flaw::ResourceType(other)) => resources.push(Resource::Foreign(other)),
         Some(Flaw::Undecodable) => resources.push(protobuf_resource(api_version, vec![0xff; 11])),
     }
-    Response {
-        version: version.to_owned(),
-        nonce: nonce.to_owned(),
-        type_url,
-        resources,
-    }
+    Response { version: version.to_owned(), nonce: nonce.to_owned(), type_url, resources }
 }
 
 proptest! {

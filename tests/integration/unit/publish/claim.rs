@@ -26,12 +26,7 @@ fn a_claim_does_not_touch_the_output() {
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     let look = || {
         let metadata = fs::metadata(&path).unwrap();
-        (
-            metadata.ino(),
-            metadata.mode(),
-            metadata.ctime(),
-            metadata.ctime_nsec(),
-        )
+        (metadata.ino(), metadata.mode(), metadata.ctime(), metadata.ctime_nsec())
     };
     let before = look();
     let _output = claim(&path);
@@ -82,15 +77,8 @@ fn a_name_that_prometheus_does_not_take_is_warned_of() {
         let path = folder.path().join(name);
         let (_, warnings) = OutputFile::claim(&path, 0o644).unwrap();
         let texts: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        let text = format!(
-            "the output {} does not end in .json, .yml or .yaml",
-            path.display()
-        );
-        assert_eq!(
-            texts.iter().any(|found| found.starts_with(&text)),
-            is_warned_of,
-            "{texts:?}"
-        );
+        let text = format!("the output {} does not end in .json, .yml or .yaml", path.display());
+        assert_eq!(texts.iter().any(|found| found.starts_with(&text)), is_warned_of, "{texts:?}");
         assert_eq!(warnings.len(), usize::from(is_warned_of), "{texts:?}");
     }
 }
@@ -131,10 +119,7 @@ fn leftovers_of_a_killed_daemon_are_removed_and_nothing_else() {
     for name in stay {
         fs::write(folder.path().join(name), "").unwrap();
     }
-    for name in [
-        ".kuma.json.0123456789abcdef.tmp",
-        ".kuma.json.ffffffffffffffff.tmp",
-    ] {
+    for name in [".kuma.json.0123456789abcdef.tmp", ".kuma.json.ffffffffffffffff.tmp"] {
         fs::write(folder.path().join(name), "half a li").unwrap();
     }
     let _output = claim(&path);

@@ -21,13 +21,7 @@ fn an_output_that_is_no_file_is_refused_with_what_it_is() {
     let socket = folder.path().join("socket");
     let _listener = UnixListener::bind(&socket).unwrap();
     let pipe = folder.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let device = "a device, a pipe or a socket";
     for (path, what) in [
         (folder.path().to_owned(), "a directory"),
@@ -40,11 +34,7 @@ fn an_output_that_is_no_file_is_refused_with_what_it_is() {
         (pipe, device),
     ] {
         let error = OutputFile::claim(&path, 0o644).unwrap_err();
-        assert!(
-            matches!(error, ClaimError::NotAFile { .. }),
-            "{}",
-            path.display()
-        );
+        assert!(matches!(error, ClaimError::NotAFile { .. }), "{}", path.display());
         let text = format!("the output {} is {what}, not a file", path.display());
         assert_eq!(error.to_string(), text);
     }
@@ -60,10 +50,7 @@ fn a_path_below_a_file_is_refused_with_what_failed() {
         let path = folder.path().join(name);
         let error = OutputFile::claim(&path, 0o644).unwrap_err();
         assert!(matches!(error, ClaimError::Failed(_)));
-        let text = format!(
-            "cannot look at {}: Not a directory (os error 20)",
-            path.display()
-        );
+        let text = format!("cannot look at {}: Not a directory (os error 20)", path.display());
         assert_eq!(error.to_string(), text);
     }
 }
@@ -73,10 +60,8 @@ fn a_name_too_long_for_the_files_beside_it_is_refused_with_what_failed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("x".repeat(253));
     let lock = folder.path().join(format!(".{}.lock", "x".repeat(253)));
-    let text = format!(
-        "cannot open the lock file {}: File name too long (os error 36)",
-        lock.display()
-    );
+    let text =
+        format!("cannot open the lock file {}: File name too long (os error 36)", lock.display());
     assert_eq!(refusal(&path), text);
 }
 
@@ -85,10 +70,8 @@ fn a_lock_that_is_no_file_is_refused_with_what_failed() {
     let folder = TempDir::new().unwrap();
     let lock = folder.path().join(".kuma.json.lock");
     fs::create_dir(&lock).unwrap();
-    let text = format!(
-        "cannot open the lock file {}: Is a directory (os error 21)",
-        lock.display()
-    );
+    let text =
+        format!("cannot open the lock file {}: Is a directory (os error 21)", lock.display());
     assert_eq!(refusal(&folder.path().join("kuma.json")), text);
 }
 
@@ -101,15 +84,10 @@ fn a_directory_replaced_by_a_file_is_an_error_until_it_is_gone() {
     output.replace(&list(1)).unwrap();
     fs::remove_dir_all(&directory).unwrap();
     fs::write(&directory, "").unwrap();
-    let text = format!(
-        "cannot look at {}: Not a directory (os error 20)",
-        path.display()
-    );
+    let text = format!("cannot look at {}: Not a directory (os error 20)", path.display());
     assert_eq!(output.inspect(&list(1)).unwrap_err().to_string(), text);
-    let text = format!(
-        "cannot make the directory {}: File exists (os error 17)",
-        directory.display()
-    );
+    let text =
+        format!("cannot make the directory {}: File exists (os error 17)", directory.display());
     assert_eq!(output.replace(&list(1)).unwrap_err().to_string(), text);
     fs::remove_file(&directory).unwrap();
     output.replace(&list(1)).unwrap();
@@ -126,21 +104,12 @@ fn a_directory_without_the_right_to_write_is_refused_with_what_failed() {
     fs::create_dir(&directory).unwrap();
     fs::set_permissions(&directory, Permissions::from_mode(0o555)).unwrap();
     let denied = |act: &str, path: &Path| {
-        format!(
-            "cannot {act} {}: Permission denied (os error 13)",
-            path.display()
-        )
+        format!("cannot {act} {}: Permission denied (os error 13)", path.display())
     };
     let lock = directory.join(".kuma.json.lock");
-    assert_eq!(
-        refusal(&directory.join("kuma.json")),
-        denied("open the lock file", &lock)
-    );
+    assert_eq!(refusal(&directory.join("kuma.json")), denied("open the lock file", &lock));
     let missing = directory.join("missing");
-    assert_eq!(
-        refusal(&missing.join("kuma.json")),
-        denied("make the directory", &missing)
-    );
+    assert_eq!(refusal(&missing.join("kuma.json")), denied("make the directory", &missing));
 }
 
 #[test]
@@ -168,9 +137,7 @@ const SMALL: &str = "64k,nr_inodes=6";
 /// Takes all the room for files that is left.
 fn take_all_files(directory: &Path) -> Vec<PathBuf> {
     let fillers = (0..).map(|number| directory.join(format!("filler-{number}")));
-    fillers
-        .take_while(|filler| fs::write(filler, "").is_ok())
-        .collect()
+    fillers.take_while(|filler| fs::write(filler, "").is_ok()).collect()
 }
 
 #[test]
@@ -197,17 +164,11 @@ fn a_disk_without_room_for_a_file_is_a_problem_that_may_pass() {
     fs::remove_file(fillers.pop().unwrap()).unwrap();
     let error = output.replace(&list(1)).unwrap_err().to_string();
     assert!(error.starts_with("cannot create "), "{error}");
-    assert!(
-        error.ends_with(": No space left on device (os error 28)"),
-        "{error}"
-    );
+    assert!(error.ends_with(": No space left on device (os error 28)"), "{error}");
     drop(output);
     let (mut output, warnings) = OutputFile::claim(&path, 0o644).unwrap();
     assert!(warnings[0].to_string().starts_with("cannot create "));
-    assert!(matches!(
-        OutputFile::claim(&path, 0o644),
-        Err(ClaimError::Held { .. })
-    ));
+    assert!(matches!(OutputFile::claim(&path, 0o644), Err(ClaimError::Held { .. })));
 
     fs::remove_file(fillers.pop().unwrap()).unwrap();
     output.replace(&list(1)).unwrap();
@@ -227,10 +188,7 @@ fn a_disk_without_room_for_the_bytes_keeps_the_old_file() {
     let before = names(&directory);
     let error = output.replace(&list(100)).unwrap_err().to_string();
     assert!(error.starts_with("cannot write "), "{error}");
-    assert!(
-        error.ends_with(".tmp: No space left on device (os error 28)"),
-        "{error}"
-    );
+    assert!(error.ends_with(".tmp: No space left on device (os error 28)"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), list(1).bytes());
     assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Same);
     assert_eq!(names(&directory), before);

@@ -20,10 +20,7 @@ fn an_inspection_distinguishes_same_different_and_missing() {
     output.replace(&list(1)).unwrap();
     assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Same);
     let bytes = list(1).bytes().to_vec();
-    assert_eq!(
-        output.inspect(&list(2)).unwrap(),
-        Inspection::Different(bytes)
-    );
+    assert_eq!(output.inspect(&list(2)).unwrap(), Inspection::Different(bytes));
     fs::remove_file(&path).unwrap();
     assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Missing);
 }
@@ -56,12 +53,7 @@ fn an_inspection_sees_every_foreign_change() {
             let mut bytes = fs::read(path).unwrap();
             bytes[20] ^= 1;
             fs::write(path, bytes).unwrap();
-            File::options()
-                .write(true)
-                .open(path)
-                .unwrap()
-                .set_modified(modified)
-                .unwrap();
+            File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
         }),
         ("another file of the same length", |path| {
             let mut bytes = fs::read(path).unwrap();

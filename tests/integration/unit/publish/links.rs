@@ -41,10 +41,7 @@ fn a_link_stays_a_link_and_its_target_is_replaced() {
     symlink(&target, &link).unwrap();
     assert_written_through(&link, &target);
     assert_eq!(names(folder.path()), ["data", "kuma.json"]);
-    assert_eq!(
-        names(&folder.path().join("data")),
-        [".real.json.lock", "real.json"]
-    );
+    assert_eq!(names(&folder.path().join("data")), [".real.json.lock", "real.json"]);
 }
 
 #[test]
@@ -76,11 +73,7 @@ fn a_chain_of_links_is_followed_to_its_end() {
     let link = folder.path().join("kuma.json");
     symlink("a/second.json", &link).unwrap();
     symlink("../third.json", folder.path().join("a/second.json")).unwrap();
-    symlink(
-        folder.path().join("real.json"),
-        folder.path().join("third.json"),
-    )
-    .unwrap();
+    symlink(folder.path().join("real.json"), folder.path().join("third.json")).unwrap();
     assert_written_through(&link, &folder.path().join("real.json"));
     assert!(fs::read_link(folder.path().join("third.json")).is_ok());
 }
@@ -90,9 +83,7 @@ fn a_link_among_the_directories_is_followed_too() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("real")).unwrap();
     symlink("real", folder.path().join("current")).unwrap();
-    claim(&folder.path().join("current/kuma.json"))
-        .replace(&list(1))
-        .unwrap();
+    claim(&folder.path().join("current/kuma.json")).replace(&list(1)).unwrap();
     let real = folder.path().join("real");
     assert_eq!(names(&real), [".kuma.json.lock", "kuma.json"]);
 }
@@ -185,10 +176,7 @@ fn links_in_a_circle_are_refused() {
     let path = folder.path().join("a.json");
     symlink("b.json", &path).unwrap();
     symlink("a.json", folder.path().join("b.json")).unwrap();
-    let text = format!(
-        "cannot follow the symbolic link {}: too many of them",
-        path.display()
-    );
+    let text = format!("cannot follow the symbolic link {}: too many of them", path.display());
     assert_eq!(refusal(&path), text);
 }
 
@@ -199,9 +187,6 @@ fn a_link_to_a_directory_is_refused() {
     let path = folder.path().join("kuma.json");
     symlink("directory", &path).unwrap();
     let resolved = folder.path().join("directory");
-    let text = format!(
-        "the output {} is a directory, not a file",
-        resolved.display()
-    );
+    let text = format!("the output {} is a directory, not a file", resolved.display());
     assert_eq!(refusal(&path), text);
 }

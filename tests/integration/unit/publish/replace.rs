@@ -46,18 +46,12 @@ fn a_reader_sees_whole_contents_only() {
             assert_eq!(names.iter().filter(|name| is_ours(name)).count(), 1);
             let others = names.into_iter().filter(|name| !is_ours(name));
             let others: Vec<_> = others.filter(|name| name != ".kuma.json.lock").collect();
-            assert!(
-                others.iter().all(|name| name.ends_with(".tmp")),
-                "{others:?}"
-            );
+            assert!(others.iter().all(|name| name.ends_with(".tmp")), "{others:?}");
             in_between += others.len();
         }
         (seen, in_between)
     });
-    assert!(
-        seen.iter().all(|count| *count > 0),
-        "the reader was too slow: {seen:?}"
-    );
+    assert!(seen.iter().all(|count| *count > 0), "the reader was too slow: {seen:?}");
     assert!(in_between > 0, "the temporary file was never seen");
 }
 
@@ -70,10 +64,7 @@ fn a_reader_that_has_the_old_file_open_keeps_it_whole() {
     let open = File::open(&path).unwrap();
     output.replace(&list(1)).unwrap();
     assert_ne!(fs::metadata(&path).unwrap().ino(), before);
-    assert_eq!(
-        std::io::read_to_string(open).unwrap().as_bytes(),
-        list(5).bytes()
-    );
+    assert_eq!(std::io::read_to_string(open).unwrap().as_bytes(), list(5).bytes());
 }
 
 #[test]
@@ -88,10 +79,7 @@ fn a_directory_that_was_removed_is_made_anew_and_locked_again() {
     output.replace(&list(1)).unwrap();
     assert_eq!(output.inspect(&list(1)).unwrap(), Inspection::Same);
     assert_eq!(names(&directory), [".kuma.json.lock", "kuma.json"]);
-    assert!(matches!(
-        OutputFile::claim(&path, 0o644),
-        Err(ClaimError::Held { .. })
-    ));
+    assert!(matches!(OutputFile::claim(&path, 0o644), Err(ClaimError::Held { .. })));
 }
 
 #[test]
@@ -101,12 +89,8 @@ fn an_output_replaced_by_a_directory_is_an_error_until_it_is_gone() {
     output.replace(&list(1)).unwrap();
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    let is_a_directory = |act| {
-        format!(
-            "cannot {act} {}: Is a directory (os error 21)",
-            path.display()
-        )
-    };
+    let is_a_directory =
+        |act| format!("cannot {act} {}: Is a directory (os error 21)", path.display());
     let error = output.inspect(&list(1)).unwrap_err();
     assert_eq!(error.to_string(), is_a_directory("read"));
     let error = output.replace(&list(1)).unwrap_err();
