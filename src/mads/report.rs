@@ -1,7 +1,7 @@
 //! What the connection to the control plane reports: one event, one line.
 //!
-//! Pure. The connection decides what is logged; here are the texts and levels. Untrusted text is
-//! escaped by whoever quotes it here.
+//! Pure. The connection decides what is logged; here are the levels, and the texts but for that of the
+//! warning about where MADS is, which is `endpoint`'s. Untrusted text is escaped by whoever quotes it here.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The address of a control plane, as an operator writes it.
+//! The address of a control plane or of MADS, as an operator or an API server writes it.
 //!
 //! Pure.
 

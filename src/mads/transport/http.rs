@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::io::{self, Read as _};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -32,10 +33,19 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// More resources do not fit into the longest answer, as each has to name its type.
 const RESOURCES_LIMIT: usize = 4_000_000;
 
-/// Makes the one connection that carries the polls; none before the first of them. Where the server has
-/// announced that it closes the connection after an answer, another one is made for the next poll. Where
-/// it closes it otherwise, the polls are at their end.
-type SharedAgent = Arc<Mutex<Option<Agent>>>;
+/// What makes the one connection that carries the polls.
+#[derive(Default)]
+enum PollAgent {
+    /// Before the first poll, and where the server has announced that it closes the connection: another one is
+    /// made for the next poll. Where it closes it otherwise, the polls are at their end.
+    #[default]
+    None,
+    Made(Agent),
+    /// The polls were given up.
+    Ended,
+}
+
+type SharedAgent = Arc<Mutex<PollAgent>>;
 
 /// Polls of one endpoint. Dropping it ends the poll that is under way.
 pub struct Poller {
@@ -90,7 +100,7 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        if let Some(agent) = lock(&self.agent).take() {
+        if let PollAgent::Made(agent) = mem::replace(&mut *lock(&self.agent), PollAgent::Ended) {
             agent.shutdown();
         }
     }
@@ -137,14 +147,17 @@ impl Polling {
         }
     }
 
-    /// The agent for the next poll.
+    /// The agent for the next poll. Where the polls were given up meanwhile it connects to nothing.
     fn agent(&self) -> Result<Agent, SetupError> {
-        if let Some(agent) = &*lock(&self.agent) {
+        if let PollAgent::Made(agent) = &*lock(&self.agent) {
             return Ok(agent.clone());
         }
-        // Not under the lock: files may be slow, and the polls may be given up meanwhile.
+        // Not under the lock: files may be slow.
         let agent = self.settings.agent_of_one_connection(&self.address)?;
-        *lock(&self.agent) = Some(agent.clone());
+        match &mut *lock(&self.agent) {
+            PollAgent::Ended => agent.clone().shutdown(),
+            shared => *shared = PollAgent::Made(agent.clone()),
+        }
         Ok(agent)
     }
 
@@ -181,8 +194,8 @@ impl Polling {
         // What is left unread of an error would be taken for the next answer.
         let closes = is_last_on_its_connection(&response) || response.status().as_u16() >= 400;
         let result = self.judge(response);
-        if closes {
-            *lock(&self.agent) = None;
+        if closes && let shared @ PollAgent::Made(_) = &mut *lock(&self.agent) {
+            *shared = PollAgent::None;
         }
         result
     }
@@ -242,7 +255,7 @@ impl Polling {
     }
 }
 
-fn lock(agent: &SharedAgent) -> MutexGuard<'_, Option<Agent>> {
+fn lock(agent: &SharedAgent) -> MutexGuard<'_, PollAgent> {
     // It is whole at any time, so a panic elsewhere does not spoil it.
     agent.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -296,7 +309,29 @@ fn error_text(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::error_text;
+    use std::io::ErrorKind;
+    use std::net::TcpListener;
+
+    use super::{PollAgent, Polling, error_text, lock};
+    use crate::mads::transport::http_client::HttpSettings;
+
+    #[test]
+    fn polls_that_were_given_up_connect_to_nothing_even_where_their_agent_was_still_to_be_made() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let polling = Polling {
+            settings: HttpSettings::default(),
+            address: url.parse().unwrap(),
+            agent: Default::default(),
+            what: String::new(),
+            url: url.clone(),
+        };
+        *lock(&polling.agent) = PollAgent::Ended;
+        let agent = polling.agent().unwrap();
+        assert!(agent.get(&url).call().is_err());
+        assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 
     #[test]
     fn an_error_is_told_by_its_title_and_details() {

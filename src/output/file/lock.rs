@@ -1,7 +1,7 @@
 //! The lock that keeps a second daemon off the same output, and who holds it.
 //!
-//! It is a file beside the output, not the output itself, which is replaced by a rename. Only its owner
-//! may open it: whoever can open a file can lock it too, and keep the daemon from starting.
+//! It is a file beside the output, not the output itself, which is replaced by a rename. It is made
+//! for its owner alone: whoever can open a file can lock it too, and keep the daemon from starting.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};

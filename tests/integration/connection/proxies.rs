@@ -90,8 +90,8 @@ fn a_proxy_that_opens_no_tunnel_is_reported_and_tried_again() {
         ("grpc", &refusing, "503"),
         ("http", "127.0.0.1:1", "refused"),
         ("grpc", "127.0.0.1:1", "refused"),
-        // This is no control plane that speaks gRPC only.
-        ("http", &hanging_up, ""),
+        // Not the control plane speaks gRPC only.
+        ("http", &hanging_up, "get http://cp.invalid:5681/catalog"),
     ];
     at_once(cases, |(scheme, proxy, text)| {
         let daemon = Launch::follow(&format!("{scheme}://cp.invalid:{API_PORT}"))

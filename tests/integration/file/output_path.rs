@@ -46,12 +46,13 @@ fn a_second_daemon_on_one_output_is_refused_and_the_first_goes_on() {
 
 #[test]
 fn a_file_that_is_changed_from_outside_is_put_right_within_10_seconds() {
-    let damages: [(&str, Damage); 4] = [
+    let damages: [(&str, Damage); 5] = [
         ("is gone", |path| fs::remove_file(path).unwrap()),
         ("was changed", |path| fs::write(path, "[]\n").unwrap()),
         ("was changed", |path| {
             fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
         }),
+        ("is gone", |path| fs::remove_dir_all(path.parent().unwrap()).unwrap()),
         ("is gone", |path| {
             let folder = path.parent().unwrap();
             fs::remove_dir_all(folder).unwrap();

@@ -6,7 +6,6 @@ use crate::support::harness::{Launch, NOTHING_THERE, on_its_port};
 use crate::support::mesh::{EMPTY, backends, file_v1};
 use crate::support::notify::Manager;
 
-/// Nobody listens at this port.
 #[test]
 fn it_is_ready_after_the_start_up_checks_also_without_a_control_plane() {
     let manager = Manager::listen();

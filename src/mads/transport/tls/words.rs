@@ -1,7 +1,7 @@
 //! What a failed handshake means, in the words of an operator.
 //!
 //! The library's own words are often the names of its variants, and the values in them for
-//! programmers; neither belongs into a log.
+//! programmers; neither belongs into a log. Only what hardly ever happens is told in its words.
 
 use std::fmt;
 

@@ -181,11 +181,13 @@ proptest! {
     }
 
     #[test]
-    fn changes_from_any_other_file_are_counted(
+    fn all_groups_are_new_where_the_file_before_is_another_one(
         before in any::<Vec<u8>>(),
         after in vec(v1(), 0..2),
     ) {
         let after = snapshot(&after.iter().flat_map(meaning_of_v1).collect::<Vec<_>>());
-        let _ = Difference::from_file(&before, &after).names();
+        let difference = Difference::from_file(&before, &after);
+        prop_assert_eq!(difference.count().added, after.groups());
+        prop_assert_eq!(difference.names().starts_with("added "), after.groups() > 0);
     }
 }

@@ -133,6 +133,7 @@ fn a_link_that_changes_is_followed_at_each_look_and_each_write() {
     fs::remove_file(&link).unwrap();
     fs::write(&link, "by hand").unwrap();
     output.replace(&list(3)).unwrap();
+    assert_eq!(output.take_moved().unwrap().to, link.display().to_string());
     assert_eq!(output.path(), link);
     assert_eq!(fs::read(&link).unwrap(), list(3).bytes());
     assert_eq!(fs::read(old.join("real.json")).unwrap(), list(1).bytes());
