@@ -14,7 +14,8 @@ const GROUP_END: &[u8] = b"}}";
 const KEY_LABELS: [&[&str]; 3] =
     [&["mesh", "__meta_kuma_mesh"], &["service", "__meta_kuma_service"], &["instance"]];
 
-/// The place of the address, behind them.
+/// The place of the label `service` among them, and of the address behind them.
+const SERVICE: usize = 1;
 const ADDRESS: usize = KEY_LABELS.len();
 
 /// The names of a group's labels, as all groups with these names have them in their lines.
@@ -120,6 +121,11 @@ impl Group {
     /// The line.
     pub(super) fn line<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.range()]
+    }
+
+    /// The value of the label `service`, as it stands in the line.
+    pub(super) fn service<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.key[SERVICE].of(self.line(bytes))
     }
 
     /// The values of the labels `mesh` and `service`, as they stand in the line.

@@ -115,6 +115,14 @@ impl Snapshot {
         }
         services
     }
+
+    /// How many of them have this value of the label `service`. It is asked of each accepted list: unlike
+    /// `services`, it reads only the lines whose value is as long.
+    #[must_use]
+    pub fn groups_of_service(&self, service: &str) -> usize {
+        let is_of_service = |group: &&Group| group.service(&self.bytes) == service.as_bytes();
+        self.groups.iter().filter(is_of_service).count()
+    }
 }
 
 /// The groups are where the bytes say.

@@ -11,7 +11,7 @@ use crate::mads::report::Report;
 use crate::snapshot::Snapshot;
 
 /// What Kuma from 2.14 on says where a Dataplane does not name its workload.
-const UNKNOWN_SERVICE: &[u8] = b"unknown";
+const UNKNOWN_SERVICE: &str = "unknown";
 
 /// What has been reported.
 #[derive(Debug, Default)]
@@ -53,9 +53,7 @@ impl TargetWarnings {
 
     /// Targets with the service that stands for none are reported once, until there are none.
     fn about_unknown_services(&mut self, now: Instant, snapshot: &Snapshot) -> Option<Report> {
-        let services = snapshot.services().into_iter();
-        let unknown = services.filter(|([_, service], _)| *service == UNKNOWN_SERVICE);
-        let unknown = unknown.map(|(_, targets)| targets).sum();
+        let unknown = snapshot.groups_of_service(UNKNOWN_SERVICE);
         if unknown == 0 {
             self.unknown_service_reminders.end();
             return None;
