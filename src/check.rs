@@ -10,7 +10,7 @@ use x509_parser::parse_x509_certificate;
 
 use crate::cli::config::Config;
 use crate::common::sanitize::sanitize;
-use crate::common::wording::Targets;
+use crate::common::wording::{Targets, count};
 use crate::mads::endpoint::{LocationUnknown, Origin};
 use crate::mads::report::Report;
 use crate::mads::transport::address::{Address, Security};
@@ -117,11 +117,9 @@ impl<W: Write> Check<'_, W> {
                 self.show_certificate(&endpoint.address);
             }
             Report::Accepted { assignments, targets, skipped, .. } => {
-                show!(
-                    self.out,
-                    "a list has come: {assignments} assignments with {}, {skipped} skipped",
-                    Targets(targets)
-                );
+                let assignments = count(assignments, "assignment", "assignments");
+                let all = Targets(targets);
+                show!(self.out, "a list has come: {assignments} with {all}, {skipped} skipped");
                 if targets == 0 {
                     show!(
                         self.out,

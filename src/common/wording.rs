@@ -26,11 +26,13 @@ pub(crate) struct Targets(pub(crate) usize);
 
 impl fmt::Display for Targets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            1 => formatter.write_str("1 target"),
-            count => write!(formatter, "{count} targets"),
-        }
+        formatter.write_str(&count(self.0, "target", "targets"))
     }
+}
+
+/// A number of anything in words.
+pub(crate) fn count(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// How many messages of a kind were held back, after the one that is logged.

@@ -1,9 +1,9 @@
 //! The daemon's metrics: their names, what each counts, and their two text formats.
 //!
-//! Pure but for the time of the next attempt, and for what the process itself uses, which `process` asks the
-//! system for. The library writes
-//! OpenMetrics; the older text format of Prometheus differs from it in the lines made here.
-//! `docs/operators-guide.md` has a table of all metrics, which a test compares with the output.
+//! Pure but for the time until the next attempt, and for what the process itself uses, which `process`
+//! asks the system for. The library writes OpenMetrics; the older text format of Prometheus differs from
+//! it in the lines made here. `docs/operators-guide.md` has a table of all metrics, which a test compares
+//! with the output.
 
 mod process;
 

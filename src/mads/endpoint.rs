@@ -16,7 +16,7 @@ use crate::mads::transport::address::{Address, MADS_PORT, Scheme, Security, TLS_
 /// Where MADS is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its own address, by whose scheme only its security counts.
+    /// Its own address. Of the scheme only the security counts.
     pub address: Address,
     /// Who says so.
     pub origin: Origin,

@@ -7,7 +7,7 @@ use protobuf::Message;
 
 use crate::mads::api_version::ApiVersion;
 use crate::mads::assignment::Resource;
-use crate::mads::protobuf::{Field, Fields, WireError, first_two, text};
+use crate::mads::protobuf::{Field, Fields, WireError, fields_1_and_2, text};
 use crate::mads::session::{Request, Response};
 use crate::mads::wire::discovery::DiscoveryRequest;
 
@@ -51,7 +51,7 @@ pub fn decode(message: Vec<u8>) -> Result<Response, WireError> {
 
 /// Decodes a resource that is a part of `message`.
 fn decode_any(message: &Bytes, any: &[u8]) -> Result<Resource, WireError> {
-    let (type_url, value) = first_two(any)?;
+    let (type_url, value) = fields_1_and_2(any)?;
     Ok(match ApiVersion::of_type_url(type_url) {
         Some(api_version) => Resource::Protobuf(api_version, message.slice_ref(value)),
         None => Resource::Foreign(text(type_url)?.to_string()),

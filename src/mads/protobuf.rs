@@ -130,9 +130,9 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// The last field 1 and the last field 2, which are all that an `Any` or an entry of a map has.
+/// The fields 1 and 2, which are all that an `Any` or an entry of a map has; of several the last one.
 #[inline]
-pub(crate) fn first_two(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+pub(crate) fn fields_1_and_2(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     let (mut first, mut second): (&[u8], &[u8]) = (&[], &[]);
     for field in Fields::of(message) {
         match field? {

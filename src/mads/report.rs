@@ -255,7 +255,7 @@ impl fmt::Display for Report {
             Self::Skipped { targets, .. } => write_skipped(formatter, targets),
             Self::UnknownServices { unknown, targets, .. } => write!(
                 formatter,
-                "{unknown} of {} have the service `unknown`; label their Dataplanes with \
+                "{unknown} of {} with the service `unknown`; label their Dataplanes with \
                  kuma.io/workload",
                 Targets(*targets)
             ),

@@ -8,7 +8,7 @@ use std::str::Utf8Error;
 use super::Problem;
 use super::target::{SharedV1, TargetV1, Targets};
 use crate::mads::labels::Label;
-use crate::mads::protobuf::{Field, Fields, WireError, first_two, text};
+use crate::mads::protobuf::{Field, Fields, WireError, fields_1_and_2, text};
 use crate::snapshot::Text;
 
 impl From<WireError> for Problem {
@@ -122,7 +122,7 @@ pub(super) fn decode_v1alpha1<'a>(
 fn label(entry: &[u8]) -> Result<Label<'_>, WireError> {
     let (name, value) = match short_key_and_value(entry) {
         Some(both) => both,
-        None => first_two(entry)?,
+        None => fields_1_and_2(entry)?,
     };
     let value = text(value)?;
     Ok(Label { name, value })

@@ -143,7 +143,7 @@ fn targets_without_a_service_are_counted_by_the_daemon_and_by_check() {
         KumaVersion::V2_12,
         &[backend(0), Dataplane::new("unknown", "dp-1", "10.0.0.9:5670")],
     );
-    let text = "1 of 2 targets have the service `unknown`; label their Dataplanes with \
+    let text = "1 of 2 targets with the service `unknown`; label their Dataplanes with \
                 kuma.io/workload";
     let daemon = Launch::follow(&plane.api_url()).start();
     daemon.wait_for_log(&format!("WARN ] {text}"));

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::html::Escaped;
 use crate::common::sanitize::sanitize;
-use crate::common::wording::Targets;
+use crate::common::wording::{Targets, count};
 use crate::snapshot::Snapshot;
 
 /// So many rows are shown of those that the filter leaves. A browser is quick with them, also on a phone.
@@ -123,10 +123,6 @@ fn write_summary(
             write!(html, "{all} in {meshes}. They name no service, as in API version v1alpha1.")
         }
     }
-}
-
-fn count(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 fn write_table(html: &mut String, left: &[&Row], has_services: bool) -> fmt::Result {

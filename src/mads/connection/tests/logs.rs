@@ -136,12 +136,12 @@ fn targets_without_a_service_are_warned_of_once() {
     story.step(2.0, assignments("c", &["unknown"], two));
     story.step(90.0, assignments("c", &["unknown"], two));
     story.assert_logged(&[
-        "1 of 3 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
+        "1 of 3 targets with the service `unknown`; label their Dataplanes with kuma.io/workload",
     ]);
     story.step(100.0, assignments("d", &["backend"], two));
     story.step(101.0, assignments("e", &["unknown"], two));
     story.assert_logged(&[
-        "2 of 2 targets have the service `unknown`; label their Dataplanes with kuma.io/workload",
+        "2 of 2 targets with the service `unknown`; label their Dataplanes with kuma.io/workload",
     ]);
 }
 
