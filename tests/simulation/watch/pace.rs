@@ -294,7 +294,7 @@ pub(crate) struct SpreadWatch<const FLEET: usize, const MOST: usize> {
     first_pauses: Vec<Duration>,
 }
 
-/// After a lost connection, half may be of one length. That is not the seventh of the real binary's
+/// After a lost connection, half may be of one length. That is not the tenth of the real binary's
 /// test: the rng give the shortest and the longest pause far more often than chance does, as those
 /// are what breaks.
 pub(crate) type OutageSpread = SpreadWatch<40, 20>;
