@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     ReadOnly,
     /// The file is deleted.
     Deleted,
-    /// The file is written by somebody else.
+    /// The file is replaced by somebody else's, at once: in part, a reader could see it as ours.
     Edited,
     /// The file gets another mode.
     Unreadable,
@@ -74,7 +74,10 @@ impl Disk {
                 Ok(())
             }
             Fault::Deleted => fs::remove_file(output),
-            Fault::Edited => fs::write(output, BY_HAND),
+            Fault::Edited => {
+                let other = output.with_extension("by-hand");
+                fs::write(&other, BY_HAND).and_then(|()| fs::rename(other, output))
+            }
             Fault::Unreadable => fs::set_permissions(output, Permissions::from_mode(0o000)),
             Fault::Folder => {
                 let _ = fs::remove_file(&output);
